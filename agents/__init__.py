@@ -1,0 +1,1 @@
+"""The agents: LangGraph graphs, listed in langgraph.json."""

@@ -1,0 +1,1 @@
+"""pm-agent: a project manager on the phone."""

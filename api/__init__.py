@@ -1,0 +1,1 @@
+"""HTTP under /api: parse, call a service, shape the answer."""

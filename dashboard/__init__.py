@@ -1,0 +1,1 @@
+"""What the pages draw with, and their only way to the services."""

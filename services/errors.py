@@ -1,0 +1,121 @@
+"""Every error that reaches a person or a program, in one tree.
+
+SwitchboardError
+├── BadInputError 422        the caller can mend it; `field` names what
+│   └── TooLargeError 413
+├── DeniedError 403
+│   └── BadSignatureError 401
+├── NotFoundError 404
+├── ConflictError 409
+├── ConfigError              stops the start with one sentence
+└── UnavailableError 503     retryable
+    ├── LiveKitUnavailableError
+    │   └── LiveKitTimeoutError
+    ├── StoreUnavailableError
+    └── RuntimeClosedError
+LiveKitRefusedError 502      LiveKit answered, and said no
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class SwitchboardError(Exception):
+    """What happened (`message`), and what to do next (`hint`); both are shown to people."""
+
+    code: ClassVar[str] = "internal"
+    http_status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(self, message: str, *, hint: str = "", field: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.field = field
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.hint}".strip()
+
+
+class BadInputError(SwitchboardError):
+    """A value that cannot be used. `field` names it, as the caller wrote it."""
+
+    code, http_status, title = "bad_input", 422, "Please correct the input"
+
+
+class TooLargeError(BadInputError):
+    """More bytes than a limit allows."""
+
+    code, http_status, title = "too_large", 413, "Too large"
+
+
+class DeniedError(SwitchboardError):
+    """The caller may not do this."""
+
+    code, http_status, title = "denied", 403, "Not allowed"
+
+
+class BadSignatureError(DeniedError):
+    """A signature is missing, wrong or out of date."""
+
+    code, http_status, title = "bad_signature", 401, "Signature not accepted"
+
+
+class NotFoundError(SwitchboardError):
+    """No such thing, or no longer."""
+
+    code, http_status, title = "not_found", 404, "Not found"
+
+
+class ConflictError(SwitchboardError):
+    """The name is taken, or the thing is not in a state that allows this."""
+
+    code, http_status, title = "conflict", 409, "Conflict"
+
+
+class ConfigError(SwitchboardError):
+    """A setting that cannot work. The start stops with this one sentence."""
+
+    code, title = "config", "A setting is wrong"
+
+
+class UnavailableError(SwitchboardError):
+    """Something that we depend on is away. Trying again may help."""
+
+    code, http_status, retryable, title = "unavailable", 503, True, "Not available now"
+
+
+class LiveKitUnavailableError(UnavailableError):
+    """LiveKit cannot be reached."""
+
+    code, title = "livekit_unavailable", "LiveKit is not reachable"
+
+
+class LiveKitTimeoutError(LiveKitUnavailableError):
+    """LiveKit did not answer in time. A write may have happened all the same."""
+
+    code, title = "livekit_timeout", "LiveKit did not answer in time"
+
+
+class LiveKitRefusedError(SwitchboardError):
+    """LiveKit answered and refused; `livekit_code` is its own word for it."""
+
+    code, http_status, title = "livekit_refused", 502, "LiveKit refused"
+
+    def __init__(self, message: str, *, hint: str = "", livekit_code: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.livekit_code = livekit_code
+
+
+class StoreUnavailableError(UnavailableError):
+    """The database does not answer."""
+
+    code, title = "store_unavailable", "The database is not available"
+
+
+class RuntimeClosedError(UnavailableError):
+    """The shared event loop is closed or could not start."""
+
+    code, title = "runtime_closed", "Switchboard is stopping"

@@ -1,0 +1,50 @@
+"""Identifiers: ours are time-ordered (UUIDv7), so that they sort by age."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NewType
+
+import uuid_utils
+
+SessionId = NewType("SessionId", str)
+"""`ses_` + 32 hex digits. Also the LangGraph thread id of the session."""
+
+RoomName = NewType("RoomName", str)
+"""A LiveKit room's name. Ours are never used twice."""
+
+OBSERVER_PREFIX: Final = "switchboard-observer-"
+"""Identities of our own hidden observers begin so; they are left out of every count."""
+
+_NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]+")
+
+
+def new_session_id() -> SessionId:
+    """A new session id, later than all before it on this machine."""
+    return SessionId(f"ses_{uuid_utils.uuid7().hex}")
+
+
+def new_event_id() -> str:
+    """`evt_` + UUIDv7: the id of an event that we made ourselves."""
+    return f"evt_{uuid_utils.uuid7().hex}"
+
+
+def new_room_name(prefix: str) -> RoomName:
+    """`<prefix>-<UUIDv7>`: a name that no room had before.
+
+    LiveKit can hand a deleted room's id to a room that comes back under its name
+    within about 30 s, and then puts people out of it: names are not reused.
+    """
+    clean = _NOT_IN_A_NAME.sub("-", prefix).strip("-")[:64] or "room"
+    return RoomName(f"{clean}-{uuid_utils.uuid7().hex}")
+
+
+def new_identity(prefix: str) -> str:
+    """`<prefix>-<8 hex digits>`: a participant identity for one join."""
+    clean = _NOT_IN_A_NAME.sub("-", prefix).strip("-")[:64] or "guest"
+    return f"{clean}-{uuid_utils.uuid7().hex[-8:]}"
+
+
+def is_session_id(text: str) -> bool:
+    """Whether `text` has the form of a session id."""
+    return re.fullmatch(r"ses_[0-9a-f]{32}", text) is not None

@@ -1,0 +1,1 @@
+"""All that knows LiveKit's API. Protobuf stops here: the rest sees our own frozen models."""
