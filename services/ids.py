@@ -16,6 +16,7 @@ RoomName = NewType("RoomName", str)
 OBSERVER_PREFIX: Final = "switchboard-observer-"
 """Identities of our own hidden observers begin so; they are left out of every count."""
 
+_UUID_AT_END = re.compile(r"-([0-9a-f]{32})$")
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
@@ -29,14 +30,20 @@ def new_event_id() -> str:
     return f"evt_{uuid_utils.uuid7().hex}"
 
 
-def new_room_name(prefix: str) -> RoomName:
-    """`<prefix>-<UUIDv7>`: a name that no room had before.
+def room_name_for(session_id: SessionId, prefix: str) -> RoomName:
+    """`<prefix>-<the session's UUID>`: a name that no room had before and none will have again.
 
     LiveKit can hand a deleted room's id to a room that comes back under its name
     within about 30 s, and then puts people out of it: names are not reused.
     """
     clean = _NOT_IN_A_NAME.sub("-", prefix).strip("-")[:64] or "room"
-    return RoomName(f"{clean}-{uuid_utils.uuid7().hex}")
+    return RoomName(f"{clean}-{session_id.removeprefix('ses_')}")
+
+
+def session_id_in(room_name: str) -> SessionId | None:
+    """The session that a name made by `room_name_for` belongs to."""
+    found = _UUID_AT_END.search(room_name)
+    return SessionId(f"ses_{found[1]}") if found else None
 
 
 def new_identity(prefix: str) -> str:

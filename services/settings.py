@@ -84,7 +84,6 @@ class Settings(BaseSettings):
     switchboard_session_max_hours: float = Field(default=24.0, gt=0, le=24 * 30)
     switchboard_idempotency_hours: float = Field(default=24.0, gt=0, le=24 * 30)
     switchboard_event_days: int = Field(default=90, ge=1, le=3650)
-    switchboard_adopt_rooms: bool = True
     switchboard_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     switchboard_listen_publicly: bool = (
         False  # True: serve beyond loopback although no login is set

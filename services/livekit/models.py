@@ -51,7 +51,7 @@ class JobStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Track:
-    """A published track. `source` is LiveKit's: camera, microphone, screen_share …"""
+    """A published track. `source` is LiveKit's: camera, microphone, screen_share, and so on."""
 
     sid: str
     name: str

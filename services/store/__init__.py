@@ -1,0 +1,1 @@
+"""The database: append-only events, and the tables folded from them."""

@@ -1,0 +1,44 @@
+"""The FastAPI app under /api. Its documentation needs nothing from the network."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import FastAPI
+from fastapi.middleware import Middleware
+from fastapi_offline import FastAPIOffline
+
+from api import health, live, livekit, problems, rooms, voice
+from api.limits import BodyLimit, OwnOrigin
+from services.errors import SwitchboardError
+from services.runtime import get_runtime
+from services.settings import LOOPBACK
+
+VERSION: Final = "0.1.0"
+
+
+def _hosts() -> frozenset[str] | None:
+    """The hosts that we answer to; any, where the operator chose to listen publicly."""
+    try:
+        settings = get_runtime().settings
+    except SwitchboardError:
+        return LOOPBACK
+    if settings.switchboard_listen_publicly:
+        return None
+    return LOOPBACK | frozenset(settings.switchboard_allowed_hosts)
+
+
+def create_api() -> FastAPI:
+    """A new app; it finds the process's runtime at each request."""
+    app = FastAPIOffline(
+        title="Switchboard",
+        version=VERSION,
+        description="Voice sessions on LiveKit: create, watch and end them.",
+        docs_url="/docs",
+        redoc_url=None,
+        middleware=[Middleware(OwnOrigin, hosts=_hosts), Middleware(BodyLimit)],
+    )
+    problems.install(app)
+    for module in (voice, rooms, livekit, live, health):
+        app.include_router(module.router)
+    return app

@@ -1,0 +1,117 @@
+"""What is refused before it is read: large bodies, foreign hosts, foreign origins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.problems import problem
+from services.settings import LOOPBACK
+
+BODY_LIMIT_BYTES: Final = 1_048_576  # LiveKit's own metadata limit is half of it
+_SAFE: Final = {"GET", "HEAD", "OPTIONS"}
+
+
+class BodyLimit:
+    """Answers 413 to a body over the limit, told by its header or found while it is read."""
+
+    def __init__(self, app: ASGIApp, limit_bytes: int = BODY_LIMIT_BYTES) -> None:
+        self._app = app
+        self._limit = limit_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        declared = _header(scope, b"content-length")
+        if declared.isdigit() and int(declared) > self._limit:
+            await self._refuse(scope, receive, send)
+            return
+        size, started = 0, False
+
+        async def limited() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > self._limit:
+                raise _TooLargeError
+            return message
+
+        async def watched(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, limited, watched)
+        except _TooLargeError:
+            if started:
+                raise
+            await self._refuse(scope, receive, send)
+
+    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response = problem(
+            413,
+            "too_large",
+            "Too large",
+            f"The body has more than {self._limit:,} bytes.",
+            hint="Send less.",
+            field="body",
+        )
+        await response(scope, receive, send)
+
+
+class _TooLargeError(Exception):
+    pass
+
+
+class OwnOrigin:
+    """Refuses what a foreign web page makes an operator's browser send.
+
+    The dashboard listens on loopback without a login, so any page in the same browser could
+    reach it: by another host name (DNS rebinding), or by a cross-origin request.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Callable[[], frozenset[str] | None]) -> None:
+        self._app = app
+        self._hosts = hosts  # None: any host, because others guard the door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and (said := self._objection(scope)) is not None:
+            response = problem(
+                403,
+                "denied",
+                "Not allowed",
+                said,
+                hint="SWITCHBOARD_ALLOWED_HOSTS names further hosts, separated by commas.",
+            )
+            await response(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _objection(self, scope: Scope) -> str | None:
+        host = _host_of(_header(scope, b"host"))
+        allowed = self._hosts()
+        if allowed is not None and host not in allowed:
+            return f"This dashboard does not answer to the host {host!r}."
+        origin = _header(scope, b"origin")
+        if scope["method"] not in _SAFE and origin:
+            came_from = urlsplit(origin).hostname or ""
+            if came_from != host and came_from not in (allowed or frozenset()) - LOOPBACK:
+                return f"A page of {origin!r} may not write here."
+        return None
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    for key, value in scope["headers"]:
+        if key == name:
+            text: str = value.decode("latin-1")
+            return text
+    return ""
+
+
+def _host_of(header: str) -> str:
+    return urlsplit(f"//{header}").hostname or ""

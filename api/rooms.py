@@ -1,0 +1,79 @@
+"""Rooms for other programs: list, read, end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, status
+
+from api.deps import SharedRuntime
+from services.clock import rfc3339
+from services.errors import NotFoundError
+
+router = APIRouter(tags=["Rooms"])
+
+
+@router.get("/rooms")
+async def list_rooms(runtime: SharedRuntime) -> dict[str, Any]:
+    """Every open room from the shared snapshot: no call to LiveKit.
+
+    With `error`, LiveKit does not answer and the rows are as of `checked_at`.
+    """
+    snapshot, now = runtime.rooms.snapshot, runtime.now()
+    return {"rooms": [view.row(now) for view in snapshot.rooms], **snapshot.status()}
+
+
+@router.get("/rooms/{name}")
+async def read_room(name: str, runtime: SharedRuntime) -> dict[str, Any]:
+    """One open room with its participants, read from LiveKit now."""
+    view = await runtime.acall(lambda: runtime.rooms.refresh(name))
+    row = view.row(runtime.now())
+    row["participants"] = [
+        {
+            "identity": p.identity,
+            "sid": p.sid,
+            "name": p.name,
+            "kind": p.kind.value,
+            "state": p.state.value,
+            "joined_at": _moment(p.joined_at),
+            "attributes": p.attributes,
+            "tracks": [
+                {"sid": t.sid, "name": t.name, "kind": t.kind, "source": t.source, "muted": t.muted}
+                for t in p.tracks
+            ],
+        }
+        for p in view.participants
+        if not p.is_observer
+    ]
+    return row
+
+
+@router.delete("/rooms/{name}", status_code=status.HTTP_200_OK)
+async def end_room(name: str, runtime: SharedRuntime) -> dict[str, bool]:
+    """End a room and put everybody out. 404 when no such room was open."""
+    existed = await runtime.acall(
+        lambda: runtime.actions.end(name, actor="api", reason="Ended by the API."),
+        timeout_s=2 * runtime.settings.switchboard_livekit_timeout_s + 2,
+    )
+    if not existed:
+        raise NotFoundError(f"No room named {name!r} is open.", hint="It may have ended.")
+    return {"ended": True}
+
+
+@router.get("/agents", tags=["Agents"])
+async def list_agents(runtime: SharedRuntime) -> dict[str, Any]:
+    """The agents that `langgraph.json` names, and the workers known to have registered."""
+    workers = runtime.embedded.workers if runtime.embedded is not None else None
+    return {
+        "agents": [{"agent_id": entry.name, "graph": entry.path} for entry in runtime.graphs.all()],
+        "workers": (
+            None  # an outside server tells nobody which workers it has
+            if workers is None
+            else [{"agent_id": w.agent_name, "worker_id": w.worker_id} for w in workers]
+        ),
+    }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return rfc3339(moment) if moment is not None else None

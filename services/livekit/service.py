@@ -1,0 +1,462 @@
+"""LiveKitService: every call to LiveKit, with a deadline, our errors and our models.
+
+livekit-api 1.2.2 passes `timeout=None` to aiohttp (no limit at all) and retries nothing on
+self-hosted servers, so both are done here: reads are tried twice inside one deadline, writes
+once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from operator import attrgetter
+from typing import Final, TypeVar
+
+import aiohttp
+import stamina
+from livekit import api
+
+from services.errors import (
+    BadInputError,
+    ConflictError,
+    LiveKitRefusedError,
+    LiveKitTimeoutError,
+    LiveKitUnavailableError,
+    NotFoundError,
+    SwitchboardError,
+    UnavailableError,
+)
+from services.livekit.models import Dispatch, Participant, Room, Track
+from services.livekit.target import LiveKitTarget
+from services.livekit.tokens import Grants, MintedToken, TokenMinter, TokenRequest
+
+log = logging.getLogger(__name__)
+
+NAME_LIMIT_BYTES: Final = 256  # livekit-server pkg/config/config.go@v1.13.5 LimitConfig
+METADATA_LIMIT_BYTES: Final = 512 * 1024
+DATA_LIMIT_BYTES: Final = 64_000  # above about 15 KiB lossy packets split; reliable ones hold this
+_RETRY_WAIT_S: Final = 0.05
+
+T = TypeVar("T")
+Reason = Callable[[], UnavailableError | None]
+"""Why LiveKit cannot be asked now (the embedded server is being built, say), or None."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoomOptions:
+    """What CreateRoom takes. Zero seconds or people: LiveKit's default."""
+
+    name: str
+    empty_timeout_s: int = 0
+    departure_timeout_s: int = 0
+    max_participants: int = 0
+    metadata: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceSessionOptions:
+    """The LiveKit side of a voice session: its room, its agent, its first caller."""
+
+    room: RoomOptions
+    agent_name: str | None  # None: a room without an agent
+    agent_metadata: str = ""
+    identity: str
+    participant_name: str = ""
+    participant_metadata: str = ""
+    participant_attributes: dict[str, str] = field(default_factory=dict)
+    grants: Grants = field(default_factory=lambda: Grants(room_join=True))
+    token_ttl: timedelta = timedelta(minutes=15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveKitVoiceSession:
+    """A room that is open, an agent that was asked for, and a token for the caller."""
+
+    room: Room
+    dispatch: Dispatch | None
+    token: MintedToken
+
+
+class LiveKitService:
+    """One client for the whole process, opened inside the running loop at the first call.
+
+    Every method raises one of:
+        LiveKitUnavailableError: not reachable (retryable).
+        LiveKitTimeoutError: no answer within `timeout_s`; a write may have happened.
+        LiveKitRefusedError: LiveKit said no, for example to our key.
+        NotFoundError, ConflictError, BadInputError: about the object that was named.
+    """
+
+    def __init__(
+        self,
+        target: LiveKitTarget,
+        minter: TokenMinter,
+        *,
+        timeout_s: float = 5.0,
+        unavailable: Reason = lambda: None,
+    ) -> None:
+        self._target = target
+        self._minter = minter
+        self._timeout_s = timeout_s
+        self._unavailable = unavailable
+        self._api: api.LiveKitAPI | None = None
+        self._closed = False
+        self._undoing: set[asyncio.Task[None]] = set()
+        self.calls = 0  # asked of LiveKit since the start; the bench reads it
+
+    # -- sessions
+
+    async def create_voice_session(self, options: VoiceSessionOptions) -> LiveKitVoiceSession:
+        """Open the room, ask for the agent and mint the caller's token: all of it or nothing.
+
+        The room's name must be new (`ids.room_name_for`): it is not looked up first. When a
+        step fails, the room is deleted again.
+        """
+        token = self._minter.mint(
+            TokenRequest(
+                identity=options.identity,
+                room=options.room.name,
+                name=options.participant_name,
+                ttl=options.token_ttl,
+                metadata=options.participant_metadata,
+                attributes=options.participant_attributes,
+                grants=options.grants,
+            )
+        )
+        sent = False
+        try:
+            async with self._deadline("CreateRoom and CreateDispatch"):
+                room = await self._create_room(options.room)
+                sent = True
+                dispatch = None
+                if options.agent_name is not None:
+                    dispatch = await self.create_dispatch(
+                        options.room.name, options.agent_name, metadata=options.agent_metadata
+                    )
+        except (SwitchboardError, asyncio.CancelledError) as exc:
+            if (
+                sent
+                or not isinstance(exc, SwitchboardError)
+                or isinstance(exc, LiveKitTimeoutError)
+            ):
+                self.undo_room(options.room.name)
+            raise
+        return LiveKitVoiceSession(room=room, dispatch=dispatch, token=token)
+
+    async def get_room_info(self, name: str) -> Room:
+        """The open room of that name.
+
+        Raises:
+            NotFoundError: no such room is open.
+        """
+        rooms = await self._read(
+            "ListRooms", lambda lk: lk.room.list_rooms(api.ListRoomsRequest(names=[name]))
+        )
+        if not rooms.rooms:
+            raise NotFoundError(
+                f"No room named {name!r} is open.", hint="It may have ended; see Sessions."
+            )
+        return Room.from_proto(rooms.rooms[0])
+
+    async def end_session(self, room_name: str) -> bool:
+        """End the session's room and see that it is gone; False: it was gone already."""
+        return await self.end_room(room_name)
+
+    def undo_room(self, name: str) -> None:
+        """Delete in the background what a failed creation may have left open."""
+
+        async def undo() -> None:
+            try:
+                await self.end_room(name)
+            except SwitchboardError as exc:
+                log.warning(
+                    "a half-created room may be left", extra={"room": name, "error": exc.code}
+                )
+
+        aio_task = asyncio.get_running_loop().create_task(undo(), name=f"undo {name}")
+        self._undoing.add(aio_task)
+        aio_task.add_done_callback(self._undoing.discard)
+
+    # -- rooms
+
+    async def create_room(self, options: RoomOptions) -> Room:
+        """Open a room under a name that is free.
+
+        Raises:
+            ConflictError: a room of that name is open; CreateRoom would overwrite its settings.
+        """
+        check_name(options.name, field="name")
+        check_metadata(options.metadata)
+        taken = await self._read(
+            "ListRooms", lambda lk: lk.room.list_rooms(api.ListRoomsRequest(names=[options.name]))
+        )
+        if taken.rooms:
+            raise ConflictError(
+                f"A room named {options.name!r} is open already.",
+                hint="Choose another name, or leave it empty to get a new one.",
+                field="name",
+            )
+        return await self._create_room(options)
+
+    async def list_rooms(self) -> tuple[Room, ...]:
+        """Every open room, newest first. One call; ListRooms has no paging."""
+        reply = await self._read("ListRooms", lambda lk: lk.room.list_rooms(api.ListRoomsRequest()))
+        rooms = [Room.from_proto(room) for room in reply.rooms]
+        rooms.sort(key=attrgetter("name"))
+        rooms.sort(key=lambda room: room.created_at.timestamp() if room.created_at else 0.0)
+        rooms.reverse()
+        return tuple(rooms)
+
+    async def end_room(self, name: str) -> bool:
+        """Delete the room, put everybody out, and see that it is gone; False: it was gone.
+
+        Raises:
+            ConflictError: it came back at once, because somebody rejoined it.
+        """
+        existed = True
+        try:
+            await self._write("DeleteRoom", lambda lk: lk.room.delete_room(_delete(name)))
+        except NotFoundError:
+            existed = False
+        except LiveKitTimeoutError:
+            log.warning("no answer to DeleteRoom; reading back", extra={"room": name})
+        left = await self._read(
+            "ListRooms", lambda lk: lk.room.list_rooms(api.ListRoomsRequest(names=[name]))
+        )
+        if left.rooms:
+            raise ConflictError(
+                f"Room {name!r} is open again after it was ended.",
+                hint="Somebody holds a token that is still valid and rejoined. End it once more.",
+            )
+        return existed
+
+    async def update_room_metadata(self, name: str, metadata: str) -> Room:
+        """Replace the room's metadata; everybody in the room is told."""
+        check_metadata(metadata)
+        request = api.UpdateRoomMetadataRequest(room=name, metadata=metadata)
+        proto = await self._write(
+            "UpdateRoomMetadata", lambda lk: lk.room.update_room_metadata(request)
+        )
+        return Room.from_proto(proto)
+
+    async def send_data(
+        self, room_name: str, data: bytes, *, topic: str = "", identities: tuple[str, ...] = ()
+    ) -> None:
+        """Send a reliable data packet into the room, to all or to the named identities."""
+        if len(data) > DATA_LIMIT_BYTES:
+            raise BadInputError(
+                f"The message has {len(data):,} bytes; {DATA_LIMIT_BYTES:,} is the limit.",
+                hint="Send a shorter one.",
+                field="data",
+            )
+        request = api.SendDataRequest(
+            room=room_name,
+            data=data,
+            kind=api.DataPacket.Kind.RELIABLE,
+            destination_identities=identities,
+            topic=topic,
+        )
+        await self._write("SendData", lambda lk: lk.room.send_data(request))
+
+    # -- participants
+
+    async def list_participants(self, room_name: str) -> tuple[Participant, ...]:
+        """Everyone in the room, hidden ones too, in the order of joining."""
+        request = api.ListParticipantsRequest(room=room_name)
+        reply = await self._read("ListParticipants", lambda lk: lk.room.list_participants(request))
+        found = [Participant.from_proto(participant) for participant in reply.participants]
+        found.sort(key=lambda p: (p.joined_at.timestamp() if p.joined_at else 0.0, p.identity))
+        return tuple(found)
+
+    async def remove_participant(self, room_name: str, identity: str) -> None:
+        """Put a participant out. Open-source LiveKit revokes nothing: its token stays valid."""
+        request = api.RoomParticipantIdentity(room=room_name, identity=identity)
+        await self._write("RemoveParticipant", lambda lk: lk.room.remove_participant(request))
+
+    async def mute_track(
+        self, room_name: str, identity: str, track_sid: str, *, muted: bool = True
+    ) -> Track:
+        """Mute a published track; unmuting needs `enable_remote_unmute` on the server."""
+        request = api.MuteRoomTrackRequest(
+            room=room_name, identity=identity, track_sid=track_sid, muted=muted
+        )
+        reply = await self._write(
+            "MutePublishedTrack", lambda lk: lk.room.mute_published_track(request)
+        )
+        return Track.from_proto(reply.track)
+
+    # -- agents
+
+    async def create_dispatch(
+        self, room_name: str, agent_name: str, *, metadata: str = ""
+    ) -> Dispatch:
+        """Ask for an agent in the room. It is an answer even when no worker takes it."""
+        request = api.CreateAgentDispatchRequest(
+            room=room_name, agent_name=agent_name, metadata=metadata
+        )
+        proto = await self._write(
+            "CreateDispatch", lambda lk: lk.agent_dispatch.create_dispatch(request)
+        )
+        return Dispatch.from_proto(proto)
+
+    async def list_dispatches(self, room_name: str) -> tuple[Dispatch, ...]:
+        """Every dispatch of the room with its jobs. No job: no worker took it."""
+        found = await self._read(
+            "ListDispatch", lambda lk: lk.agent_dispatch.list_dispatch(room_name)
+        )
+        return tuple(Dispatch.from_proto(dispatch) for dispatch in found)
+
+    # -- tokens and life
+
+    def generate_token(self, request: TokenRequest) -> MintedToken:
+        """A signed access token. Needs no server."""
+        return self._minter.mint(request)
+
+    async def close(self) -> None:
+        """Release the connections. May be called again; calls after it raise."""
+        if self._undoing:
+            await asyncio.wait(self._undoing, timeout=self._timeout_s)
+        self._closed = True
+        client, self._api = self._api, None
+        if client is not None:
+            await client.aclose()
+
+    # -- inside
+
+    def _get_api(self) -> api.LiveKitAPI:
+        if self._closed:
+            raise LiveKitUnavailableError("The LiveKit client is closed.")
+        if self._api is None:  # needs a running loop, so not in __init__
+            self._api = api.LiveKitAPI(
+                self._target.url,
+                self._target.api_key,
+                self._target.api_secret.get_secret_value(),
+            )
+        return self._api
+
+    async def _create_room(self, options: RoomOptions) -> Room:
+        request = api.CreateRoomRequest(
+            name=options.name,
+            empty_timeout=options.empty_timeout_s,
+            departure_timeout=options.departure_timeout_s,
+            max_participants=options.max_participants,
+            metadata=options.metadata,
+        )
+        return Room.from_proto(
+            await self._write("CreateRoom", lambda lk: lk.room.create_room(request))
+        )
+
+    async def _write(self, call: str, ask: Callable[[api.LiveKitAPI], Awaitable[T]]) -> T:
+        async with self._deadline(call):
+            self.calls += 1
+            return await ask(self._get_api())
+
+    async def _read(self, call: str, ask: Callable[[api.LiveKitAPI], Awaitable[T]]) -> T:
+        async with self._deadline(call):
+            async for attempt in stamina.retry_context(
+                on=_worth_another_try, attempts=2, wait_initial=_RETRY_WAIT_S, timeout=None
+            ):
+                with attempt:
+                    self.calls += 1
+                    return await ask(self._get_api())
+        raise AssertionError("retry_context gives an attempt or raises")
+
+    @asynccontextmanager
+    async def _deadline(self, call: str) -> AsyncIterator[None]:
+        if (reason := self._unavailable()) is not None:
+            raise reason
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                yield
+        except TimeoutError as exc:
+            raise LiveKitTimeoutError(
+                f"LiveKit did not answer {call} within {self._timeout_s:g} s.",
+                hint="It may be overloaded or unreachable; the System page shows its state.",
+            ) from exc
+        except aiohttp.ClientError as exc:
+            raise LiveKitUnavailableError(
+                f"LiveKit could not be reached for {call} ({type(exc).__name__}).",
+                hint="Check that it runs and that LIVEKIT_URL is right; the System page helps.",
+            ) from exc
+        except api.ServerError as exc:
+            raise translate(exc, call) from exc
+
+
+def _worth_another_try(exc: Exception) -> bool:
+    return isinstance(exc, aiohttp.ClientConnectionError) or (
+        isinstance(exc, api.ServerError) and exc.code == "unavailable"
+    )
+
+
+def _delete(name: str) -> api.DeleteRoomRequest:
+    return api.DeleteRoomRequest(room=name)
+
+
+def translate(exc: api.ServerError, call: str) -> SwitchboardError:
+    """Our error for one of LiveKit's (codes: twitchtv/twirp errors.go@v8.1.3)."""
+    said = f"LiveKit answered {call}: {exc.message}."
+    match exc.code:
+        case "not_found":
+            return NotFoundError(said, hint="It may have ended a moment ago.")
+        case "already_exists":
+            return ConflictError(said)
+        case "invalid_argument" | "malformed" | "out_of_range":
+            return BadInputError(said, hint="Correct the value and try again.")
+        case "unauthenticated" | "permission_denied":
+            return LiveKitRefusedError(
+                f"LiveKit did not accept our key for {call}.",
+                hint="Check LIVEKIT_API_KEY and LIVEKIT_API_SECRET against the server's keys.",
+                livekit_code=exc.code,
+            )
+        case "deadline_exceeded":
+            return LiveKitTimeoutError(said)
+        case "unavailable":
+            return LiveKitUnavailableError(said, hint="Try again in a moment.")
+        case _:
+            return LiveKitRefusedError(said, livekit_code=exc.code)
+
+
+def check_name(name: str, *, field: str) -> None:
+    """Refuse what LiveKit would refuse or what would mislead a reader.
+
+    Raises:
+        BadInputError: empty, over 256 bytes of UTF-8, or with control characters.
+    """
+    if not name.strip():
+        raise BadInputError(f"{field} is empty.", hint="Give it a name.", field=field)
+    size = len(name.encode("utf-8", errors="surrogatepass"))
+    if size > NAME_LIMIT_BYTES:
+        raise BadInputError(
+            f"{field} has {size} bytes; LiveKit takes at most {NAME_LIMIT_BYTES}.",
+            hint="Shorten it.",
+            field=field,
+        )
+    if any(
+        ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) < 0xE000 for char in name
+    ):
+        raise BadInputError(
+            f"{field} has control characters.", hint="Use printable characters.", field=field
+        )
+
+
+def check_metadata(text: str, *, as_json: bool = False, field: str = "metadata") -> None:
+    """Refuse metadata over 512 KiB, or that is not JSON where JSON is wanted."""
+    size = len(text.encode())
+    if size > METADATA_LIMIT_BYTES:
+        raise BadInputError(
+            f"{field} has {size:,} bytes; LiveKit takes at most {METADATA_LIMIT_BYTES:,}.",
+            hint="Shorten it.",
+            field=field,
+        )
+    if as_json and text:
+        try:
+            json.loads(text)
+        except ValueError as exc:
+            raise BadInputError(
+                f"{field} is not JSON: {exc}.", hint="Correct it, or leave it empty.", field=field
+            ) from None

@@ -1,0 +1,186 @@
+"""What an operator does to a room: done, verified, and written down with who did it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any, Final
+
+from services.clock import Now
+from services.errors import StoreUnavailableError, SwitchboardError
+from services.events import Event, Kind, Source
+from services.hub import Hub
+from services.ids import session_id_in
+from services.livekit.models import Dispatch, Room, Track
+from services.livekit.service import LiveKitService, check_metadata
+from services.rooms import Rooms, room_topic
+from services.store.records import Denial, SessionRecord
+from services.store.store import Store
+
+log = logging.getLogger(__name__)
+
+KEEP_OUT: Final = timedelta(hours=6)  # livekit-api gives tokens six hours unless told otherwise
+
+
+class RoomActions:
+    """Writes to rooms. Each raises what `LiveKitService` raises, after writing it down."""
+
+    def __init__(
+        self, livekit: LiveKitService, rooms: Rooms, store: Store, hub: Hub, *, now: Now
+    ) -> None:
+        self._livekit = livekit
+        self._rooms = rooms
+        self._store = store
+        self._hub = hub
+        self._now = now
+
+    async def end(
+        self,
+        name: str,
+        *,
+        actor: str,
+        reason: str,
+        expired: bool = False,
+        session: SessionRecord | None = None,
+    ) -> bool:
+        """End a room, put everybody out and see that it is gone. False: it was gone already.
+
+        `session`: the one in the room, where the caller knows it. A room whose name can come back is kept closed for six hours: tokens already handed
+        out stay valid at open-source LiveKit, and would open it again.
+        """
+        view = self._rooms.snapshot.get(name)
+        if session is None and view is not None:
+            session = view.session
+        sid = view.room.sid if view is not None else session.room_sid if session is not None else ""
+        session_id = session.id if session is not None else None
+        self._rooms.mark_ending(name, ending=True)
+        asked = self._event(
+            Kind.SESSION_ENDING, name, sid, session_id, actor, reason=reason, expired=expired
+        )
+        await self._rooms.write_down(asked)
+        if session_id_in(name) is None:
+            await self._deny(name, "", "The room was ended.")
+        try:
+            existed = await self._livekit.end_room(name)
+        except SwitchboardError:
+            self._rooms.mark_ending(name, ending=False)
+            raise
+        if sid:
+            gone = self._event(Kind.ROOM_FINISHED, name, sid, session_id, "", reason=reason)
+            await self._rooms.write_down(gone)
+        return existed
+
+    async def remove_participant(
+        self, room_name: str, identity: str, *, actor: str, keep_out: bool = True
+    ) -> None:
+        """Put a participant out; with `keep_out`, again whenever it rejoins in the next 6 hours."""
+        async with self._written_down("remove_participant", room_name, actor, identity=identity):
+            if keep_out:
+                await self._deny(room_name, identity, "Removed by an operator.")
+            await self._livekit.remove_participant(room_name, identity)
+
+    async def allow_back(self, room_name: str, identity: str, *, actor: str) -> None:
+        """Take back that a participant, or with "" everybody, is kept out."""
+        async with self._written_down("allow_back", room_name, actor, identity=identity):
+            await self._store.allow(room_name, identity)
+
+    async def mute_track(
+        self, room_name: str, identity: str, track_sid: str, *, muted: bool, actor: str
+    ) -> Track:
+        """Mute a track, or unmute it where the server allows that."""
+        facts = {"identity": identity, "track_sid": track_sid, "muted": muted}
+        async with self._written_down("mute_track", room_name, actor, **facts):
+            return await self._livekit.mute_track(room_name, identity, track_sid, muted=muted)
+
+    async def send_message(
+        self,
+        room_name: str,
+        text: str,
+        *,
+        topic: str = "",
+        identities: tuple[str, ...] = (),
+        actor: str,
+    ) -> None:
+        """Send a data packet with this text, to all or to some. The text is not kept."""
+        facts = {"topic": topic, "to": list(identities), "bytes": len(text.encode())}
+        async with self._written_down("send_data", room_name, actor, **facts):
+            await self._livekit.send_data(
+                room_name, text.encode(), topic=topic, identities=identities
+            )
+
+    async def update_metadata(self, room_name: str, metadata: str, *, actor: str) -> Room:
+        """Replace the room's metadata."""
+        check_metadata(metadata)
+        async with self._written_down("update_room_metadata", room_name, actor):
+            return await self._livekit.update_room_metadata(room_name, metadata)
+
+    async def create_dispatch(
+        self, room_name: str, agent_name: str, *, metadata: str = "", actor: str
+    ) -> Dispatch:
+        """Ask for an agent in the room."""
+        facts = {"agent_name": agent_name}
+        async with self._written_down("create_dispatch", room_name, actor, **facts):
+            return await self._livekit.create_dispatch(room_name, agent_name, metadata=metadata)
+
+    # -- inside
+
+    async def _deny(self, room_name: str, identity: str, reason: str) -> None:
+        until = self._now() + KEEP_OUT
+        try:
+            await self._store.deny(
+                Denial(room_name=room_name, identity=identity, until=until, reason=reason)
+            )
+        except StoreUnavailableError as exc:
+            log.warning("the deny list was not written", extra={"error": exc.code})
+
+    @asynccontextmanager
+    async def _written_down(
+        self, action: str, room_name: str, actor: str, **facts: Any
+    ) -> AsyncIterator[None]:
+        outcome = "cancelled"
+        try:
+            yield
+            outcome = "done"
+        except SwitchboardError as exc:
+            outcome = exc.code
+            raise
+        finally:
+            view = self._rooms.snapshot.get(room_name)
+            await self._rooms.write_down(
+                self._event(
+                    Kind.OPERATOR_ACTION,
+                    room_name,
+                    view.room.sid if view is not None else "",
+                    view.session.id if view is not None and view.session is not None else None,
+                    actor,
+                    action=action,
+                    outcome=outcome,
+                    **facts,
+                )
+            )
+        self._rooms.look_again()
+        self._hub.touch(room_topic(room_name))
+
+    def _event(
+        self,
+        kind: Kind,
+        room_name: str,
+        room_sid: str,
+        session_id: str | None,
+        actor: str,
+        **data: Any,
+    ) -> Event:
+        now = self._now()
+        return Event(
+            kind=kind,
+            at=now,
+            received_at=now,
+            source=Source.OPERATOR if actor else Source.SYSTEM,
+            session_id=session_id,
+            room_name=room_name,
+            room_sid=room_sid,
+            actor=actor,
+            data=data,
+        )

@@ -1,0 +1,348 @@
+"""The runtime: one event loop in a thread of its own, and all that lives on it.
+
+Pages and API share it. It is held process-wide, outlives Streamlit's module reloads, and is
+made anew when its thread has died. A thread of its own, not the web server's loop: nothing
+of ours can stall Streamlit's websockets; the hop costs about 0.1 ms.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import logging
+import os
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import datetime
+from typing import Any, Final, TypeVar
+
+from filelock import FileLock
+from filelock import Timeout as LockTimeoutError
+
+from services import logs
+from services.clock import Now, rfc3339, utc_now
+from services.errors import (
+    ConfigError,
+    LiveKitUnavailableError,
+    RuntimeClosedError,
+    SwitchboardError,
+    UnavailableError,
+)
+from services.graphs import Graphs
+from services.hub import Hub
+from services.lag import LagWatch
+from services.livekit.embedded import EmbeddedServer, EmbeddedState, Phase, open_embedded
+from services.livekit.service import LiveKitService
+from services.livekit.target import LiveKitTarget
+from services.livekit.tokens import TokenMinter
+from services.room_actions import RoomActions
+from services.rooms import Rooms
+from services.sessions import Sessions
+from services.settings import Settings, load_settings
+from services.store.store import Store, open_store
+from services.tickets import Tickets
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Make = Callable[[], Awaitable[T]]
+
+CALL_TIMEOUT_S: Final = 8.0
+START_TIMEOUT_S: Final = 30.0
+CLOSE_TIMEOUT_S: Final = 10.0
+_LOOK_UP_S: Final = 0.05  # how often a waiting page looks whether it was stopped
+
+
+class Runtime:
+    """Owns the loop. `start` returns when everything is open; `close` when it is closed again."""
+
+    settings: Settings
+    target: LiveKitTarget
+    tokens: TokenMinter
+    graphs: Graphs
+    livekit: LiveKitService
+    store: Store
+    hub: Hub
+    rooms: Rooms
+    actions: RoomActions
+    sessions: Sessions
+    embedded: EmbeddedServer | None
+
+    def __init__(
+        self, settings: Settings, *, dashboard_url: str | None = None, now: Now = utc_now
+    ) -> None:
+        self.settings = settings
+        self.dashboard_url = settings.switchboard_url or dashboard_url
+        self._listens_at = dashboard_url
+        self.now = now
+        self.tickets = Tickets(now)
+        self.lag = LagWatch()
+        self.started_at: datetime | None = None
+        self.log_path = settings.switchboard_data_dir / "logs" / "switchboard.log"
+        self.embedded = None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._ready: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    # -- life
+
+    def start(self) -> None:
+        """Open everything, on a thread of its own.
+
+        Raises:
+            ConfigError: a setting or a file cannot be used, or the data folder is in use.
+            StoreUnavailableError: the database cannot be opened.
+        """
+        self._thread = threading.Thread(target=self._main, name="switchboard", daemon=True)
+        self._thread.start()
+        try:
+            self._ready.result(timeout=START_TIMEOUT_S)
+        except TimeoutError as exc:
+            raise RuntimeClosedError(
+                f"Switchboard did not start within {START_TIMEOUT_S:g} s.",
+                hint="The log in the data folder says how far it came.",
+            ) from exc
+
+    @property
+    def alive(self) -> bool:
+        """Whether calls can be made."""
+        thread, loop = self._thread, self._loop
+        return thread is not None and thread.is_alive() and loop is not None and loop.is_running()
+
+    def close(self) -> None:
+        """Close everything in the reverse order of opening. May be called again."""
+        loop, stop = self._loop, self._stop
+        if self.alive and loop is not None and stop is not None:
+            loop.call_soon_threadsafe(stop.set)
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(CLOSE_TIMEOUT_S)
+            if self._thread.is_alive():
+                log.error("the runtime did not close in time")
+
+    # -- crossing
+
+    def call(
+        self,
+        make: Make[T],
+        *,
+        timeout_s: float = CALL_TIMEOUT_S,
+        stopped: Callable[[], None] = lambda: None,
+        finish: bool = False,
+    ) -> T:
+        """Run `make()` on the loop and wait, from any other thread.
+
+        Args:
+            make: gives the coroutine; called on the loop.
+            timeout_s: seconds until the coroutine is cancelled.
+            stopped: called about every 50 ms; what it raises ends the waiting.
+            finish: let the coroutine finish when the waiting ends early (a write).
+
+        Raises:
+            RuntimeClosedError: the loop is not running, or no answer came in time.
+        """
+        if threading.current_thread() is self._thread:
+            raise RuntimeError("call() on the loop's own thread would never return; await instead")
+        future = self._submit(make, timeout_s)
+        try:
+            while not concurrent.futures.wait({future}, timeout=_LOOK_UP_S).done:
+                if not self.alive:
+                    raise RuntimeClosedError("Switchboard's event loop has stopped.")
+                stopped()
+            return future.result()
+        except TimeoutError as exc:
+            raise RuntimeClosedError(
+                f"No answer within {timeout_s:g} s.", hint="Try again; the System page shows more."
+            ) from exc
+        finally:
+            if not finish:
+                future.cancel()
+
+    async def acall(self, make: Make[T], *, timeout_s: float = CALL_TIMEOUT_S) -> T:
+        """Run `make()` on the loop, from a coroutine of any loop."""
+        try:
+            if asyncio.get_running_loop() is self._loop:
+                async with asyncio.timeout(timeout_s):
+                    return await make()
+            return await asyncio.wrap_future(self._submit(make, timeout_s))
+        except TimeoutError as exc:
+            raise RuntimeClosedError(
+                f"No answer within {timeout_s:g} s.", hint="Try again; the System page shows more."
+            ) from exc
+
+    def _submit(self, make: Make[T], timeout_s: float) -> concurrent.futures.Future[T]:
+        loop = self._loop
+        if loop is None or not self.alive:
+            raise RuntimeClosedError("Switchboard is stopping.", hint="Reload in a moment.")
+
+        async def timed() -> T:
+            async with asyncio.timeout(timeout_s):
+                return await make()
+
+        return asyncio.run_coroutine_threadsafe(timed(), loop)
+
+    # -- inside
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as exc:  # the thread's end: nobody else would see it
+            found = _first_of_ours(exc)
+            if not self._ready.done():
+                self._ready.set_exception(found or exc)
+            else:
+                log.critical("the runtime stopped", exc_info=exc)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
+            tasks = await stack.enter_async_context(asyncio.TaskGroup())
+            background = [
+                tasks.create_task(self.rooms.run(), name="rooms"),
+                tasks.create_task(self.sessions.run(), name="sessions"),
+                tasks.create_task(self.lag.run(), name="lag"),
+            ]
+            self.started_at = self.now()
+            self._ready.set_result(None)
+            await self._stop.wait()
+            for aio_task in background:
+                aio_task.cancel()
+
+    async def _open(self, stack: AsyncExitStack) -> None:
+        settings = self.settings
+        self._claim_data_dir(stack)
+        self.log_path = logs.set_up(
+            settings.switchboard_data_dir, settings.switchboard_log_level, self._secrets()
+        )
+        self.graphs = Graphs(settings.switchboard_langgraph_json)
+        self.hub = Hub(asyncio.get_running_loop(), lambda: rfc3339(self.now()))
+        stack.callback(self.hub.close)
+        self.store = await stack.enter_async_context(open_store(settings))
+        self.target = await self._open_target(stack)
+        self.tokens = TokenMinter(self.target, self.now)
+        self.livekit = LiveKitService(
+            self.target,
+            self.tokens,
+            timeout_s=settings.switchboard_livekit_timeout_s,
+            unavailable=self._unavailable,
+        )
+        stack.push_async_callback(self.livekit.close)
+        self.rooms = Rooms(
+            self.livekit,
+            self.store,
+            self.hub,
+            now=self.now,
+            poll_interval_s=settings.switchboard_poll_interval_s,
+        )
+        self.actions = RoomActions(self.livekit, self.rooms, self.store, self.hub, now=self.now)
+        self.sessions = Sessions(
+            settings,
+            self.livekit,
+            self.rooms,
+            self.actions,
+            self.store,
+            self.graphs,
+            now=self.now,
+        )
+
+    async def _open_target(self, stack: AsyncExitStack) -> LiveKitTarget:
+        settings = self.settings
+        if settings.livekit_url is not None:
+            return LiveKitTarget.outside(settings)
+        webhook_url = None
+        if self._listens_at is not None:
+            webhook_url = f"{self._listens_at}/api/livekit/webhook"
+        self.embedded = await stack.enter_async_context(
+            open_embedded(settings, webhook_url=webhook_url, on_change=self._embedded_changed)
+        )
+        return self.embedded.target
+
+    def _embedded_changed(self, state: EmbeddedState) -> None:
+        self.hub.touch("system")
+        if state.phase is Phase.READY and hasattr(self, "rooms"):
+            self.rooms.look_again()
+
+    def _unavailable(self) -> UnavailableError | None:
+        if self.embedded is None or self.embedded.state.phase is Phase.READY:
+            return None
+        state = self.embedded.state
+        return LiveKitUnavailableError(state.message, hint=state.hint)
+
+    def _claim_data_dir(self, stack: AsyncExitStack) -> None:
+        """Two dashboards in one data folder would fight over its server and its database."""
+        folder = self.settings.switchboard_data_dir
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            lock = FileLock(folder / "switchboard.lock", timeout=0)
+            lock.acquire()
+        except LockTimeoutError:
+            raise ConfigError(
+                f"The data folder {folder} is in use by another Switchboard.",
+                hint="Stop that one, or give this one its own with SWITCHBOARD_DATA_DIR.",
+            ) from None
+        except OSError as exc:
+            raise ConfigError(
+                f"The data folder {folder} cannot be used ({exc.strerror}).",
+                hint="Choose one that may be written with SWITCHBOARD_DATA_DIR.",
+            ) from exc
+        stack.callback(lock.release)
+
+    def _secrets(self) -> tuple[str, ...]:
+        settings = self.settings
+        secrets = (settings.livekit_api_secret, settings.database_url)
+        return tuple(secret.get_secret_value() for secret in secrets)
+
+
+def _first_of_ours(exc: BaseException) -> SwitchboardError | None:
+    if isinstance(exc, SwitchboardError):
+        return exc
+    if isinstance(exc, BaseExceptionGroup):
+        return next(filter(None, map(_first_of_ours, exc.exceptions)), None)
+    return None
+
+
+# -- the one of this process
+
+_HELD: Final = "_switchboard_runtime"  # on `sys`: it outlives reloads of our modules
+_AGAIN_S: Final = 5.0
+_lock: threading.Lock = sys.__dict__.setdefault("_switchboard_runtime_lock", threading.Lock())
+
+
+def get_runtime(make: Callable[[], Runtime] | None = None) -> Runtime:
+    """The runtime of this process, started on first use, and anew when it has died.
+
+    Raises:
+        SwitchboardError: it cannot start; the next try is made five seconds later.
+    """
+    with _lock:
+        held: dict[str, Any] = sys.__dict__.setdefault(_HELD, {})
+        make = held["make"] = make or held.get("make") or (lambda: Runtime(load_settings()))
+        runtime: Runtime | None = held.get("runtime")
+        if runtime is not None and runtime.alive and held.get("pid") == os.getpid():
+            return runtime
+        failed: SwitchboardError | None = held.get("failed")
+        if failed is not None and time.monotonic() - held["failed_at_s"] < _AGAIN_S:
+            raise failed
+        fresh = make()
+        try:
+            fresh.start()
+        except SwitchboardError as exc:
+            held |= {"failed": exc, "failed_at_s": time.monotonic()}
+            raise
+        held |= {"runtime": fresh, "failed": None, "pid": os.getpid()}
+        return fresh
+
+
+def close_runtime() -> None:
+    """Close the runtime of this process, if there is one."""
+    with _lock:
+        held: dict[str, Any] = sys.__dict__.get(_HELD, {})
+        runtime = held.pop("runtime", None)
+        held.pop("failed", None)
+    if runtime is not None:
+        runtime.close()

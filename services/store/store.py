@@ -1,0 +1,385 @@
+"""The store as the others see it: append events, read sessions and their history.
+
+Every read ends within the store's timeout. Lists are bounded and go on by cursor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, delete, func, select, text, tuple_
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from services.errors import BadInputError, NotFoundError, StoreUnavailableError
+from services.events import Event
+from services.ids import SessionId
+from services.settings import Settings
+from services.store import tables as t
+from services.store.engine import database_url, make_engine, migrate
+from services.store.records import (
+    Denial,
+    Sample,
+    SessionFilter,
+    SessionPage,
+    SessionRecord,
+    SessionStatus,
+    StoredEvent,
+    StoreHealth,
+    Visit,
+)
+from services.store.rows import insert_new, session_record, stored_event, upsert, visit_record
+from services.store.writer import Writer, Written
+
+log = logging.getLogger(__name__)
+
+PAGE_LIMIT: Final = 500
+_OPEN: Final = (SessionStatus.CREATED, SessionStatus.ACTIVE)
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncIterator[Store]:
+    """The migrated database with its writer running; on leaving, what waits is written.
+
+    Raises:
+        ConfigError: `DATABASE_URL` cannot be read.
+        StoreUnavailableError: the database cannot be reached or migrated.
+    """
+    url = database_url(settings)
+    if (path := settings.sqlite_path) is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        await migrate(url)
+    except (SQLAlchemyError, OSError) as exc:
+        raise StoreUnavailableError(
+            f"The database could not be opened ({type(exc).__name__}).",
+            hint=f"Check that {url!r} exists and may be written.",  # repr hides the password
+        ) from None
+    engine = make_engine(url, timeout_s=settings.switchboard_store_timeout_s)
+    store = Store(engine, timeout_s=settings.switchboard_store_timeout_s)
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(store.writer.run(), name="store writer")
+            try:
+                yield store
+            finally:
+                store.writer.close()
+                _, late = await asyncio.wait(
+                    {running}, timeout=settings.switchboard_store_timeout_s
+                )
+                if late:
+                    log.error("events were not written", extra={"count": store.writer.waiting})
+                    running.cancel()
+    finally:
+        await engine.dispose()
+
+
+class Store:
+    """Made by `open_store`; belongs to the loop that opened it."""
+
+    def __init__(self, engine: AsyncEngine, *, timeout_s: float) -> None:
+        self._engine = engine
+        self._timeout_s = timeout_s
+        self.writer = Writer(engine)
+
+    async def append(self, *events: Event) -> tuple[Written, ...]:
+        """Write events; returns when they are committed.
+
+        Raises:
+            StoreUnavailableError: not committed within the timeout; they will be written when
+                the database is back, unless the error says that too many wait.
+        """
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self.writer.append(events)
+        except TimeoutError as exc:
+            raise StoreUnavailableError(
+                "The database did not take the event in time; it is kept and tried again.",
+                hint=f"Last error: {self.writer.last_error or 'none'}.",
+            ) from exc
+
+    # -- sessions
+
+    async def session(self, session_id: str) -> SessionRecord:
+        """The session of that id.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        async with self._reading() as db:
+            row = (
+                (await db.execute(select(t.sessions).where(t.sessions.c.id == session_id)))
+                .mappings()
+                .first()
+            )
+        if row is None:
+            raise NotFoundError(
+                f"There is no session {session_id!r}.",
+                hint="Check the id; sessions are listed on the overview.",
+            )
+        return session_record(row)
+
+    async def session_of_room(self, room_name: str) -> SessionRecord | None:
+        """The newest session in a room of that name."""
+        async with self._reading() as db:
+            row = (
+                (
+                    await db.execute(
+                        select(t.sessions)
+                        .where(t.sessions.c.room_name == room_name)
+                        .order_by(t.sessions.c.created_at.desc())
+                        .limit(1)
+                    )
+                )
+                .mappings()
+                .first()
+            )
+        return session_record(row) if row is not None else None
+
+    async def open_sessions(self) -> tuple[SessionRecord, ...]:
+        """Every session that has not ended (as many as there are open rooms)."""
+        async with self._reading() as db:
+            rows = await db.execute(select(t.sessions).where(t.sessions.c.status.in_(_OPEN)))
+            return tuple(session_record(row) for row in rows.mappings())
+
+    async def list_sessions(
+        self, wanted: SessionFilter | None = None, *, cursor: str | None = None, limit: int = 50
+    ) -> SessionPage:
+        """A page of sessions, newest first; `limit` is 1 to 500.
+
+        Raises:
+            BadInputError: the cursor is not one of ours.
+        """
+        limit = max(1, min(limit, PAGE_LIMIT))
+        where = _conditions(wanted or SessionFilter())
+        if cursor:
+            where.append(tuple_(t.sessions.c.created_at, t.sessions.c.id) < _read_cursor(cursor))
+        query = (
+            select(t.sessions)
+            .where(*where)
+            .order_by(t.sessions.c.created_at.desc(), t.sessions.c.id.desc())
+            .limit(limit + 1)
+        )
+        async with self._reading() as db:
+            rows = (await db.execute(query)).mappings().all()
+        found = tuple(session_record(row) for row in rows[:limit])
+        more = len(rows) > limit
+        return SessionPage(sessions=found, next_cursor=_write_cursor(found[-1]) if more else None)
+
+    async def visits(self, session_id: str, *, limit: int = PAGE_LIMIT) -> tuple[Visit, ...]:
+        """Who was in the session's room, in the order of joining."""
+        async with self._reading() as db:
+            rows = await db.execute(
+                select(t.visits)
+                .where(t.visits.c.session_id == session_id)
+                .order_by(t.visits.c.joined_at)
+                .limit(limit)
+            )
+            return tuple(visit_record(row) for row in rows.mappings())
+
+    # -- events
+
+    async def events(
+        self, *, session_id: str | None = None, after_seq: int = 0, limit: int = PAGE_LIMIT
+    ) -> tuple[StoredEvent, ...]:
+        """Events in the order of writing, after `after_seq`: of one session or of all."""
+        query = select(t.events).where(t.events.c.seq > after_seq).order_by(t.events.c.seq)
+        if session_id is not None:
+            query = query.where(t.events.c.session_id == session_id)
+        async with self._reading() as db:
+            rows = await db.execute(query.limit(limit))
+            return tuple(stored_event(row) for row in rows.mappings())
+
+    async def latest_events(self, *, limit: int = 100) -> tuple[StoredEvent, ...]:
+        """The events written last, newest first."""
+        async with self._reading() as db:
+            rows = await db.execute(select(t.events).order_by(t.events.c.seq.desc()).limit(limit))
+            return tuple(stored_event(row) for row in rows.mappings())
+
+    async def prune_events(self, before: datetime, *, limit: int = 10_000) -> int:
+        """Delete events received before that moment, at most `limit`; sessions stay."""
+        old = (
+            select(t.events.c.seq)
+            .where(t.events.c.received_at < before)
+            .order_by(t.events.c.received_at)
+            .limit(limit)
+        )
+        async with self._writing() as db:
+            done = await db.execute(delete(t.events).where(t.events.c.seq.in_(old)))
+            return int(done.rowcount)
+
+    # -- idempotency keys
+
+    async def claim_key(
+        self, key: str, request_digest: str, session_id: SessionId, now: datetime
+    ) -> tuple[str, SessionId]:
+        """Claim `key` for `session_id`; gives the digest and session of whoever claimed first."""
+        row = {
+            "key": key,
+            "request_digest": request_digest,
+            "session_id": session_id,
+            "created_at": now,
+        }
+        async with self._writing() as db:
+            await db.execute(insert_new(db.dialect.name, t.idempotency_keys, "key"), [row])
+            keys = t.idempotency_keys.c
+            found = await db.execute(
+                select(keys.request_digest, keys.session_id).where(keys.key == key)
+            )
+            digest, owner = found.one()
+        return digest, SessionId(owner)
+
+    async def forget_keys(self, before: datetime) -> None:
+        """Delete idempotency keys claimed before that moment."""
+        async with self._writing() as db:
+            old = t.idempotency_keys.c.created_at < before
+            await db.execute(delete(t.idempotency_keys).where(old))
+
+    # -- denials
+
+    async def deny(self, denial: Denial) -> None:
+        """Keep a participant (or everybody) out of a room until `until`."""
+        row = {
+            "room_name": denial.room_name,
+            "identity": denial.identity,
+            "until": denial.until,
+            "reason": denial.reason,
+        }
+        async with self._writing() as db:
+            await db.execute(upsert(db.dialect.name, t.denials), [row])
+
+    async def allow(self, room_name: str, identity: str) -> None:
+        """Take a denial back."""
+        async with self._writing() as db:
+            await db.execute(
+                delete(t.denials).where(
+                    t.denials.c.room_name == room_name, t.denials.c.identity == identity
+                )
+            )
+
+    async def denials(self, now: datetime) -> tuple[Denial, ...]:
+        """Those that hold now; older ones are deleted."""
+        async with self._writing() as db:
+            await db.execute(delete(t.denials).where(t.denials.c.until < now))
+            rows = await db.execute(select(t.denials))
+            return tuple(Denial(**row) for row in rows.mappings())
+
+    # -- samples
+
+    async def add_sample(self, sample: Sample, *, keep_from: datetime) -> None:
+        """Write one minute's figures and delete those before `keep_from`."""
+        row = {name: getattr(sample, name) for name in Sample.__dataclass_fields__}
+        async with self._writing() as db:
+            await db.execute(upsert(db.dialect.name, t.samples), [row])
+            await db.execute(delete(t.samples).where(t.samples.c.minute < keep_from))
+
+    async def samples(self, since: datetime) -> tuple[Sample, ...]:
+        """The minutes from `since` on, oldest first. Minutes in which we were down are missing."""
+        async with self._reading() as db:
+            rows = await db.execute(
+                select(t.samples).where(t.samples.c.minute >= since).order_by(t.samples.c.minute)
+            )
+            return tuple(Sample(**row) for row in rows.mappings())
+
+    # -- health
+
+    async def health(self) -> StoreHealth:
+        """One round trip and the sizes."""
+        begun = time.perf_counter()
+        async with self._reading() as db:
+            revision = (await db.execute(text("SELECT version_num FROM alembic_version"))).scalar()
+            round_trip_ms = (time.perf_counter() - begun) * 1000
+            newest = await db.execute(select(func.coalesce(func.max(t.events.c.seq), 0)))
+            sessions = await db.execute(select(func.count()).select_from(t.sessions))
+            size = await _size_bytes(db)
+            return StoreHealth(
+                dialect=db.dialect.name,
+                revision=str(revision),
+                round_trip_ms=round_trip_ms,
+                events=int(newest.scalar_one()),
+                sessions=int(sessions.scalar_one()),
+                size_bytes=size,
+                waiting=self.writer.waiting,
+                rejected=self.writer.rejected,
+                last_error=self.writer.last_error,
+            )
+
+    # -- inside
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        async with self._translated(), self._engine.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+        async with self._translated(), self._engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _translated(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                yield
+        except (SQLAlchemyError, OSError, TimeoutError) as exc:
+            raise StoreUnavailableError(
+                f"The database did not answer ({type(exc).__name__}).",
+                hint="Check its disk and connection; the System page shows more.",
+            ) from exc
+
+
+async def _size_bytes(db: AsyncConnection) -> int | None:
+    if db.dialect.name == "sqlite":
+        query = "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()"
+    else:
+        query = "SELECT pg_database_size(current_database())"
+    size: Any = (await db.execute(text(query))).scalar()
+    return int(size) if size is not None else None
+
+
+def _conditions(wanted: SessionFilter) -> list[ColumnElement[bool]]:
+    columns = t.sessions.c
+    where: list[ColumnElement[bool]] = []
+    if wanted.statuses:
+        where.append(columns.status.in_(wanted.statuses))
+    if wanted.agent_name is not None:
+        where.append(columns.agent_name == wanted.agent_name)
+    if wanted.user_id is not None:
+        where.append(columns.user_id == wanted.user_id)
+    if wanted.room_name is not None:
+        where.append(columns.room_name == wanted.room_name)
+    if wanted.created_after is not None:
+        where.append(columns.created_at >= wanted.created_after)
+    if wanted.created_before is not None:
+        where.append(columns.created_at < wanted.created_before)
+    return where
+
+
+def _write_cursor(last: SessionRecord) -> str:
+    raw = json.dumps([last.created_at.isoformat(), last.id]).encode()
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, str]:
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        moment, session_id = json.loads(raw)
+        created_at = datetime.fromisoformat(moment)
+        if created_at.tzinfo is None or not isinstance(session_id, str):
+            raise ValueError("not of our making")
+    except (ValueError, TypeError, binascii.Error) as exc:
+        raise BadInputError(
+            "The cursor cannot be read.",
+            hint="Use the next_cursor of the page before, unchanged.",
+            field="cursor",
+        ) from exc
+    return created_at, session_id

@@ -1,0 +1,152 @@
+"""The tables. `events` is append-only; the others are folded from it in the same transaction."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class Utc(TypeDecorator[datetime]):
+    """An aware UTC moment; SQLite keeps it naive, and it comes back aware."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive moment must not reach the store")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        moment: datetime = value
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+_BIG = BigInteger().with_variant(Integer(), "sqlite")  # SQLite counts up only an INTEGER key
+
+events: Final = Table(
+    "events",
+    metadata,
+    Column("seq", _BIG, primary_key=True, autoincrement=True),
+    Column("id", String(80), nullable=False),
+    Column("kind", String(48), nullable=False),
+    Column("at", Utc, nullable=False),
+    Column("received_at", Utc, nullable=False),
+    Column("source", String(16), nullable=False),
+    Column("certainty", String(16), nullable=False),
+    Column("session_id", String(40)),
+    Column("room_name", Text, nullable=False, default=""),
+    Column("room_sid", String(64), nullable=False, default=""),
+    Column("identity", Text, nullable=False, default=""),
+    Column("actor", Text, nullable=False, default=""),
+    Column("data", JSON, nullable=False, default=dict),
+    UniqueConstraint("id"),
+    Index(None, "session_id", "seq"),
+    Index(None, "room_sid", "seq"),
+    Index(None, "received_at"),
+)
+
+sessions: Final = Table(
+    "sessions",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("room_name", Text, nullable=False),
+    Column("room_sid", String(64), nullable=False),
+    Column("agent_name", Text, nullable=False, default=""),
+    Column("user_id", Text, nullable=False, default=""),
+    Column("identity", Text, nullable=False, default=""),
+    Column("status", String(16), nullable=False),
+    Column("origin", String(16), nullable=False),
+    Column("created_at", Utc, nullable=False),
+    Column("created_certainty", String(16), nullable=False),
+    Column("started_at", Utc),
+    Column("started_certainty", String(16)),
+    Column("ended_at", Utc),
+    Column("ended_certainty", String(16)),
+    Column("end_reason", Text, nullable=False, default=""),
+    Column("expires_at", Utc),
+    Column("last_event_at", Utc, nullable=False),
+    Column("dispatch_id", String(64), nullable=False, default=""),
+    Column("people_peak", Integer, nullable=False, default=0),
+    Column("data", JSON, nullable=False, default=dict),
+    UniqueConstraint("room_sid"),
+    Index(None, "created_at", "id"),
+    Index(None, "status", "created_at", "id"),
+    Index(None, "agent_name", "created_at", "id"),
+    Index(None, "user_id", "created_at", "id"),
+    Index(None, "room_name", "created_at"),
+)
+
+visits: Final = Table(
+    "visits",
+    metadata,
+    Column("session_id", String(40), primary_key=True),
+    Column("participant_sid", String(64), primary_key=True),
+    Column("identity", Text, nullable=False),
+    Column("name", Text, nullable=False, default=""),
+    Column("kind", String(16), nullable=False),
+    Column("hidden", Integer, nullable=False, default=0),
+    Column("joined_at", Utc),
+    Column("joined_certainty", String(16)),
+    Column("left_at", Utc),
+    Column("left_certainty", String(16)),
+    Column("leave_reason", Text, nullable=False, default=""),
+)
+
+idempotency_keys: Final = Table(
+    "idempotency_keys",
+    metadata,
+    Column("key", String(255), primary_key=True),
+    Column("request_digest", String(64), nullable=False),
+    Column("session_id", String(40), nullable=False),
+    Column("created_at", Utc, nullable=False),
+    Index(None, "created_at"),
+)
+
+denials: Final = Table(
+    "denials",
+    metadata,
+    Column("room_name", Text, primary_key=True),
+    Column("identity", Text, primary_key=True),  # "": everybody
+    Column("until", Utc, nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+)
+
+samples: Final = Table(
+    "samples",
+    metadata,
+    Column("minute", Utc, primary_key=True),
+    Column("rooms", Integer, nullable=False),
+    Column("people", Integer, nullable=False),
+    Column("agents", Integer, nullable=False),
+    Column("sessions", Integer, nullable=False),
+)
