@@ -43,6 +43,7 @@ class Kind(StrEnum):
     SESSION_CREATED = "session_created"
     SESSION_FAILED = "session_failed"
     SESSION_ENDING = "session_ending"  # somebody or the reaper asked for the end
+    SESSION_EXTENDED = "session_extended"  # `data.expires_at`: its time ends later now
     JOIN_DENIED = "join_denied"
     OPERATOR_ACTION = "operator_action"  # `data.action` names it, `data.outcome` how it went
 

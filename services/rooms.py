@@ -158,6 +158,7 @@ class Rooms:
         self._publish(event.room_name for event in events)
         if any(one.session is not None for one in written):
             self._hub.touch("sessions")
+            self._hub.touch("overview")
         for one in written:
             if one.fresh:
                 for listener in self._listeners:
@@ -247,6 +248,7 @@ class Rooms:
         if self.snapshot.error is not None:
             log.info("LiveKit is back")
             self._hub.touch("system")
+            self._hub.touch("overview")
         self.snapshot = replace(self.snapshot, taken_at=self._now(), error=None, error_since=None)
         self._publish(self._live)
 
@@ -420,6 +422,7 @@ class Rooms:
         if self.snapshot.error is None:
             log.warning("LiveKit cannot be asked", extra={"error": exc.code})
             self._hub.touch("system")
+            self._hub.touch("overview")
         since = self.snapshot.error_since or self._now()
         if self.snapshot.error is None or self.snapshot.error.message != exc.message:
             self.snapshot = replace(self.snapshot, error=exc, error_since=since)
@@ -492,6 +495,7 @@ class Rooms:
         self.snapshot = replace(self.snapshot, rooms=rooms)
         if upsert or remove:
             self._hub.publish(TOPIC, upsert=upsert, remove=tuple(remove))
+            self._hub.touch("overview")
 
     def _table(self) -> dict[str, Any]:
         snapshot, now = self.snapshot, self._now()

@@ -38,6 +38,7 @@ from services.livekit.embedded import EmbeddedServer, EmbeddedState, Phase, open
 from services.livekit.service import LiveKitService
 from services.livekit.target import LiveKitTarget
 from services.livekit.tokens import TokenMinter
+from services.overview import Overview
 from services.room_actions import RoomActions
 from services.rooms import Rooms
 from services.sessions import Sessions
@@ -69,6 +70,7 @@ class Runtime:
     rooms: Rooms
     actions: RoomActions
     sessions: Sessions
+    overview: Overview
     embedded: EmbeddedServer | None
 
     def __init__(
@@ -240,6 +242,7 @@ class Runtime:
             poll_interval_s=settings.switchboard_poll_interval_s,
         )
         self.actions = RoomActions(self.livekit, self.rooms, self.store, self.hub, now=self.now)
+        self.overview = Overview(self.rooms, self.store, self.embedded, now=self.now)
         self.sessions = Sessions(
             settings,
             self.livekit,
@@ -264,6 +267,7 @@ class Runtime:
 
     def _embedded_changed(self, state: EmbeddedState) -> None:
         self.hub.touch("system")
+        self.hub.touch("overview")
         if state.phase is Phase.READY and hasattr(self, "rooms"):
             self.rooms.look_again()
 

@@ -174,6 +174,41 @@ class Sessions:
             raise
         return await self._store.session(session_id)
 
+    async def extend(self, session_id: str, by: timedelta, *, actor: str) -> SessionRecord:
+        """Give an open session more time, counted from its present end.
+
+        Raises:
+            ConflictError: it is over, is being ended, or has no end of its own.
+            BadInputError: more than a session may last from now on.
+        """
+        session = await self._store.session(session_id)
+        if not session.status.is_open or session.data.get("ending") or not session.expires_at:
+            raise ConflictError(
+                f"Session {session.id} has no time that could be extended.",
+                hint="It is over or being ended, or it has no end of its own.",
+            )
+        now, expires_at = self._now(), session.expires_at + by
+        most = self._settings.switchboard_session_max_hours
+        if not timedelta(0) < by or expires_at - now > timedelta(hours=most):
+            raise BadInputError(
+                f"A session may go on for at most {most:g} hours from now.",
+                hint="SWITCHBOARD_SESSION_MAX_HOURS sets the most.",
+                field="by",
+            )
+        extended = Event(
+            kind=Kind.SESSION_EXTENDED,
+            at=now,
+            received_at=now,
+            source=Source.OPERATOR,
+            session_id=session.id,
+            room_name=session.room_name,
+            room_sid=session.room_sid,
+            actor=actor,
+            data={"expires_at": rfc3339(expires_at), "by_s": by.total_seconds()},
+        )
+        await self._rooms.take(extended)
+        return await self._store.session(session_id)
+
     async def token(self, session_id: str, *, identity: str | None = None) -> CreatedSession:
         """A fresh join token for an open session.
 

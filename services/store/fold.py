@@ -46,6 +46,9 @@ def fold(session: SessionRecord | None, visit: Visit | None, event: Event) -> Fo
             return Folded(session=_first_person(session, visit, event), visit=visit)
         case Kind.PARTICIPANT_LEFT | Kind.PARTICIPANT_ABORTED:
             return Folded(session=session, visit=_left(session.id, visit, event))
+        case Kind.SESSION_EXTENDED:
+            later = datetime.fromisoformat(str(event.data["expires_at"]))
+            return Folded(session=replace(session, expires_at=later))
         case Kind.SESSION_ENDING:
             reason = session.end_reason or str(event.data.get("reason", ""))
             data = {**session.data, "ending": True, "expired": bool(event.data.get("expired"))}

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.errors import BadInputError, NotFoundError, StoreUnavailableError
-from services.events import Event
+from services.events import Event, Kind
 from services.ids import SessionId
 from services.settings import Settings
 from services.store import tables as t
@@ -204,6 +204,20 @@ class Store:
         async with self._reading() as db:
             rows = await db.execute(select(t.events).order_by(t.events.c.seq.desc()).limit(limit))
             return tuple(stored_event(row) for row in rows.mappings())
+
+    async def events_of_kind(
+        self, kind: Kind, *, since: datetime, limit: int = 50
+    ) -> tuple[Event, ...]:
+        """The newest events of one kind received from `since` on, in the order of writing."""
+        query = (
+            select(t.events)
+            .where(t.events.c.kind == kind, t.events.c.received_at >= since)
+            .order_by(t.events.c.seq.desc())
+            .limit(limit)
+        )
+        async with self._reading() as db:
+            rows = (await db.execute(query)).mappings().all()
+        return tuple(stored_event(row).event for row in reversed(rows))
 
     async def prune_events(self, before: datetime, *, limit: int = 10_000) -> int:
         """Delete events received before that moment, at most `limit`; sessions stay."""

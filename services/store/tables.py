@@ -73,6 +73,7 @@ events: Final = Table(
     Index(None, "session_id", "seq"),
     Index(None, "room_sid", "seq"),
     Index(None, "received_at"),
+    Index(None, "kind", "received_at"),
 )
 
 sessions: Final = Table(

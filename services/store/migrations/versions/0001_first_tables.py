@@ -46,6 +46,9 @@ def upgrade() -> None:
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_events_received_at"), ["received_at"], unique=False)
         batch_op.create_index(
+            batch_op.f("ix_events_kind_received_at"), ["kind", "received_at"], unique=False
+        )
+        batch_op.create_index(
             batch_op.f("ix_events_room_sid_seq"), ["room_sid", "seq"], unique=False
         )
         batch_op.create_index(

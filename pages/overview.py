@@ -1,0 +1,26 @@
+"""Overview: is all well, what goes on, and what needs attention."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import bridge, overview, viewer
+from dashboard.components.live import live
+
+
+@st.fragment
+def body() -> None:
+    """All of it, anew whenever something changed."""
+    view = bridge.read(bridge.runtime().overview.read)
+    overview.conditions(view)
+    overview.figures(view)
+    st.subheader("Needs attention", anchor=False)
+    overview.attention(view)
+    st.subheader("Latest sessions", anchor=False)
+    overview.latest(view)
+    st.caption(f"As of {viewer.moment(view.taken_at)}; changes appear by themselves.")
+    live(bridge.live_url("overview"), key="overview.live", max_per_second=2)
+
+
+st.title("Overview", anchor=False)
+body()

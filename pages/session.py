@@ -1,0 +1,42 @@
+"""Session: one voice session and what happened in it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import bridge, feedback, nav, sessions
+from dashboard.components.live import live
+from services.ids import is_session_id
+
+session_id = st.query_params.get("id") or st.session_state.get("session.id", "")
+st.session_state["session.id"] = session_id  # the menu drops query parameters
+
+
+@st.fragment
+def body() -> None:
+    """The session as it stands, anew whenever something changed."""
+    store = bridge.runtime().store
+    session = bridge.read(lambda: store.session(session_id))
+    visits = bridge.read(lambda: store.visits(session_id))
+    events = bridge.read(lambda: store.events(session_id=session_id))
+    sessions.heading(session)
+    sessions.facts(session)
+    st.subheader("Who was there", anchor=False)
+    sessions.visits_table(visits)
+    st.subheader("What happened", anchor=False)
+    sessions.events_table(events)
+    sessions.end_dialog(session)
+    if session.status.is_open:
+        live(bridge.live_url(f"room:{session.room_name}", "sessions"), key="session.live")
+
+
+if not is_session_id(session_id):
+    st.title("Session", anchor=False)
+    feedback.show_empty(
+        "No session is chosen.",
+        hint="Choose one on the overview.",
+        icon=":material/forum:",
+        action=lambda: nav.link("overview", "Go to overview", icon=":material/monitoring:"),
+    )
+else:
+    body()
