@@ -69,7 +69,7 @@ def figures(view: OverviewView) -> None:
     ]
     for column, (name, value, of, text) in zip(st.columns(4), parts, strict=True):
         hour = [of(sample) for sample in view.trend]
-        delta = f"{value - hour[0]:+,} in the last hour" if hour else "no history yet"
+        delta = _change(value - hour[0]) if hour else "no history yet"
         column.metric(
             name,
             fmt.number(value),
@@ -81,6 +81,10 @@ def figures(view: OverviewView) -> None:
             chart_data=[*hour, value] if hour else [value, value],
             chart_type="area",
         )
+
+
+def _change(by: int) -> str:
+    return f"{by:+,} in the last hour" if by else "as an hour ago"
 
 
 def attention(view: OverviewView) -> None:

@@ -1,0 +1,32 @@
+"""An invisible listener: reruns the part of the page it stands in when something changed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from dashboard.components.bundle import stub
+
+MAX_PER_SECOND: Final = 4
+
+_component = st.components.v2.component("switchboard_live", js=stub("live"))
+
+
+def live(live_url: str, *, key: str, max_per_second: float = MAX_PER_SECOND) -> None:
+    """Rerun the enclosing fragment, or the page, whenever a topic of `live_url` changes.
+
+    At once for the first change, then at most `max_per_second` times a second. It draws nothing
+    but, while the connection is lost, one line that says so. Stand it at the end of a fragment.
+    A new `live_url` for the same topics keeps the connection.
+    """
+    _component(
+        key=key,
+        data={"liveUrl": live_url, "maxPerSecond": max_per_second},
+        on_tick_change=_rerun,
+        on_ticket_change=_rerun,
+    )
+
+
+def _rerun() -> None:
+    """A trigger reruns by itself; it only needs a callback to be let through."""

@@ -1,0 +1,55 @@
+"""The page script: the gate, the menu, and then the page that was asked for.
+
+Every page runs through here, a deep link on a fresh process too: `pages/` does not stand
+beside this file, so Streamlit cannot run a page by itself.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import streamlit as st
+
+from dashboard import bridge, feedback, nav
+from services.errors import SwitchboardError
+
+_STATIC: Final = Path(__file__).resolve().parent / "static"
+_SIDEBAR_PX: Final = 236
+_ABOUT: Final = "**Switchboard**: the control room for LiveKit voice agents on your own servers."
+
+
+def main() -> None:
+    """Draw one run of one page."""
+    # Before the navigation: Streamlit 1.67 else takes the page's icon for the favicon, and a
+    # :material/: icon as favicon comes from the network.
+    st.set_page_config(
+        page_icon=_STATIC / "favicon.png",
+        layout="wide",
+        initial_sidebar_state=_SIDEBAR_PX,
+        menu_items={"About": _ABOUT},
+    )
+    problem = _start_problem()
+    page = st.navigation(nav.menu(), position="sidebar" if problem is None else "hidden")
+    st.set_page_config(page_title=f"{page.title} · Switchboard")
+    st.logo(str(_STATIC / "logo-on-dark.svg"), icon_image=str(_STATIC / "icon.svg"), size="large")
+    if problem is not None:
+        st.title("Switchboard cannot start")
+        feedback.show_error(problem, key="gate")
+        return
+    feedback.show_flashes()
+    try:
+        page.run()
+    except SwitchboardError as error:  # a page that could not read at all
+        feedback.show_error(error, key="page")
+
+
+def _start_problem() -> SwitchboardError | None:
+    try:
+        bridge.runtime()
+    except SwitchboardError as error:
+        return error
+    return None
+
+
+main()

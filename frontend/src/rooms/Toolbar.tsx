@@ -1,0 +1,112 @@
+import { type KeyboardEvent, type RefObject, useEffect } from "react";
+import { HEALTHS } from "../live/protocol";
+import { number } from "./format";
+import { HEALTH_WORDS, HealthIcon } from "./health";
+import { type Projection, toggleHealth, type View } from "./view";
+
+interface ToolbarProps {
+  readonly view: View;
+  readonly projection: Pick<Projection, "counts" | "searched">;
+  readonly search: RefObject<HTMLInputElement | null>;
+  readonly onView: (view: View) => void;
+  /** Enter in the search field: on to the rows. */
+  readonly onDown: () => void;
+}
+
+export function Toolbar({ view, projection, search, onView, onDown }: ToolbarProps) {
+  useSlash(search);
+  const onKeyDown = (event: KeyboardEvent) => {
+    // Streamlit has shortcuts of its own on the document; letters typed here are not for them.
+    event.nativeEvent.stopPropagation();
+    if (event.key === "Escape" && view.q !== "") onView({ ...view, q: "" });
+    else if (event.key === "ArrowDown" || event.key === "Enter") onDown();
+    else return;
+    event.preventDefault();
+  };
+  return (
+    <div className="toolbar">
+      <div className="search">
+        <svg className="icon" viewBox="0 0 16 16" aria-hidden="true">
+          <circle cx="7" cy="7" r="4.4" />
+          <path d="m10.4 10.4 3.2 3.2" />
+        </svg>
+        <input
+          ref={search}
+          type="text"
+          value={view.q}
+          maxLength={200}
+          spellCheck={false}
+          autoComplete="off"
+          placeholder="Name, agent or session"
+          aria-label="Search rooms by name, agent or session"
+          onChange={(event) => onView({ ...view, q: event.target.value })}
+          onKeyDown={onKeyDown}
+        />
+        {view.q === "" ? (
+          <kbd>/</kbd>
+        ) : (
+          <button
+            type="button"
+            className="clear"
+            aria-label="Clear the search"
+            onClick={() => {
+              onView({ ...view, q: "" });
+              search.current?.focus();
+            }}
+          >
+            <svg className="icon" viewBox="0 0 16 16" aria-hidden="true">
+              <path d="m4.5 4.5 7 7m0-7-7 7" />
+            </svg>
+          </button>
+        )}
+      </div>
+      {/* biome-ignore lint/a11y/useSemanticElements: a fieldset brings a frame, a group does not */}
+      <div className="chips" role="group" aria-label="Filter by health">
+        <button
+          type="button"
+          className="chip"
+          aria-pressed={view.health.length === 0}
+          onClick={() => onView({ ...view, health: [] })}
+        >
+          All <span className="count">{number(projection.searched)}</span>
+        </button>
+        {HEALTHS.map((health) => (
+          <button
+            key={health}
+            type="button"
+            className="chip"
+            aria-pressed={view.health.includes(health)}
+            data-none={projection.counts[health] === 0 || undefined}
+            onClick={() => onView(toggleHealth(view, health))}
+          >
+            <HealthIcon health={health} />
+            {HEALTH_WORDS[health]}
+            <span className="count">{number(projection.counts[health])}</span>
+          </button>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+/** "/" anywhere on the page leads to the search, unless somebody is typing. */
+function useSlash(search: RefObject<HTMLInputElement | null>): void {
+  useEffect(() => {
+    const onKey = (event: globalThis.KeyboardEvent) => {
+      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.defaultPrevented || isEditable(event.composedPath()[0])) return;
+      event.preventDefault();
+      search.current?.focus();
+      search.current?.select();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, [search]);
+}
+
+function isEditable(target: EventTarget | undefined): boolean {
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable || target.matches("input, textarea, select"))
+  );
+}

@@ -1,0 +1,31 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+// One entry per Streamlit component, loaded by the stub in dashboard/components/bundle.py.
+// Entries keep their names (the stub adds a hash); the parts they share carry theirs.
+export default defineConfig({
+  plugins: [react()],
+  base: "./",
+  build: {
+    outDir: "../dashboard/components/build",
+    emptyOutDir: true,
+    target: "es2022",
+    sourcemap: false,
+    modulePreload: false,
+    rolldownOptions: {
+      input: { rooms_table: "src/rooms_table.tsx", live: "src/live.ts" },
+      preserveEntrySignatures: "strict",
+      output: {
+        format: "es",
+        entryFileNames: "[name].js",
+        chunkFileNames: "chunk-[name]-[hash].js",
+        assetFileNames: "[name]-[hash][extname]",
+      },
+    },
+  },
+  test: {
+    environment: "happy-dom",
+    include: ["tests/**/*.test.{ts,tsx}"],
+    restoreMocks: true,
+  },
+});
