@@ -10,8 +10,7 @@ from fastapi_offline import FastAPIOffline
 
 from api import health, live, livekit, problems, rooms, voice
 from api.limits import BodyLimit, OwnOrigin
-from services.errors import SwitchboardError
-from services.runtime import get_runtime
+from services.runtime import held_runtime
 from services.settings import LOOPBACK
 
 VERSION: Final = "0.1.0"
@@ -19,13 +18,12 @@ VERSION: Final = "0.1.0"
 
 def _hosts() -> frozenset[str] | None:
     """The hosts that we answer to; any, where the operator chose to listen publicly."""
-    try:
-        settings = get_runtime().settings
-    except SwitchboardError:
+    runtime = held_runtime()
+    if runtime is None:
         return LOOPBACK
-    if settings.switchboard_listen_publicly:
+    if runtime.settings.switchboard_listen_publicly:
         return None
-    return LOOPBACK | frozenset(settings.switchboard_allowed_hosts)
+    return LOOPBACK | frozenset(runtime.settings.switchboard_allowed_hosts)
 
 
 def create_api() -> FastAPI:

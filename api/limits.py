@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problems import problem
@@ -28,44 +30,31 @@ class BodyLimit:
             return
         declared = _header(scope, b"content-length")
         if declared.isdigit() and int(declared) > self._limit:
-            await self._refuse(scope, receive, send)
+            await too_large(self._limit)(scope, receive, send)
             return
-        size, started = 0, False
+        size = 0
 
         async def limited() -> Message:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            if size > self._limit:
-                raise _TooLargeError
+            if size > self._limit:  # FastAPI lets an HTTPException through, and nothing else
+                raise HTTPException(413, f"The body has more than {self._limit:,} bytes.")
             return message
 
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
-        try:
-            await self._app(scope, limited, watched)
-        except _TooLargeError:
-            if started:
-                raise
-            await self._refuse(scope, receive, send)
-
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        response = problem(
-            413,
-            "too_large",
-            "Too large",
-            f"The body has more than {self._limit:,} bytes.",
-            hint="Send less.",
-            field="body",
-        )
-        await response(scope, receive, send)
+        await self._app(scope, limited, send)
 
 
-class _TooLargeError(Exception):
-    pass
+def too_large(limit_bytes: int) -> Response:
+    """The answer to a body whose header says that it is over the limit."""
+    return problem(
+        413,
+        "too_large",
+        "Too large",
+        f"The body has more than {limit_bytes:,} bytes.",
+        hint="Send less.",
+        field="body",
+    )
 
 
 class OwnOrigin:
@@ -99,7 +88,7 @@ class OwnOrigin:
             return f"This dashboard does not answer to the host {host!r}."
         origin = _header(scope, b"origin")
         if scope["method"] not in _SAFE and origin:
-            came_from = urlsplit(origin).hostname or ""
+            came_from = _host_of(origin.partition("://")[2])
             if came_from != host and came_from not in (allowed or frozenset()) - LOOPBACK:
                 return f"A page of {origin!r} may not write here."
         return None
@@ -114,4 +103,7 @@ def _header(scope: Scope, name: bytes) -> str:
 
 
 def _host_of(header: str) -> str:
-    return urlsplit(f"//{header}").hostname or ""
+    try:
+        return urlsplit(f"//{header}").hostname or ""
+    except ValueError:  # half an IPv6 address
+        return ""

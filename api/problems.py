@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
 _TYPE: Final = "urn:switchboard:problem:"
-_CODES: Final = {404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_CODES: Final = {400: "bad_body", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 
 
 def problem(
@@ -72,7 +73,9 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(_: Request, error: HTTPException) -> JSONResponse:
         code = _CODES.get(error.status_code, "http_error")
-        return problem(error.status_code, code, str(error.detail), str(error.detail))
+        title = HTTPStatus(error.status_code).phrase
+        more = {"field": "body"} if error.status_code in {400, 413} else {}
+        return problem(error.status_code, code, title, str(error.detail), **more)
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:

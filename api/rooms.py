@@ -24,7 +24,7 @@ async def list_rooms(runtime: SharedRuntime) -> dict[str, Any]:
     return {"rooms": [view.row(now) for view in snapshot.rooms], **snapshot.status()}
 
 
-@router.get("/rooms/{name}")
+@router.get("/rooms/{name:path}")
 async def read_room(name: str, runtime: SharedRuntime) -> dict[str, Any]:
     """One open room with its participants, read from LiveKit now."""
     view = await runtime.acall(lambda: runtime.rooms.refresh(name))
@@ -49,7 +49,7 @@ async def read_room(name: str, runtime: SharedRuntime) -> dict[str, Any]:
     return row
 
 
-@router.delete("/rooms/{name}", status_code=status.HTTP_200_OK)
+@router.delete("/rooms/{name:path}", status_code=status.HTTP_200_OK)
 async def end_room(name: str, runtime: SharedRuntime) -> dict[str, bool]:
     """End a room and put everybody out. 404 when no such room was open."""
     existed = await runtime.acall(

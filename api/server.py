@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.staticfiles import StaticFiles
 
 from api.app import create_api
+from api.nodelay import turn_off_delay
 from services.errors import ConfigError, SwitchboardError
 from services.runtime import Runtime, close_runtime, get_runtime
 from services.settings import LOOPBACK, Settings, load_settings
@@ -62,6 +63,7 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
         raise SystemExit(2) from None
     except SwitchboardError as exc:  # the pages say so, and try again
         sys.stderr.write(f"Switchboard starts without its services: {exc}\n")
+    turn_off_delay(st.get_option("server.port"))
     gc.freeze()  # what was imported stays: the collector need not look at it again
     try:
         yield

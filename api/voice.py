@@ -175,7 +175,6 @@ class NewToken(BaseModel):
     participant_identity: Name | None = None
 
 
-
 @router.post("/session", status_code=status.HTTP_201_CREATED)
 async def create_voice_session(
     body: CreateVoiceSession,

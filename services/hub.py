@@ -13,7 +13,7 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -55,22 +55,24 @@ class Subscriber:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: deque[Message] = deque()
+        self._lock = threading.Lock()  # the hub and the reader are on different threads
         self._wake = asyncio.Event()
         self.behind = False
         self.closed = False
 
     def push(self, message: Message) -> None:
         """Called by the hub, on the hub's loop."""
-        if len(self._waiting) >= BEHIND:
-            self._waiting.clear()
-            self.behind = True
-        if not self.behind:
-            self._waiting.append(message)
+        with self._lock:
+            if len(self._waiting) >= BEHIND:
+                self._waiting.clear()
+                self.behind = True
+            if not self.behind:
+                self._waiting.append(message)
         self.wake()
 
     def wake(self) -> None:
         """Let the reader look; harmless after its loop has closed."""
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._wake.set)
 
     def close(self) -> None:
@@ -85,13 +87,11 @@ class Subscriber:
             self._wake.clear()
         if self.closed:
             return None
-        if self.behind:
+        with self._lock:
+            taken = () if self.behind else tuple(self._waiting)
             self.behind = False
-            return ()
-        taken: list[Message] = []
-        while self._waiting:
-            taken.append(self._waiting.popleft())
-        return tuple(taken)
+            self._waiting.clear()
+        return taken
 
 
 class Hub:
@@ -102,6 +102,7 @@ class Hub:
         self._now_text = now_text
         self._topics: dict[str, _Topic] = {}
         self._lock = threading.Lock()  # guards the set of topics and readers, across threads
+        self._closed = False
         self.epoch: Final = secrets.token_hex(4)
         self.sent = 0
 
@@ -140,15 +141,16 @@ class Hub:
         with self._lock:
             for name in topics:
                 self._topic(name).subscribers.add(subscriber)
+            if self._closed:
+                subscriber.close()
         try:
             yield subscriber
         finally:
             with self._lock:
                 for name in topics:
-                    topic = self._topics[name]
-                    topic.subscribers.discard(subscriber)
-                    if not topic.subscribers and topic.snapshot is None and not topic.dirty:
-                        del self._topics[name]
+                    if (topic := self._topics.get(name)) is not None:
+                        topic.subscribers.discard(subscriber)
+                        self._forget_unread(topic)
 
     def snapshot(self, topic: str) -> Message:
         """The topic as it is now, as the first message for a reader."""
@@ -183,6 +185,7 @@ class Hub:
     def close(self) -> None:
         """End every reader."""
         with self._lock:
+            self._closed = True
             for topic in self._topics.values():
                 if topic.timer is not None:
                     topic.timer.cancel()
@@ -191,6 +194,11 @@ class Hub:
 
     def _topic(self, name: str) -> _Topic:
         return self._topics.setdefault(name, _Topic(name))
+
+    def _forget_unread(self, topic: _Topic) -> None:
+        """A topic that nobody reads and nobody provides would stay for ever."""
+        if not topic.subscribers and topic.snapshot is None and not topic.dirty:
+            self._topics.pop(topic.name, None)
 
     def _mark(self, topic: _Topic) -> None:
         topic.dirty = True
@@ -214,6 +222,7 @@ class Hub:
         with self._lock:
             topic.history.append(message)
             readers = tuple(topic.subscribers)
+            self._forget_unread(topic)
         for subscriber in readers:
             subscriber.push(message)
         self.sent += 1
@@ -235,6 +244,7 @@ async def read(
 
     First the snapshots, or, when `last_event_id` is still good, only what was missed.
     """
+    topics = tuple(dict.fromkeys(topics))
     with hub.subscribe(topics) as subscriber:
         seen = _versions(last_event_id, hub.epoch, topics)
         first: list[Message] = []
@@ -261,12 +271,16 @@ async def read(
 
 
 def _event_id(epoch: str, topics: tuple[str, ...], seen: dict[str, int]) -> str:
-    return f"{epoch}-" + ".".join(str(seen.get(topic, 0)) for topic in topics)
+    return f"{epoch}-" + ".".join(str(seen.get(topic, "")) for topic in topics)
 
 
 def _versions(event_id: str, epoch: str, topics: tuple[str, ...]) -> dict[str, int]:
     head, _, tail = event_id.partition("-")
     numbers = tail.split(".")
-    if head != epoch or len(numbers) != len(topics) or not all(n.isdigit() for n in numbers):
+    if head != epoch or len(numbers) != len(topics):
         return {}
-    return {topic: int(number) for topic, number in zip(topics, numbers, strict=True)}
+    return {
+        topic: int(number)
+        for topic, number in zip(topics, numbers, strict=True)
+        if number.isascii() and number.isdigit()  # "": it was not sent yet
+    }

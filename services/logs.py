@@ -13,7 +13,8 @@ from typing import Final
 from services.clock import rfc3339, utc_now
 
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]*")
-_PASSWORD_IN_URL: Final = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]+@")
+_PASSWORD_IN_URL: Final = re.compile(r"(?<=://)([^:/@\s]*):\S+@")
+_OURS: Final = ("services", "api", "dashboard", "agents", "livekit")
 _FILE_BYTES: Final = 5_000_000
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -23,7 +24,12 @@ class Redact(logging.Filter):
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__()
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= 6)
+        self._secrets: tuple[str, ...] = ()
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Blank out these too; what is shorter than six characters would blank out words."""
+        self._secrets += tuple(secret for secret in secrets if len(secret) >= 6)
 
     def clean(self, text: str) -> str:
         """The text without secrets."""
@@ -34,14 +40,21 @@ class Redact(logging.Filter):
         return text
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg = self.clean(record.getMessage())
-        record.args = None
+        try:
+            text = record.getMessage()
+        except (TypeError, ValueError, KeyError):  # a caller's wrong format must not break it
+            text = f"{record.msg} {record.args}"
+        record.msg, record.args = self.clean(text), None
         for name, value in list(vars(record).items()):
-            if name not in _STANDARD and isinstance(value, str):
-                setattr(record, name, self.clean(value))
+            if name not in _STANDARD and not isinstance(value, int | float | None):
+                setattr(record, name, self.clean(str(value)))
+        if record.stack_info:
+            record.stack_info = self.clean(record.stack_info)
         if record.exc_info and record.exc_info[1] is not None:
             text = logging.Formatter().formatException(record.exc_info)
             record.exc_text, record.exc_info = self.clean(text), None
+        elif record.exc_text:
+            record.exc_text = self.clean(record.exc_text)
         return True
 
 
@@ -67,14 +80,19 @@ def set_up(data_dir: Path, level: str, secrets: Iterable[str] = ()) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     redact = Redact(secrets)
     file = logging.handlers.RotatingFileHandler(
-        path, maxBytes=_FILE_BYTES, backupCount=2, encoding="utf-8", delay=True
+        path,
+        maxBytes=_FILE_BYTES,
+        backupCount=2,
+        encoding="utf-8",
+        delay=True,
+        errors="backslashreplace",
     )
     file.setFormatter(JsonLines())
     console = logging.StreamHandler()
     console.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     for handler in (file, console):
         handler.addFilter(redact)
-    for name in ("services", "api", "dashboard", "agents", "livekit"):
+    for name in _OURS:
         logger = logging.getLogger(name)
         for old in list(logger.handlers):
             logger.removeHandler(old)
@@ -84,3 +102,12 @@ def set_up(data_dir: Path, level: str, secrets: Iterable[str] = ()) -> Path:
         logger.setLevel(level.upper())
         logger.propagate = False
     return path
+
+
+def hide(secrets: Iterable[str]) -> None:
+    """Blank out secrets that became known after `set_up`."""
+    for handler in logging.getLogger(_OURS[0]).handlers:
+        for known in handler.filters:
+            if isinstance(known, Redact):
+                known.add(secrets)
+                return  # all handlers share it

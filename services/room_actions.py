@@ -49,10 +49,16 @@ class RoomActions:
     ) -> bool:
         """End a room, put everybody out and see that it is gone. False: it was gone already.
 
-        `session`: the one in the room, where the caller knows it. A room whose name can come back is kept closed for six hours: tokens already handed
-        out stay valid at open-source LiveKit, and would open it again.
+        `session`: the one in the room, where the caller knows it. A room whose name can come
+        back is kept closed for six hours: tokens already handed out stay valid at open-source
+        LiveKit, and would open it again.
+
+        Raises:
+            NotFoundError: no such room is open. Its name stays free.
         """
         view = self._rooms.snapshot.get(name)
+        if view is None and session is None:
+            await self._livekit.get_room_info(name)
         if session is None and view is not None:
             session = view.session
         sid = view.room.sid if view is not None else session.room_sid if session is not None else ""
@@ -63,7 +69,7 @@ class RoomActions:
         )
         await self._rooms.write_down(asked)
         if session_id_in(name) is None:
-            await self._deny(name, "", "The room was ended.")
+            await self.keep_closed(name, "The room was ended.")
         try:
             existed = await self._livekit.end_room(name)
         except SwitchboardError:
@@ -99,6 +105,10 @@ class RoomActions:
             first.hint = f"Still open: {left}{' and more' if len(failed) > 5 else ''}. {first.hint}"
             raise first
         return tuple(names)
+
+    async def keep_closed(self, name: str, reason: str) -> None:
+        """End the room whenever it is opened in the next six hours."""
+        await self._deny(name, "", reason)
 
     async def remove_participant(
         self, room_name: str, identity: str, *, actor: str, keep_out: bool = True

@@ -31,9 +31,9 @@ from services.livekit.models import (
 from services.livekit.service import LiveKitService
 from services.livekit.webhooks import participant_facts, room_facts
 from services.rooms_view import RoomsSnapshot, RoomView
+from services.store.batch import Written
 from services.store.records import Sample, SessionRecord
 from services.store.store import Store
-from services.store.writer import Written
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ _VERIFY_A_POLL: Final = 200
 _LIVE_BEFORE_COMMIT_S: Final = 0.25  # the live view waits no longer than this for the database
 _SAMPLE_DAYS: Final = 7
 
+_Tally = tuple[int, int]
 OnWritten = Callable[[Written], Awaitable[None]]
 
 
@@ -67,10 +68,23 @@ class _Live:
     ending: bool = False
     polls: int = 0
     missing: int = 0
-    doubt: int = 0
-    accepted: tuple[int, int] | None = None
+    doubt: int = 0  # polls in a row that differed from what webhooks told
+    accepted: tuple[_Tally, _Tally] | None = None  # a difference that was looked into
     row: dict[str, Any] | None = None
     shown: RoomView | None = None  # made anew when something changed
+
+    def in_doubt(self) -> bool:
+        """Whether LiveKit counts others than we do."""
+        theirs, ours = self.counts()
+        return not self.known or (theirs != ours and self.accepted != (theirs, ours))
+
+    def counts(self) -> tuple[_Tally, _Tally]:
+        """Participants and publishers: LiveKit's, and ours by LiveKit's rule."""
+        present = self.participants.values()
+        return (
+            (self.room.num_participants, self.room.num_publishers),
+            (sum(map(_counts, present)), sum(bool(p.tracks) for p in present)),
+        )
 
     def view(self) -> RoomView:
         return RoomView(
@@ -120,6 +134,7 @@ class Rooms:
         self._gone: OrderedDict[str, float] = OrderedDict()
         self._wake = asyncio.Event()
         self._listeners: list[OnWritten] = []
+        self._taking: set[asyncio.Task[None]] = set()
         self._polled_before = False
         self._was_away = False
         self._sampled: datetime | None = None
@@ -165,6 +180,15 @@ class Rooms:
                     await listener(one)
         return written
 
+    def take_soon(self, event: Event) -> None:
+        """Write an event down without making the caller wait; the writer keeps it until it can.
+
+        Only for what LiveKit also knows: after a crash it is found there again.
+        """
+        aio_task = asyncio.get_running_loop().create_task(self.write_down(event))
+        self._taking.add(aio_task)
+        aio_task.add_done_callback(self._taking.discard)
+
     async def take_webhook(self, event: Event) -> None:
         """Take what LiveKit told; the same webhook twice is one event.
 
@@ -192,11 +216,12 @@ class Rooms:
 
         Raises:
             NotFoundError: no such room is open.
+            LiveKitUnavailableError: it cannot be read now.
         """
         if name not in self._live:
             room = await self._livekit.get_room_info(name)
-            self._live[name] = _Live(room, self._now(), time.monotonic())
-        await self._verify(self._live[name], with_dispatches=True)
+            self._live.setdefault(name, _Live(room, self._now(), time.monotonic()))
+        await self._read_into(self._live[name], with_dispatches=True)
         live = self._live.get(name)
         if live is None:
             raise NotFoundError(f"Room {name!r} has just ended.", hint="See its session.")
@@ -223,6 +248,12 @@ class Rooms:
         """One ListRooms, compared with what webhooks told."""
         began_s = time.monotonic()
         try:
+            # before the list: a session that is created meanwhile is not in it
+            left_open = await self._store.open_sessions() if not self._polled_before else ()
+        except StoreUnavailableError as exc:
+            log.warning("open sessions were not read yet", extra={"error": exc.code})
+            return
+        try:
             rooms = await self._livekit.list_rooms()
         except SwitchboardError as exc:
             self._lost(exc)
@@ -232,7 +263,7 @@ class Rooms:
         found: list[Event] = []
         try:
             if not self._polled_before:
-                found += await self._at_start(rooms)
+                found += self._at_start(rooms, left_open)
             found += self._compare(rooms, began_s)
             if found:
                 self.webhooks.missed += len(found) if self._polled_before else 0
@@ -254,11 +285,13 @@ class Rooms:
 
     # -- inside: reconciliation
 
-    async def _at_start(self, rooms: tuple[Room, ...]) -> list[Event]:
+    def _at_start(
+        self, rooms: tuple[Room, ...], left_open: tuple[SessionRecord, ...]
+    ) -> list[Event]:
         """What ended while we were down; sessions that go on are taken up again."""
         listed = {room.sid: room for room in rooms}
         events: list[Event] = []
-        for session in await self._store.open_sessions():
+        for session in left_open:
             room = listed.get(session.room_sid)
             if room is not None:
                 self._live[room.name] = live = _Live(
@@ -304,12 +337,7 @@ class Rooms:
             if not live.announced and live.polls >= patience:
                 live.announced = True
                 events.append(self._inferred_start(live))
-            counted = sum(_counts(p) for p in live.participants.values())
-            differs = room.num_participants != counted or (not live.known and room.num_publishers)
-            if differs and live.accepted != (room.num_participants, counted):
-                live.doubt += 1
-            else:
-                live.doubt = 0
+            live.doubt = live.doubt + 1 if live.in_doubt() else 0
         for name, live in list(self._live.items()):
             if name in listed or live.seen_s > began_s:
                 continue
@@ -364,33 +392,35 @@ class Rooms:
                 tasks.create_task(verify(live))
 
     async def _verify(self, live: _Live, *, with_dispatches: bool) -> None:
-        """Read who is in the room; what no webhook told is written as inferred."""
-        name = live.room.name
+        """`_read_into`, for a room that may have ended or a LiveKit that may be away."""
         try:
-            found = await self._livekit.list_participants(name)
-            if with_dispatches:
-                live.dispatches = await self._livekit.list_dispatches(name)
+            await self._read_into(live, with_dispatches=with_dispatches)
         except NotFoundError:
             return  # it ended; the next poll or its webhook says so
         except SwitchboardError as exc:
-            log.info("participants were not read", extra={"room": name, "error": exc.code})
-            return
-        present = {p.sid: p for p in found if p.state is not ConnectionState.DISCONNECTED}
-        events = [
-            self._about(live, Kind.PARTICIPANT_JOINED, participant, at=participant.joined_at)
-            for sid, participant in present.items()
-            if sid not in live.participants
-        ]
-        events += [
-            self._about(live, Kind.PARTICIPANT_LEFT, participant)
-            for sid, participant in live.participants.items()
-            if sid not in present
-        ]
-        live.participants = present
+            log.info("participants were not read", extra={"error": exc.code})
+
+    async def _read_into(self, live: _Live, *, with_dispatches: bool) -> None:
+        """Read who is in the room; what no webhook told is written as inferred."""
+        name, before = live.room.name, set(live.participants)
+        found = await self._livekit.list_participants(name)
+        if with_dispatches:
+            live.dispatches = await self._livekit.list_dispatches(name)
+        present = {
+            p.sid: p
+            for p in found
+            if p.state is not ConnectionState.DISCONNECTED and p.sid not in live.left
+        }
+        joined = [p for sid, p in present.items() if sid not in live.participants]
+        # who joined while the question was under way is not in the answer
+        gone = [p for sid, p in live.participants.items() if sid in before and sid not in present]
+        newer = {sid: p for sid, p in live.participants.items() if sid not in before}
+        live.participants = {**newer, **present}
         live.known = True
         live.doubt = 0
-        counted = sum(_counts(participant) for participant in present.values())
-        live.accepted = (live.room.num_participants, counted)
+        live.accepted = live.counts()
+        events = [self._about(live, Kind.PARTICIPANT_JOINED, p, at=p.joined_at) for p in joined]
+        events += [self._about(live, Kind.PARTICIPANT_LEFT, p) for p in gone]
         if events:
             await self.write_down(*events)
         self._hub.touch(room_topic(name))
@@ -447,7 +477,7 @@ class Rooms:
                 return
             room = Room(name=name, sid=sid, created_at=event.at)
             live = self._live[name] = _Live(room, event.received_at, time.monotonic())
-            live.known = event.kind is Kind.ROOM_STARTED  # seen from its beginning
+            live.known = event.kind is not Kind.PARTICIPANT_JOINED  # seen from its beginning
             live.announced = True
         live.announced |= event.kind is Kind.ROOM_STARTED
         participant_sid = str(event.data.get("participant_sid", ""))

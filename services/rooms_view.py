@@ -86,6 +86,8 @@ class RoomView:
         expires_at = self.session.expires_at if self.session is not None else None
         if expires_at is not None and expires_at - now <= EXPIRES_SOON:
             return Health.EXPIRING, "Its time is nearly over; it will then be ended."
+        if not self.participants_known:
+            return Health.UNKNOWN, "Who is in it has not been read yet."
         if self.agents == 0 and now - (self.room.created_at or self.seen_at) > AGENT_GRACE:
             if self.agent_name:
                 return Health.NO_AGENT, f"{self.agent_name} was asked for and is not here."

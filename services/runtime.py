@@ -18,6 +18,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 from filelock import Timeout as LockTimeoutError
@@ -104,6 +105,7 @@ class Runtime:
         try:
             self._ready.result(timeout=START_TIMEOUT_S)
         except TimeoutError as exc:
+            self._ready.cancel()  # it closes again when it has opened after all
             raise RuntimeClosedError(
                 f"Switchboard did not start within {START_TIMEOUT_S:g} s.",
                 hint="The log in the data folder says how far it came.",
@@ -156,29 +158,38 @@ class Runtime:
                 stopped()
             return future.result()
         except TimeoutError as exc:
-            raise RuntimeClosedError(
-                f"No answer within {timeout_s:g} s.", hint="Try again; the System page shows more."
-            ) from exc
+            raise _no_answer(timeout_s) from exc
+        except concurrent.futures.CancelledError as exc:
+            raise _stopping() from exc
         finally:
             if not finish:
                 future.cancel()
 
     async def acall(self, make: Make[T], *, timeout_s: float = CALL_TIMEOUT_S) -> T:
-        """Run `make()` on the loop, from a coroutine of any loop."""
+        """Run `make()` on the loop, from a coroutine of any loop.
+
+        Raises:
+            RuntimeClosedError: the loop is not running, or no answer came in time.
+        """
         try:
             if asyncio.get_running_loop() is self._loop:
                 async with asyncio.timeout(timeout_s):
                     return await make()
-            return await asyncio.wrap_future(self._submit(make, timeout_s))
+            future = asyncio.wrap_future(self._submit(make, timeout_s))
+            try:
+                await asyncio.wait({future})
+            finally:
+                future.cancel()  # our caller was cancelled; else it is done
+            if future.cancelled():  # by the loop's end; if it were by our caller, wait() raises
+                raise _stopping()
+            return future.result()
         except TimeoutError as exc:
-            raise RuntimeClosedError(
-                f"No answer within {timeout_s:g} s.", hint="Try again; the System page shows more."
-            ) from exc
+            raise _no_answer(timeout_s) from exc
 
     def _submit(self, make: Make[T], timeout_s: float) -> concurrent.futures.Future[T]:
         loop = self._loop
         if loop is None or not self.alive:
-            raise RuntimeClosedError("Switchboard is stopping.", hint="Reload in a moment.")
+            raise _stopping()
 
         async def timed() -> T:
             async with asyncio.timeout(timeout_s):
@@ -195,6 +206,8 @@ class Runtime:
             found = _first_of_ours(exc)
             if not self._ready.done():
                 self._ready.set_exception(found or exc)
+            elif self._ready.cancelled():
+                log.error("the runtime could not start", exc_info=exc)
             else:
                 log.critical("the runtime stopped", exc_info=exc)
 
@@ -203,6 +216,8 @@ class Runtime:
         self._stop = asyncio.Event()
         async with AsyncExitStack() as stack:
             await self._open(stack)
+            if self._ready.cancelled():
+                return
             tasks = await stack.enter_async_context(asyncio.TaskGroup())
             background = [
                 tasks.create_task(self.rooms.run(), name="rooms"),
@@ -226,6 +241,7 @@ class Runtime:
         stack.callback(self.hub.close)
         self.store = await stack.enter_async_context(open_store(settings))
         self.target = await self._open_target(stack)
+        logs.hide([self.target.api_secret.get_secret_value()])
         self.tokens = TokenMinter(self.target, self.now)
         self.livekit = LiveKitService(
             self.target,
@@ -298,8 +314,18 @@ class Runtime:
 
     def _secrets(self) -> tuple[str, ...]:
         settings = self.settings
-        secrets = (settings.livekit_api_secret, settings.database_url)
-        return tuple(secret.get_secret_value() for secret in secrets)
+        url = settings.database_url.get_secret_value()
+        return settings.livekit_api_secret.get_secret_value(), url, urlsplit(url).password or ""
+
+
+def _no_answer(timeout_s: float) -> RuntimeClosedError:
+    return RuntimeClosedError(
+        f"No answer within {timeout_s:g} s.", hint="Try again; the System page shows more."
+    )
+
+
+def _stopping() -> RuntimeClosedError:
+    return RuntimeClosedError("Switchboard is stopping.", hint="Reload in a moment.")
 
 
 def _first_of_ours(exc: BaseException) -> SwitchboardError | None:
@@ -340,6 +366,12 @@ def get_runtime(make: Callable[[], Runtime] | None = None) -> Runtime:
             raise
         held |= {"runtime": fresh, "failed": None, "pid": os.getpid()}
         return fresh
+
+
+def held_runtime() -> Runtime | None:
+    """The runtime of this process as it is; nothing is started and nothing waits."""
+    runtime: Runtime | None = sys.__dict__.get(_HELD, {}).get("runtime")
+    return runtime
 
 
 def close_runtime() -> None:

@@ -27,6 +27,7 @@ from services.livekit.service import (
     LiveKitService,
     RoomOptions,
     VoiceSessionOptions,
+    check_attributes,
     check_metadata,
     check_name,
 )
@@ -34,9 +35,10 @@ from services.livekit.tokens import Grants, MintedToken, TokenRequest
 from services.room_actions import RoomActions
 from services.rooms import Rooms
 from services.settings import Settings
+from services.store.batch import Written
+from services.store.fold import fold
 from services.store.records import Origin, SessionRecord
 from services.store.store import Store
-from services.store.writer import Written
 
 log = logging.getLogger(__name__)
 
@@ -133,9 +135,9 @@ class Sessions:
         if idempotency_key is None:
             return await self._create(new_session_id(), wanted, origin, actor)
         async with self._lock(idempotency_key):
-            mine = wanted.digest()
+            mine, fresh_id = wanted.digest(), new_session_id()
             claimed, session_id = await self._store.claim_key(
-                idempotency_key, mine, new_session_id(), self._now()
+                idempotency_key, mine, fresh_id, self._now()
             )
             if claimed != mine:
                 raise ConflictError(
@@ -145,9 +147,17 @@ class Sessions:
                 )
             try:
                 session = await self._store.session(session_id)
-            except NotFoundError:  # claimed, but the creation failed or we died in it
-                return await self._create(session_id, wanted, origin, actor)
-            return CreatedSession(session=session, token=self._token_for(session))
+            except NotFoundError:
+                if session_id != fresh_id:  # that creation failed, or we died in it
+                    await self._store.renew_key(idempotency_key, session_id, fresh_id)
+                return await self._create(fresh_id, wanted, origin, actor)
+            token = self._token_for(
+                session,
+                name=wanted.participant_name,
+                metadata=wanted.participant_metadata,
+                attributes=wanted.participant_attributes,
+            )
+            return CreatedSession(session=session, token=token)
 
     async def get(self, session_id: str) -> SessionRecord:
         """The session. Raises NotFoundError."""
@@ -216,24 +226,34 @@ class Sessions:
             ConflictError: the session is over.
         """
         session = await self._store.session(session_id)
-        return CreatedSession(session=session, token=self._token_for(session, identity))
+        return CreatedSession(session=session, token=self._token_for(session, identity=identity))
 
     # -- background
 
     async def run(self) -> None:
         """End what is over, try again what could not be ended, tidy up once an hour."""
-        for session in await self._store.open_sessions():
-            if session.ours:
-                self._ends[session.id] = (session.room_name, session.expires_at)
-            if session.data.get("ending"):
-                self._wanted_ends[session.id] = (session.room_name, "")
-        tidy_at_s = 0.0
+        tidy_at_s, resumed = 0.0, False
         while True:
+            resumed = resumed or await self._resume()
             await self.reap()
             if time.monotonic() >= tidy_at_s:
                 tidy_at_s = time.monotonic() + _HOUSEKEEPING_S
                 await self._tidy()
             await asyncio.sleep(_TICK_S)
+
+    async def _resume(self) -> bool:
+        """Take up the sessions that were open when we last stopped; False: not readable yet."""
+        try:
+            found = await self._store.open_sessions()
+        except StoreUnavailableError as exc:
+            log.warning("open sessions were not read yet", extra={"error": exc.code})
+            return False
+        for session in found:
+            if session.ours:
+                self._ends[session.id] = (session.room_name, session.expires_at)
+            if session.data.get("ending"):
+                self._wanted_ends[session.id] = (session.room_name, "")
+        return True
 
     async def reap(self) -> None:
         """End every session whose time is over, and those whose end was asked for and failed."""
@@ -258,6 +278,8 @@ class Sessions:
                     "a session could not be ended yet",
                     extra={"session": session_id, "error": exc.code},
                 )
+                if exc.retryable:
+                    return  # the others would wait for the same
                 continue
             self._ends.pop(session_id, None)
             self._wanted_ends.pop(session_id, None)
@@ -283,6 +305,7 @@ class Sessions:
                 field="session_duration_hours",
             )
         check_metadata(wanted.participant_metadata, field="participant_metadata")
+        check_attributes(wanted.participant_attributes, field="participant_attributes")
         check_metadata(wanted.agent_metadata, field="agent_metadata")
         check_metadata(wanted.room_metadata, as_json=True, field="metadata")
         if wanted.room_metadata and not isinstance(json.loads(wanted.room_metadata), dict):
@@ -305,6 +328,8 @@ class Sessions:
         try:
             made = await self._livekit.create_voice_session(options)
         except SwitchboardError as exc:
+            if exc.retryable:  # LiveKit may carry out later what it did not answer
+                await self._actions.keep_closed(room_name, "Its session was not created.")
             await self._note_failure(wanted, room_name, actor, exc)
             raise
         event = Event(
@@ -326,14 +351,11 @@ class Sessions:
                 "expires_at": rfc3339(expires_at) if expires_at is not None else None,
             },
         )
-        try:
-            (written,) = await self._rooms.take(event)
-        except StoreUnavailableError:
-            self._livekit.undo_room(room_name)
-            raise
-        if written.session is None:
+        session = fold(None, None, event).session
+        if session is None:
             raise AssertionError("a session_created event always has its session")
-        return CreatedSession(session=written.session, token=made.token)
+        self._rooms.take_soon(event)  # the room's metadata says whose it is, should we die now
+        return CreatedSession(session=session, token=made.token)
 
     def _options(
         self,
@@ -385,7 +407,15 @@ class Sessions:
         usual = timedelta(minutes=self._settings.switchboard_token_minutes)
         return usual if duration is None else max(min(usual, duration), timedelta(seconds=10))
 
-    def _token_for(self, session: SessionRecord, identity: str | None = None) -> MintedToken:
+    def _token_for(
+        self,
+        session: SessionRecord,
+        *,
+        identity: str | None = None,
+        name: str = "",
+        metadata: str = "",
+        attributes: Mapping[str, str] | None = None,
+    ) -> MintedToken:
         if not session.status.is_open:
             raise ConflictError(
                 f"Session {session.id} is over ({session.status.value}).",
@@ -396,7 +426,9 @@ class Sessions:
             TokenRequest(
                 identity=identity or session.identity or new_identity(session.user_id or "guest"),
                 room=session.room_name,
-                name=session.user_id,
+                name=name or session.user_id,
+                metadata=metadata,
+                attributes=dict(attributes or {}),
                 ttl=self._token_ttl(left),
                 grants=Grants(room_join=True),
             )
@@ -444,11 +476,12 @@ class Sessions:
         try:
             denied = [
                 denial
-                for denial in await self._store.denials(self._now())
-                if denial.room_name == event.room_name and denial.identity in {"", event.identity}
+                for denial in await self._store.denials(self._now(), room_name=event.room_name)
+                if denial.identity in {"", event.identity}
             ]
             if over or any(denial.identity == "" for denial in denied):
-                await self._livekit.end_room(event.room_name)
+                if not await self._livekit.end_room(event.room_name):
+                    return  # a late word about a room that is gone
             elif denied:
                 await self._livekit.remove_participant(event.room_name, event.identity)
             else:
@@ -481,6 +514,7 @@ class Sessions:
             await self._store.forget_keys(
                 now - timedelta(hours=self._settings.switchboard_idempotency_hours)
             )
+            await self._store.forget_denials(now)
         except StoreUnavailableError as exc:
             log.warning("tidying up is put off", extra={"error": exc.code})
 

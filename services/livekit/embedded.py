@@ -159,27 +159,27 @@ class EmbeddedServer:
 
     async def live(self) -> None:
         """Find or build, start, watch and restart, until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._supervise(), name="livekit-supervisor")
-                group.create_task(
-                    server_log.follow(self._reader, self._take_log, every_s=self._timing.log_s),
-                    name="livekit-log",
+        while True:
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._supervise(), name="livekit-supervisor")
+                    follow = server_log.follow(self._reader, self._take_log, self._timing.log_s)
+                    group.create_task(follow, name="livekit-log")
+            except* Exception as errors:  # a mistake of ours: said aloud, and the rest lives on
+                log.exception("the supervisor of livekit-server failed")
+                self._say(
+                    Phase.FAILED,
+                    "Switchboard cannot look after livekit-server: an error of its own.",
+                    hint="Try again, and report what Switchboard's log says.",
+                    error=repr(errors.exceptions[0]),
                 )
-        except* Exception as group_error:  # a mistake of ours: said aloud, and the rest lives on
-            log.exception("the supervisor of livekit-server failed")
-            self._say(
-                Phase.FAILED,
-                "Switchboard stopped looking after livekit-server: an error of its own.",
-                hint="Restart Switchboard, and report what its log says.",
-                error=repr(group_error.exceptions[0]),
-            )
-        finally:
-            self._release()
+            await self._asked()
 
     def close(self) -> None:
-        """Say that it is over; everything has ended before."""
+        """Let go of the folder and say that it is over; the supervisor has ended before."""
+        self._release()
         self._observer = WorkerObserver()
+        self.state = replace(self.state, pid=None)
         self._say(Phase.STOPPED, "livekit-server is stopped.")
 
     # --- the supervisor ---
@@ -267,10 +267,11 @@ class EmbeddedServer:
                 return None
             return Ended(reason=hangs.result()) if hangs.done() else ended.result()
         finally:
+            hung = hangs.done()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await process.end()
+            await process.end(patient=not hung)
 
     async def _watch(
         self, process: ServerProcess, http: aiohttp.ClientSession, binary: Binary

@@ -55,14 +55,16 @@ async def start_guarded(
     )
 
 
-async def end_guarded(process: Process) -> None:
+async def end_guarded(process: Process, *, patient: bool = True) -> None:
     """End the command and its guard; returns when both are gone, after at most about 8 s.
 
-    Nobody else may be reading the process's output meanwhile.
+    Not `patient`: 1 s to end by itself, for what hangs anyway. Nobody else may be reading
+    the process's output meanwhile.
     """
     if process.stdin is not None:
-        with contextlib.suppress(ConnectionError):
-            process.stdin.write(b"stop\n")
+        if patient:
+            with contextlib.suppress(ConnectionError):
+                process.stdin.write(b"stop\n")
         process.stdin.close()
     try:
         async with asyncio.timeout(guard.STOP_S + 3):

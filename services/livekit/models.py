@@ -8,12 +8,25 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Any, Final, Self, TypeVar
 
 from livekit import api
 
 from services.clock import from_unix_s
 from services.ids import OBSERVER_PREFIX
+
+_UNKNOWN: Final = "unknown"
+E = TypeVar("E", bound=StrEnum)
+
+
+def word(enum: Any, number: int) -> str:
+    """The lower-case name of a protobuf enum's value; "unknown" for one from a newer server."""
+    known: dict[int, str] = {value: name for name, value in enum.items()}
+    return known.get(number, _UNKNOWN).lower()
+
+
+def _among(values: type[E], text: str, otherwise: E) -> E:
+    return next((value for value in values if value == text), otherwise)
 
 
 class ParticipantKind(StrEnum):
@@ -67,8 +80,8 @@ class Track:
         return cls(
             sid=proto.sid,
             name=proto.name,
-            kind=api.TrackType.Name(proto.type).lower(),
-            source=api.TrackSource.Name(proto.source).lower(),
+            kind=word(api.TrackType, proto.type),
+            source=word(api.TrackSource, proto.source),
             muted=proto.muted,
             mime_type=proto.mime_type,
             width=proto.width,
@@ -96,7 +109,7 @@ class Permissions:
             can_publish=proto.can_publish,
             can_publish_data=proto.can_publish_data,
             can_publish_sources=tuple(
-                api.TrackSource.Name(source).lower() for source in proto.can_publish_sources
+                word(api.TrackSource, source) for source in proto.can_publish_sources
             ),
             hidden=proto.hidden,
             recorder=proto.recorder,
@@ -150,10 +163,8 @@ class Participant:
 
     @classmethod
     def from_proto(cls, proto: api.ParticipantInfo) -> Self:
-        try:
-            kind = ParticipantKind(api.ParticipantInfo.Kind.Name(proto.kind).lower())
-        except ValueError:  # a kind that this version of ours does not know
-            kind = ParticipantKind.UNKNOWN
+        kind = word(api.ParticipantInfo.Kind, proto.kind)
+        state = word(api.ParticipantInfo.State, proto.state)
         joined_at = from_unix_s(
             proto.joined_at_ms / 1000 if proto.joined_at_ms else proto.joined_at
         )
@@ -161,8 +172,8 @@ class Participant:
             identity=proto.identity,
             sid=proto.sid,
             name=proto.name,
-            kind=kind,
-            state=ConnectionState(api.ParticipantInfo.State.Name(proto.state).lower()),
+            kind=_among(ParticipantKind, kind, ParticipantKind.UNKNOWN),
+            state=_among(ConnectionState, state, ConnectionState.ACTIVE),
             joined_at=joined_at,
             metadata=proto.metadata,
             attributes=dict(proto.attributes),
@@ -221,13 +232,10 @@ class Job:
 
     @classmethod
     def from_proto(cls, proto: api.Job) -> Self:
-        try:
-            status = JobStatus(api.JobStatus.Name(proto.state.status).removeprefix("JS_").lower())
-        except ValueError:
-            status = JobStatus.UNKNOWN
+        status = word(api.JobStatus, proto.state.status).removeprefix("js_")
         return cls(
             id=proto.id,
-            status=status,
+            status=_among(JobStatus, status, JobStatus.UNKNOWN),
             error=proto.state.error,
             worker_id=proto.state.worker_id,
             participant_identity=proto.state.participant_identity,

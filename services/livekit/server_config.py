@@ -122,12 +122,13 @@ class PortReservation:
         """
         self._held: list[socket.socket] = []
         path = folder / "ports.json"
-        wanted = [_last_ports(folder), _STANDARD, {}]
+        last = _last_ports(folder)
+        wanted = {name: [last.get(name, port), port, 0] for name, port in _STANDARD.items()}
         try:
             self.ports = Ports(
-                http=self._take("http", socket.SOCK_STREAM, wanted),
-                rtc=self._take("rtc", socket.SOCK_DGRAM, wanted),
-                metrics=self._take("metrics", socket.SOCK_STREAM, wanted),
+                http=self._take(wanted["http"], socket.SOCK_STREAM),
+                rtc=self._take(wanted["rtc"], socket.SOCK_DGRAM),
+                metrics=self._take(wanted["metrics"], socket.SOCK_STREAM),
             )
             _write_private(path, json.dumps(asdict(self.ports))).replace(path)
         except OSError as exc:
@@ -137,8 +138,8 @@ class PortReservation:
                 hint="Look at the limits and the loopback interface of this machine.",
             ) from exc
 
-    def _take(self, name: str, kind: socket.SocketKind, wanted: list[dict[str, int]]) -> int:
-        for port in [choice.get(name, 0) for choice in wanted]:
+    def _take(self, wanted: list[int], kind: socket.SocketKind) -> int:
+        for port in wanted:
             try:
                 held = _bind_tcp(port) if kind is socket.SOCK_STREAM else _bind(port, kind)
             except OSError as exc:

@@ -224,9 +224,9 @@ def _job_type(value: object) -> str:
 
 
 async def follow(
-    reader: LogReader, take: Callable[[list[str]], None], *, every_s: float = 0.5
+    reader: LogReader, take: Callable[[list[str]], None], every_s: float = 0.5
 ) -> None:
-    """Hand new lines to `take`, on the loop, about `every_s` seconds after they are written."""
+    """Hand new lines to `take`, on the loop, at most about `every_s` seconds after they came."""
     while True:
         if lines := await asyncio.to_thread(reader.read):
             take(lines)

@@ -119,12 +119,13 @@ def parse_metrics(text: str, *, at: datetime) -> ServerMetrics:
         ValueError: not such a page, or not of a livekit-server.
     """
     found = _Samples(text)
-    if "livekit_room_total" not in found.by_name:
+    rooms = found.get("livekit_room_total")
+    if not rooms:
         raise ValueError("it has no livekit_room_total")
     calls = "livekit_node_twirp_request_status"
     return ServerMetrics(
         at=at,
-        node_id=found.label("livekit_room_total", "node_id"),
+        node_id=rooms[0][0].get("node_id", ""),
         rooms=found.count("livekit_room_total"),
         participants=found.count("livekit_participant_total"),
         tracks_published=found.count("livekit_track_published_total"),
@@ -148,19 +149,27 @@ Labels = Mapping[str, str]
 
 
 class _Samples:
-    """The samples of a page by name."""
+    """The samples of a page by name.
+
+    The parser gives every counter a name that ends in `_total`, livekit-server only some,
+    and gauges of it have that ending too: it is left out of all names here.
+    """
 
     def __init__(self, text: str) -> None:
-        self.by_name: dict[str, list[tuple[Labels, float]]] = defaultdict(list)
+        self._by_name: dict[str, list[tuple[Labels, float]]] = defaultdict(list)
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
                 if math.isfinite(sample.value):
-                    self.by_name[sample.name].append((sample.labels, sample.value))
+                    name = sample.name.removesuffix("_total")
+                    self._by_name[name].append((sample.labels, sample.value))
+
+    def get(self, name: str) -> list[tuple[Labels, float]]:
+        return self._by_name.get(name.removesuffix("_total"), [])
 
     def total(
         self, name: str, where: Callable[[Labels], bool] = lambda _labels: True
     ) -> float | None:
-        values = [value for labels, value in self.by_name.get(name, ()) if where(labels)]
+        values = [value for labels, value in self.get(name) if where(labels)]
         return math.fsum(values) if values else None
 
     def whole(self, name: str) -> int | None:
@@ -172,12 +181,9 @@ class _Samples:
 
     def split(self, name: str, label: str) -> dict[str, int]:
         counts: dict[str, int] = defaultdict(int)
-        for labels, value in self.by_name.get(name, ()):
+        for labels, value in self.get(name):
             counts[labels.get(label, "")] += int(value)
         return dict(counts)
-
-    def label(self, name: str, label: str) -> str:
-        return self.by_name[name][0][0].get(label, "")
 
 
 def _traffic(found: _Samples, direction: str) -> Traffic:

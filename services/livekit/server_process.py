@@ -65,7 +65,7 @@ class ServerProcess:
         try:
             async with asyncio.timeout(_START_S):
                 pid = await _started(guard)
-            await asyncio.to_thread(_write_pidfile, pidfile, pid, config)
+            await asyncio.to_thread(write_pidfile, pidfile, pid, config)
         except BaseException as exc:
             await end_guarded(guard)
             if isinstance(exc, TimeoutError):
@@ -88,9 +88,9 @@ class ServerProcess:
             port_busy="address already in use" in said or "Only one usage of each" in said,
         )
 
-    async def end(self) -> None:
-        """End the server: terminate, wait, kill. It is gone when this returns."""
-        await end_guarded(self._guard)
+    async def end(self, *, patient: bool = True) -> None:
+        """End the server: terminate, wait (5 s, or 1 s where not `patient`), kill."""
+        await end_guarded(self._guard, patient=patient)
         await end_leftover(self._pidfile)  # where the guard was killed, and is not on Linux
 
     def listens_on(self, port: int) -> bool:
@@ -160,7 +160,8 @@ def _gone(process: psutil.Process, patience_s: float) -> bool:
     return True
 
 
-def _write_pidfile(pidfile: Path, pid: int, config: Path) -> None:
+def write_pidfile(pidfile: Path, pid: int, config: Path) -> None:
+    """Keep the process id together with what proves it: start time and configuration file."""
     with contextlib.suppress(psutil.NoSuchProcess):  # ended already: nothing to find later
         created = psutil.Process(pid).create_time()
         text = json.dumps({"pid": pid, "created": created, "config": str(config)})

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 NAME_LIMIT_BYTES: Final = 256  # livekit-server pkg/config/config.go@v1.13.5 LimitConfig
 METADATA_LIMIT_BYTES: Final = 512 * 1024
+ATTRIBUTES_LIMIT_BYTES: Final = 64 * 1024  # names and values together
 DATA_LIMIT_BYTES: Final = 64_000  # above about 15 KiB lossy packets split; reliable ones hold this
 _RETRY_WAIT_S: Final = 0.05
 
@@ -128,22 +129,18 @@ class LiveKitService:
                 grants=options.grants,
             )
         )
-        sent = False
+        created = False
         try:
             async with self._deadline("CreateRoom and CreateDispatch"):
                 room = await self._create_room(options.room)
-                sent = True
+                created = True
                 dispatch = None
                 if options.agent_name is not None:
                     dispatch = await self.create_dispatch(
                         options.room.name, options.agent_name, metadata=options.agent_metadata
                     )
         except (SwitchboardError, asyncio.CancelledError) as exc:
-            if (
-                sent
-                or not isinstance(exc, SwitchboardError)
-                or isinstance(exc, LiveKitTimeoutError)
-            ):
+            if created or _may_have_happened(exc):
                 self.undo_room(options.room.name)
             raise
         return LiveKitVoiceSession(room=room, dispatch=dispatch, token=token)
@@ -387,6 +384,14 @@ class LiveKitService:
             raise translate(exc, call) from exc
 
 
+def _may_have_happened(exc: BaseException) -> bool:
+    """Whether a write that failed may have been carried out: it was sent, and not refused."""
+    if isinstance(exc, LiveKitUnavailableError):
+        sent = isinstance(exc.__cause__, aiohttp.ClientError | TimeoutError)
+        return sent and not isinstance(exc.__cause__, aiohttp.ClientConnectorError)
+    return isinstance(exc, asyncio.CancelledError)
+
+
 def _worth_another_try(exc: Exception) -> bool:
     return isinstance(exc, aiohttp.ClientConnectionError) or (
         isinstance(exc, api.ServerError) and exc.code == "unavailable"
@@ -445,8 +450,19 @@ def check_name(name: str, *, field: str) -> None:
 
 
 def check_metadata(text: str, *, as_json: bool = False, field: str = "metadata") -> None:
-    """Refuse metadata over 512 KiB, or that is not JSON where JSON is wanted."""
-    size = len(text.encode())
+    """Refuse metadata over 512 KiB, or that is not JSON where JSON is wanted.
+
+    Raises:
+        BadInputError: with `field`.
+    """
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise BadInputError(
+            f"{field} has half a character (a lone surrogate).",
+            hint="Send valid Unicode.",
+            field=field,
+        ) from None
     if size > METADATA_LIMIT_BYTES:
         raise BadInputError(
             f"{field} has {size:,} bytes; LiveKit takes at most {METADATA_LIMIT_BYTES:,}.",
@@ -455,8 +471,29 @@ def check_metadata(text: str, *, as_json: bool = False, field: str = "metadata")
         )
     if as_json and text:
         try:
-            json.loads(text)
-        except ValueError as exc:
+            json.loads(text, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as exc:
             raise BadInputError(
                 f"{field} is not JSON: {exc}.", hint="Correct it, or leave it empty.", field=field
             ) from None
+
+
+def check_attributes(attributes: Mapping[str, str], *, field: str) -> None:
+    """Refuse participant attributes over 64 KiB in all.
+
+    Raises:
+        BadInputError: with `field`.
+    """
+    for name, value in attributes.items():
+        check_metadata(name + value, field=field)
+    size = sum(len(name.encode()) + len(value.encode()) for name, value in attributes.items())
+    if size > ATTRIBUTES_LIMIT_BYTES:
+        raise BadInputError(
+            f"{field} has {size:,} bytes; LiveKit takes at most {ATTRIBUTES_LIMIT_BYTES:,}.",
+            hint="Shorten it.",
+            field=field,
+        )
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON value")

@@ -19,7 +19,7 @@ from services.clock import from_unix_s
 from services.errors import BadInputError, BadSignatureError
 from services.events import Event, Kind, Source
 from services.ids import is_session_id
-from services.livekit.models import Participant, Room, Track
+from services.livekit.models import Participant, Room, Track, word
 from services.livekit.target import LiveKitTarget
 
 _LEEWAY_S = 60
@@ -75,8 +75,8 @@ def to_event(webhook: WebhookEvent, received_at: datetime) -> Event:
     if webhook.HasField("participant"):
         data |= participant_facts(Participant.from_proto(webhook.participant))
         if webhook.participant.disconnect_reason:
-            reason = api.DisconnectReason.Name(webhook.participant.disconnect_reason)
-            data["disconnect_reason"] = reason.lower()
+            reason = word(api.DisconnectReason, webhook.participant.disconnect_reason)
+            data["disconnect_reason"] = reason
     if webhook.HasField("track"):
         data["track"] = track_facts(Track.from_proto(webhook.track))
     return Event(
@@ -113,9 +113,10 @@ def ours_in(metadata: str) -> dict[str, str] | None:
         ours = json.loads(metadata).get("switchboard")
         if not isinstance(ours, dict) or not is_session_id(str(ours.get("session_id", ""))):
             return None
-        if expires_at := ours.get("expires_at"):
-            datetime.fromisoformat(str(expires_at))
-    except (ValueError, AttributeError):
+        expires_at = ours.get("expires_at")
+        if expires_at and datetime.fromisoformat(str(expires_at)).tzinfo is None:
+            return None
+    except (ValueError, AttributeError, RecursionError):
         return None
     return {str(name): str(value) for name, value in ours.items()}
 

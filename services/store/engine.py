@@ -6,11 +6,12 @@ import asyncio
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from services.errors import ConfigError
@@ -18,6 +19,9 @@ from services.settings import Settings
 
 _BUSY_TIMEOUT_MS: Final = 5000
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
+CONNECT_ERRORS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What SQLAlchemy 2.1.9 lets through as it is when asyncpg cannot connect."""
+DATABASE_ERRORS: Final = (SQLAlchemyError, *CONNECT_ERRORS)
 
 
 def database_url(settings: Settings) -> URL:
@@ -53,6 +57,15 @@ def make_engine(url: URL, *, timeout_s: float) -> AsyncEngine:
         pool_pre_ping=True,
         connect_args={"timeout": timeout_s, "command_timeout": timeout_s},
     )
+
+
+def make_sqlite_writer(url: URL) -> Engine | None:
+    """For SQLite an engine that is not async, for the writer's thread; None for others."""
+    if url.get_backend_name() != "sqlite":
+        return None
+    engine = create_engine(url.set(drivername="sqlite"), pool_size=1, max_overflow=0)
+    event.listen(engine, "connect", _prepare_sqlite)
+    return engine
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:

@@ -9,11 +9,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from services.events import Certainty, Event, Kind
+from services.clock import rfc3339
+from services.events import Certainty, Event, Kind, Source
 from services.ids import SessionId, new_session_id
 from services.store.records import Origin, SessionRecord, SessionStatus, Visit
 
-_OPENS = {Kind.ROOM_STARTED, Kind.PARTICIPANT_JOINED, Kind.TRACK_PUBLISHED, Kind.SESSION_CREATED}
+_SHOWS_LIFE = {Kind.ROOM_STARTED, Kind.PARTICIPANT_JOINED, Kind.TRACK_PUBLISHED}
+_OPENS = _SHOWS_LIFE | {
+    Kind.ROOM_FINISHED,
+    Kind.PARTICIPANT_LEFT,
+    Kind.PARTICIPANT_ABORTED,
+    Kind.TRACK_UNPUBLISHED,
+    Kind.SESSION_CREATED,
+    Kind.SESSION_ENDING,
+}
+_RANK = (Certainty.OBSERVED, Certainty.INFERRED, Certainty.INCOMPLETE)  # best first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,51 +46,110 @@ def fold(session: SessionRecord | None, visit: Visit | None, event: Event) -> Fo
         last_event_at=max(session.last_event_at, event.at),
         room_sid=session.room_sid or event.room_sid,
     )
+    if not session.identity:  # no SESSION_CREATED has told yet
+        session = _began(session, event)
+    session = _marked(session, event)
+    if event.kind in _SHOWS_LIFE:
+        session = _alive(session, event)
+    return _folded(session, visit, event)
+
+
+def _folded(session: SessionRecord, visit: Visit | None, event: Event) -> Folded:
     match event.kind:
         case Kind.SESSION_CREATED:
             return Folded(session=_created(session, event))
-        case Kind.ROOM_STARTED:
-            return Folded(session=_started_room(session, event))
         case Kind.PARTICIPANT_JOINED:
-            visit = _joined(session.id, visit, event)
+            visit = _joined(session, visit, event)
             return Folded(session=_first_person(session, visit, event), visit=visit)
         case Kind.PARTICIPANT_LEFT | Kind.PARTICIPANT_ABORTED:
             return Folded(session=session, visit=_left(session.id, visit, event))
         case Kind.SESSION_EXTENDED:
-            later = datetime.fromisoformat(str(event.data["expires_at"]))
-            return Folded(session=replace(session, expires_at=later))
+            return Folded(session=_extended(session, event))
         case Kind.SESSION_ENDING:
-            reason = session.end_reason or str(event.data.get("reason", ""))
-            data = {**session.data, "ending": True, "expired": bool(event.data.get("expired"))}
-            return Folded(session=replace(session, end_reason=reason, data=data))
+            return Folded(session=_ending(session, event))
         case Kind.ROOM_FINISHED:
-            return Folded(session=_ended(session, event), closes_visits=True)
+            after = _ended(session, event)
+            return Folded(session=after, closes_visits=not after.status.is_open)
         case _:
             return Folded(session=session)
 
 
 def _new_session(event: Event) -> SessionRecord:
     """A session from the first that we hear of it; ours carry their id in the room's metadata."""
-    ours: dict[str, Any] = event.data.get("switchboard") or {}
-    session_id = event.session_id or ours.get("session_id")
-    certainty = event.certainty if event.kind is Kind.ROOM_STARTED else Certainty.INCOMPLETE
-    expires_at = ours.get("expires_at")
+    session_id = event.session_id or _mark(event).get("session_id")
     return SessionRecord(
         id=SessionId(session_id) if session_id else new_session_id(),
         room_name=event.room_name,
         room_sid=event.room_sid,
-        agent_name=str(ours.get("agent_id", "")),
         origin=Origin.API if session_id else Origin.ADOPTED,
         created_at=event.at,
-        created_certainty=certainty,
-        expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
+        created_certainty=_start_certainty(event),
         last_event_at=event.at,
     )
 
 
+def _began(session: SessionRecord, event: Event) -> SessionRecord:
+    """The start that we know best; among equals the earliest."""
+    certainty = _start_certainty(event)
+    known, told = _RANK.index(session.created_certainty), _RANK.index(certainty)
+    if told > known or (told == known and event.at >= session.created_at):
+        return session
+    return replace(session, created_at=event.at, created_certainty=certainty)
+
+
+def _start_certainty(event: Event) -> Certainty:
+    return event.certainty if event.kind is Kind.ROOM_STARTED else Certainty.INCOMPLETE
+
+
+def _marked(session: SessionRecord, event: Event) -> SessionRecord:
+    """What the metadata of a room of ours says, where nothing better is known."""
+    mark = _mark(event)
+    if not mark:
+        return session
+    return replace(
+        session,
+        agent_name=session.agent_name or str(mark.get("agent_id", "")),
+        expires_at=session.expires_at or _moment(mark.get("expires_at")),
+    )
+
+
+def _mark(event: Event) -> dict[str, Any]:
+    return event.data.get("switchboard") or {}
+
+
+def _alive(session: SessionRecord, event: Event) -> SessionRecord:
+    """Remember when the room was seen last; an end that we had concluded before was a mistake."""
+    seen_at = _seen_at(event)
+    before = _moment(session.data.get("seen_at"))
+    if before is None or before < seen_at:
+        session = replace(session, data={**session.data, "seen_at": rfc3339(seen_at)})
+    if (
+        session.ended_certainty is Certainty.INFERRED
+        and session.ended_at is not None
+        and seen_at > session.ended_at
+        and not session.data.get("ending")
+    ):
+        return replace(
+            session,
+            status=SessionStatus.ACTIVE if session.started_at else SessionStatus.CREATED,
+            room_sid=event.room_sid or session.room_sid,
+            ended_at=None,
+            ended_certainty=None,
+            end_reason="",
+        )
+    return session
+
+
+def _seen_at(event: Event) -> datetime:
+    """A poll knows when something began, and that it still is when the poll was answered."""
+    return event.received_at if event.source is Source.POLL else event.at
+
+
 def _created(session: SessionRecord, event: Event) -> SessionRecord:
     facts = event.data
-    expires_at = facts.get("expires_at")
+    expires_at = _moment(facts.get("expires_at"))
+    if expires_at is None or "extended_at" in session.data:
+        expires_at = session.expires_at
     return replace(
         session,
         agent_name=facts.get("agent_name", session.agent_name),
@@ -88,29 +157,56 @@ def _created(session: SessionRecord, event: Event) -> SessionRecord:
         identity=facts.get("identity", session.identity),
         dispatch_id=facts.get("dispatch_id", session.dispatch_id),
         origin=Origin(facts.get("origin", session.origin)),
-        expires_at=datetime.fromisoformat(expires_at) if expires_at else session.expires_at,
+        expires_at=expires_at,
         created_at=event.at,
         created_certainty=Certainty.OBSERVED,
     )
 
 
-def _started_room(session: SessionRecord, event: Event) -> SessionRecord:
-    better = (
-        session.created_certainty is not Certainty.OBSERVED
-        and event.certainty is Certainty.OBSERVED
-        and not session.ours
+def _extended(session: SessionRecord, event: Event) -> SessionRecord:
+    """The latest extension holds."""
+    before = _moment(session.data.get("extended_at"))
+    if before is not None and before > event.at:
+        return session
+    return replace(
+        session,
+        expires_at=_moment(event.data.get("expires_at")),
+        data={**session.data, "extended_at": rfc3339(event.at)},
     )
-    if better:
-        session = replace(session, created_at=event.at, created_certainty=Certainty.OBSERVED)
-    return session
 
 
-def _joined(session_id: SessionId, visit: Visit | None, event: Event) -> Visit:
+def _ending(session: SessionRecord, event: Event) -> SessionRecord:
+    """Somebody asked for the end: the first who did says why."""
+    before = _moment(session.data.get("ending_at"))
+    if before is not None and before <= event.at:
+        return session
+    facts = {
+        "ending": True,
+        "ending_at": rfc3339(event.at),
+        "expired": bool(event.data.get("expired")),
+    }
+    session = replace(
+        session,
+        end_reason=str(event.data.get("reason", "")) or session.end_reason,
+        data={**session.data, **facts},
+    )
+    return session if session.status.is_open else replace(session, status=_final(session))
+
+
+def _joined(session: SessionRecord, visit: Visit | None, event: Event) -> Visit:
     if visit is None:
-        visit = _new_visit(session_id, event)
-    elif visit.joined_certainty is Certainty.OBSERVED:
-        return visit
-    return replace(visit, joined_at=event.at, joined_certainty=event.certainty)
+        visit = _new_visit(session.id, event)
+    if visit.joined_certainty is not Certainty.OBSERVED:
+        visit = replace(visit, joined_at=event.at, joined_certainty=event.certainty)
+    came_back = visit.left_certainty is Certainty.INFERRED and (
+        visit.left_at is not None and visit.left_at < _seen_at(event)
+    )
+    if came_back and session.status.is_open:  # we had concluded that they left
+        visit = replace(visit, left_at=None, left_certainty=None, leave_reason="")
+    if visit.left_at is None and not session.status.is_open:
+        left_at = max(event.at, session.ended_at or event.at)
+        visit = replace(visit, left_at=left_at, left_certainty=Certainty.INFERRED)
+    return visit
 
 
 def _left(session_id: SessionId, visit: Visit | None, event: Event) -> Visit:
@@ -140,32 +236,39 @@ def _first_person(session: SessionRecord, visit: Visit, event: Event) -> Session
         session = replace(session, started_at=event.at, started_certainty=event.certainty)
     if session.status is SessionStatus.CREATED:
         return replace(session, status=SessionStatus.ACTIVE)
-    wrongly_ended = (
-        session.ended_certainty is Certainty.INFERRED
-        and session.ended_at is not None
-        and event.at > session.ended_at
-        and not session.data.get("ending")
-    )
-    if wrongly_ended:  # we had concluded the end from a list, and were mistaken
-        return replace(
-            session, status=SessionStatus.ACTIVE, ended_at=None, ended_certainty=None, end_reason=""
-        )
     return session
 
 
 def _ended(session: SessionRecord, event: Event) -> SessionRecord:
-    if session.ended_certainty is Certainty.OBSERVED:
-        return session
-    if session.data.get("expired"):
-        status = SessionStatus.EXPIRED
-    elif event.data.get("lost"):
-        status = SessionStatus.FAILED
-    else:
-        status = SessionStatus.ENDED
-    return replace(
+    """The end that was observed first; else the last that we concluded."""
+    if event.room_sid and event.room_sid != session.room_sid:
+        return session  # a room that came back under the name; the session is in the other one
+    observed = event.certainty is Certainty.OBSERVED
+    if session.ended_at is not None:
+        known = session.ended_certainty is Certainty.OBSERVED
+        if known and (not observed or session.ended_at <= event.at):
+            return session
+        if not known and not observed and session.ended_at >= event.at:
+            return session
+    seen_at = _moment(session.data.get("seen_at"))
+    if not observed and seen_at is not None and seen_at > event.at:
+        return session  # it was seen after we had concluded that
+    reason = str(event.data.get("reason", ""))
+    session = replace(
         session,
-        status=status,
         ended_at=event.at,
         ended_certainty=event.certainty,
-        end_reason=session.end_reason or str(event.data.get("reason", "")),
+        end_reason=(session.end_reason if session.data.get("ending") else "") or reason,
+        data={**session.data, "lost": bool(event.data.get("lost"))},
     )
+    return replace(session, status=_final(session))
+
+
+def _final(session: SessionRecord) -> SessionStatus:
+    if session.data.get("expired"):
+        return SessionStatus.EXPIRED
+    return SessionStatus.FAILED if session.data.get("lost") else SessionStatus.ENDED
+
+
+def _moment(text: Any) -> datetime | None:
+    return datetime.fromisoformat(str(text)) if text else None

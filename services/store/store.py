@@ -13,19 +13,25 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, func, select, text, tuple_
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import ColumnElement, Engine, delete, func, select, text, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from services.errors import BadInputError, NotFoundError, StoreUnavailableError
 from services.events import Event, Kind
-from services.ids import SessionId
+from services.ids import SessionId, is_session_id
 from services.settings import Settings
 from services.store import tables as t
-from services.store.engine import database_url, make_engine, migrate
+from services.store.batch import Written
+from services.store.engine import (
+    DATABASE_ERRORS,
+    database_url,
+    make_engine,
+    make_sqlite_writer,
+    migrate,
+)
 from services.store.records import (
     Denial,
     Sample,
@@ -37,11 +43,19 @@ from services.store.records import (
     StoreHealth,
     Visit,
 )
-from services.store.rows import insert_new, session_record, stored_event, upsert, visit_record
-from services.store.writer import Writer, Written
+from services.store.rows import (
+    clean,
+    insert_new,
+    session_record,
+    stored_event,
+    upsert,
+    visit_record,
+)
+from services.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
+_SETTLE_S: Final = 0.25
 PAGE_LIMIT: Final = 500
 _OPEN: Final = (SessionStatus.CREATED, SessionStatus.ACTIVE)
 
@@ -59,13 +73,14 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
         await migrate(url)
-    except (SQLAlchemyError, OSError) as exc:
+    except DATABASE_ERRORS as exc:
         raise StoreUnavailableError(
             f"The database could not be opened ({type(exc).__name__}).",
             hint=f"Check that {url!r} exists and may be written.",  # repr hides the password
         ) from None
     engine = make_engine(url, timeout_s=settings.switchboard_store_timeout_s)
-    store = Store(engine, timeout_s=settings.switchboard_store_timeout_s)
+    sqlite = make_sqlite_writer(url)
+    store = Store(engine, sqlite, timeout_s=settings.switchboard_store_timeout_s)
     try:
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(store.writer.run(), name="store writer")
@@ -81,15 +96,17 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
                     running.cancel()
     finally:
         await engine.dispose()
+        if sqlite is not None:
+            sqlite.dispose()
 
 
 class Store:
     """Made by `open_store`; belongs to the loop that opened it."""
 
-    def __init__(self, engine: AsyncEngine, *, timeout_s: float) -> None:
+    def __init__(self, engine: AsyncEngine, sqlite: Engine | None, *, timeout_s: float) -> None:
         self._engine = engine
         self._timeout_s = timeout_s
-        self.writer = Writer(engine)
+        self.writer = Writer(engine, sqlite)
 
     async def append(self, *events: Event) -> tuple[Written, ...]:
         """Write events; returns when they are committed.
@@ -115,12 +132,11 @@ class Store:
         Raises:
             NotFoundError: there is none.
         """
-        async with self._reading() as db:
-            row = (
-                (await db.execute(select(t.sessions).where(t.sessions.c.id == session_id)))
-                .mappings()
-                .first()
-            )
+        row = None
+        if is_session_id(session_id):
+            async with self._reading() as db:
+                found = await db.execute(select(t.sessions).where(t.sessions.c.id == session_id))
+                row = found.mappings().first()
         if row is None:
             raise NotFoundError(
                 f"There is no session {session_id!r}.",
@@ -135,7 +151,7 @@ class Store:
                 (
                     await db.execute(
                         select(t.sessions)
-                        .where(t.sessions.c.room_name == room_name)
+                        .where(t.sessions.c.room_name == clean(room_name))
                         .order_by(t.sessions.c.created_at.desc())
                         .limit(1)
                     )
@@ -252,6 +268,16 @@ class Store:
             digest, owner = found.one()
         return digest, SessionId(owner)
 
+    async def renew_key(self, key: str, failed: SessionId, session_id: SessionId) -> None:
+        """Let `key` stand for `session_id` in place of a session that was not created."""
+        keys = t.idempotency_keys
+        async with self._writing() as db:
+            await db.execute(
+                update(keys)
+                .where(keys.c.key == key, keys.c.session_id == failed)
+                .values(session_id=session_id)
+            )
+
     async def forget_keys(self, before: datetime) -> None:
         """Delete idempotency keys claimed before that moment."""
         async with self._writing() as db:
@@ -280,12 +306,19 @@ class Store:
                 )
             )
 
-    async def denials(self, now: datetime) -> tuple[Denial, ...]:
-        """Those that hold now; older ones are deleted."""
+    async def denials(self, now: datetime, *, room_name: str | None = None) -> tuple[Denial, ...]:
+        """Those that hold now, of one room or of all."""
+        query = select(t.denials).where(t.denials.c.until >= now)
+        if room_name is not None:
+            query = query.where(t.denials.c.room_name == clean(room_name))
+        async with self._reading() as db:
+            rows = await db.execute(query)
+            return tuple(Denial(**row) for row in rows.mappings())
+
+    async def forget_denials(self, now: datetime) -> None:
+        """Delete those that no longer hold."""
         async with self._writing() as db:
             await db.execute(delete(t.denials).where(t.denials.c.until < now))
-            rows = await db.execute(select(t.denials))
-            return tuple(Denial(**row) for row in rows.mappings())
 
     # -- samples
 
@@ -331,6 +364,8 @@ class Store:
 
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        """Reads see what was taken to be written before, unless the database is slow to take it."""
+        await self.writer.settled(timeout_s=_SETTLE_S)
         async with self._translated(), self._engine.connect() as connection:
             yield connection
 
@@ -344,7 +379,7 @@ class Store:
         try:
             async with asyncio.timeout(self._timeout_s):
                 yield
-        except (SQLAlchemyError, OSError, TimeoutError) as exc:
+        except DATABASE_ERRORS as exc:
             raise StoreUnavailableError(
                 f"The database did not answer ({type(exc).__name__}).",
                 hint="Check its disk and connection; the System page shows more.",
@@ -366,11 +401,11 @@ def _conditions(wanted: SessionFilter) -> list[ColumnElement[bool]]:
     if wanted.statuses:
         where.append(columns.status.in_(wanted.statuses))
     if wanted.agent_name is not None:
-        where.append(columns.agent_name == wanted.agent_name)
+        where.append(columns.agent_name == clean(wanted.agent_name))
     if wanted.user_id is not None:
-        where.append(columns.user_id == wanted.user_id)
+        where.append(columns.user_id == clean(wanted.user_id))
     if wanted.room_name is not None:
-        where.append(columns.room_name == wanted.room_name)
+        where.append(columns.room_name == clean(wanted.room_name))
     if wanted.created_after is not None:
         where.append(columns.created_at >= wanted.created_after)
     if wanted.created_before is not None:
@@ -388,9 +423,10 @@ def _read_cursor(cursor: str) -> tuple[datetime, str]:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         moment, session_id = json.loads(raw)
         created_at = datetime.fromisoformat(moment)
-        if created_at.tzinfo is None or not isinstance(session_id, str):
+        if created_at.tzinfo is None or not is_session_id(session_id):
             raise ValueError("not of our making")
-    except (ValueError, TypeError, binascii.Error) as exc:
+        created_at = created_at.astimezone(UTC)
+    except (ValueError, TypeError, OverflowError, binascii.Error) as exc:
         raise BadInputError(
             "The cursor cannot be read.",
             hint="Use the next_cursor of the page before, unchanged.",

@@ -11,28 +11,17 @@ import logging
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import and_, case, func, or_, select, update
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.errors import StoreUnavailableError
-from services.events import Certainty, Event, Kind
-from services.ids import session_id_in
-from services.store import tables as t
-from services.store.fold import fold
-from services.store.records import SessionRecord, Visit
-from services.store.rows import (
-    event_row,
-    insert_new,
-    session_record,
-    session_row,
-    upsert,
-    visit_record,
-    visit_row,
-)
+from services.events import Event
+from services.store.batch import Written, write_batch
+from services.store.engine import CONNECT_ERRORS
 
 log = logging.getLogger(__name__)
 
@@ -40,15 +29,8 @@ BATCH: Final = 500
 QUEUE_LIMIT: Final = 20_000
 _RETRY_FIRST_S: Final = 0.1
 _RETRY_MOST_S: Final = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """What a commit made of one event. `fresh` is False for one that was there already."""
-
-    event: Event
-    fresh: bool
-    session: SessionRecord | None
+_PASSING_STATES: Final = ("08", "25006", "40", "53", "55", "57", "58")
+"""SQLSTATEs: connection, read-only, serialization, resources, locks, operator, system."""
 
 
 @dataclass(slots=True)
@@ -62,10 +44,12 @@ class _Waiting:
 class Writer:
     """Append events through `append`; `run` is its task and ends when cancelled or drained."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, sqlite: Engine | None = None) -> None:
         self._engine = engine
+        self._sqlite = sqlite  # one hop to a thread a batch, not one for each statement
         self._queue: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
+        self._writing: list[_Waiting] = []
         self._closing = False
         self.waiting = 0  # events not yet written
         self.rejected = 0  # events that the database will never take
@@ -96,10 +80,17 @@ class Writer:
             await self._wake.wait()
             self._wake.clear()
             while self._queue:
-                batch = self._take()
-                await self._write_until_done(batch)
+                self._writing = self._take()
+                await self._write_until_done(self._writing)
+                self._writing = []
             if self._closing:
                 return
+
+    async def settled(self, *, timeout_s: float) -> None:
+        """Return when all that waits now is written or rejected, or the time is over."""
+        waiting = [one.done for one in (*self._writing, *self._queue)]
+        if waiting:
+            await asyncio.wait(waiting, timeout=timeout_s)
 
     def close(self) -> None:
         """Take no more; `run` ends after the last that waits."""
@@ -120,7 +111,7 @@ class Writer:
         while True:
             try:
                 written = await self._write([e for waiting in batch for e in waiting.events])
-            except (SQLAlchemyError, OSError, TimeoutError) as exc:
+            except Exception as exc:  # noqa: BLE001 - a bad event must not end the writer
                 if not _is_away(exc):
                     await self._one_by_one(batch, exc)
                     return
@@ -160,143 +151,29 @@ class Writer:
             batch[0].done.exception()  # nobody may be waiting any more
 
     async def _write(self, events: list[Event]) -> tuple[Written, ...]:
+        if self._sqlite is not None:
+            return await asyncio.to_thread(self._write_here, self._sqlite, events)
         async with self._engine.begin() as connection:
-            folding = await _Folding.load(connection, events)
-            for event in events:
-                folding.take(event)
-            fresh = await folding.save(connection)
-        sessions = folding.by_event
-        return tuple(
-            Written(event=event, fresh=event.id in fresh, session=sessions[index])
-            for index, event in enumerate(events)
-        )
+            return await connection.run_sync(write_batch, events)
 
-
-class _Folding:
-    """One batch: the sessions and visits that it touches, before and after."""
-
-    def __init__(self, sessions: list[SessionRecord], visits: list[Visit]) -> None:
-        self._by_id: dict[str, SessionRecord] = {session.id: session for session in sessions}
-        self._by_sid: dict[str, str] = {session.room_sid: session.id for session in sessions}
-        self._visits: dict[tuple[str, str], Visit] = {
-            (visit.session_id, visit.participant_sid): visit for visit in visits
-        }
-        self._changed: dict[str, None] = {}
-        self._changed_visits: dict[tuple[str, str], None] = {}
-        self._closing: dict[str, Event] = {}
-        self._joined: set[str] = set()
-        self._events: list[tuple[Event, str | None]] = []
-        self.by_event: list[SessionRecord | None] = []
-
-    @classmethod
-    async def load(cls, connection: AsyncConnection, events: Sequence[Event]) -> _Folding:
-        ids = {_claimed_id(event) for event in events} - {None}
-        sids = {event.room_sid for event in events} - {""}
-        rows = await connection.execute(
-            select(t.sessions).where(or_(t.sessions.c.id.in_(ids), t.sessions.c.room_sid.in_(sids)))
-        )
-        sessions = [session_record(row) for row in rows.mappings()]
-        participant_sids = {str(event.data.get("participant_sid", "")) for event in events} - {""}
-        visits: list[Visit] = []
-        if participant_sids and sessions:
-            found = await connection.execute(
-                select(t.visits).where(
-                    and_(
-                        t.visits.c.session_id.in_([session.id for session in sessions]),
-                        t.visits.c.participant_sid.in_(participant_sids),
-                    )
-                )
-            )
-            visits = [visit_record(row) for row in found.mappings()]
-        return cls(sessions, visits)
-
-    def take(self, event: Event) -> None:
-        session_id = self._by_sid.get(event.room_sid) if event.room_sid else None
-        claimed = _claimed_id(event)
-        session = self._by_id.get(claimed) if claimed else None
-        if session is None and session_id is not None:
-            session = self._by_id[session_id]
-        visit = None
-        participant_sid = str(event.data.get("participant_sid", ""))
-        if session is not None:
-            visit = self._visits.get((session.id, participant_sid))
-        folded = fold(session, visit, event)
-        self.by_event.append(folded.session)
-        self._events.append((event, folded.session.id if folded.session else event.session_id))
-        if folded.session is None:
-            return
-        after = folded.session
-        self._by_id[after.id] = after
-        if after.room_sid:
-            self._by_sid[after.room_sid] = after.id
-        self._changed[after.id] = None
-        if folded.visit is not None and participant_sid:
-            key = (after.id, participant_sid)
-            self._visits[key] = folded.visit
-            self._changed_visits[key] = None
-            if event.kind is Kind.PARTICIPANT_JOINED:
-                self._joined.add(after.id)
-        if folded.closes_visits:
-            self._closing[after.id] = event
-
-    async def save(self, connection: AsyncConnection) -> set[str]:
-        """Write all of it; gives the ids of the events that were not there before."""
-        dialect = connection.dialect.name
-        rows = [event_row(event, session_id) for event, session_id in self._events]
-        kept = await connection.execute(insert_new(dialect, t.events, "id"), rows)
-        fresh = set(kept.scalars())
-        if self._changed:
-            sessions = [session_row(self._by_id[key]) for key in self._changed]
-            await connection.execute(upsert(dialect, t.sessions), sessions)
-        if self._changed_visits:
-            visits = [visit_row(self._visits[key]) for key in self._changed_visits]
-            await connection.execute(upsert(dialect, t.visits), visits)
-        for session_id, event in self._closing.items():
-            await connection.execute(
-                update(t.visits)
-                .where(t.visits.c.session_id == session_id, t.visits.c.left_at.is_(None))
-                .values(left_at=event.at, left_certainty=Certainty.INFERRED)
-            )
-        for session_id in self._joined:
-            await _raise_peak(connection, session_id)
-        return fresh
-
-
-async def _raise_peak(connection: AsyncConnection, session_id: str) -> None:
-    inside = (
-        select(func.count())
-        .where(
-            t.visits.c.session_id == session_id,
-            t.visits.c.left_at.is_(None),
-            t.visits.c.hidden == 0,
-            t.visits.c.kind.not_in(("agent", "egress")),
-        )
-        .scalar_subquery()
-    )
-    peak: Any = t.sessions.c.people_peak
-    await connection.execute(
-        update(t.sessions)
-        .where(t.sessions.c.id == session_id)
-        .values(people_peak=case((peak < inside, inside), else_=peak))
-    )
-
-
-def _claimed_id(event: Event) -> str | None:
-    """The session that the event says it belongs to: by id, by metadata, by its room's name."""
-    if event.session_id:
-        return event.session_id
-    ours = event.data.get("switchboard")
-    if isinstance(ours, dict) and ours.get("session_id"):
-        return str(ours["session_id"])
-    return session_id_in(event.room_name)
+    @staticmethod
+    def _write_here(engine: Engine, events: list[Event]) -> tuple[Written, ...]:
+        with engine.begin() as connection:
+            return write_batch(connection, events)
 
 
 def _is_away(exc: BaseException) -> bool:
     """Whether the same write may succeed later: the database is locked, full or unreachable."""
-    if isinstance(exc, DBAPIError) and exc.connection_invalidated:
-        return True
-    passing = (OperationalError, InterfaceError, PoolTimeoutError, OSError, TimeoutError)
-    return isinstance(exc, passing)
+    if isinstance(exc, DBAPIError):
+        if exc.orig is not None and isinstance(exc.orig.__cause__, ValueError):
+            return False  # asyncpg calls a value that it cannot encode an InterfaceError
+        state = str(getattr(exc.orig, "sqlstate", "") or "")
+        return (
+            exc.connection_invalidated
+            or isinstance(exc, OperationalError | InterfaceError)
+            or state.startswith(_PASSING_STATES)
+        )
+    return isinstance(exc, (PoolTimeoutError, *CONNECT_ERRORS))
 
 
 def _first_line(exc: BaseException) -> str:

@@ -1,0 +1,53 @@
+# `make` lists the targets. Python 3.11 to 3.13 and make are all that is needed beforehand.
+PORT ?= 8501
+ARGS ?=
+VENV := .venv
+ifeq ($(OS),Windows_NT)
+PY := $(VENV)/Scripts/python.exe
+else
+PY := $(VENV)/bin/python
+endif
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check lock front bench doctor clean setup setup-dev prepare
+
+help: ## List the targets
+	@echo 'make <target> [PORT=8600] [ARGS="..."]'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+
+run: setup ## Set up what is missing and start the dashboard: make run PORT=8600
+	@exec $(PY) -m scripts.run '$(PORT)'
+
+test: setup-dev prepare ## All tests; some: make test ARGS="tests/unit -k lock"
+	@$(PY) -m scripts.frontend test
+	@$(PY) -m pytest $(ARGS)
+
+check: setup-dev ## Format, lint, types, import rules, lock files, front end, migrations, version
+	@$(PY) -m scripts.check
+
+lock: setup-dev ## Compile the requirements from pyproject.toml; new versions: ARGS=--upgrade
+	@$(PY) -m scripts.lock $(ARGS)
+
+front: setup-dev ## Build the front end into dashboard/components/build
+	@$(PY) -m scripts.frontend build
+
+bench: setup-dev prepare ## Measure, as ratios within one run; some: ARGS="create join"
+	@$(PY) -m bench $(ARGS)
+
+doctor: setup ## Say what is wrong with this installation and how to mend it
+	@$(PY) -m services.doctor $(ARGS)
+
+clean: ## Remove what is made again: .venv, node_modules, caches. Data folders stay
+	rm -rf $(VENV) .venv.lock frontend/node_modules test-results
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup:
+	@python=$$(sh scripts/find-python $(PY)) && "$$python" -m scripts.environment run
+
+setup-dev:
+	@python=$$(sh scripts/find-python $(PY)) && "$$python" -m scripts.environment dev
+
+prepare:
+	@$(PY) -m tests.support.prepare

@@ -1,0 +1,48 @@
+"""`python -m bench [create|viewers|join|thousand …]`: measure, print one table.
+
+Starts a livekit-server, a dashboard and a Chromium of its own on this machine alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from bench import create, join, thousand, viewers
+from bench.report import Report
+from tests.support.browser import open_browser
+from tests.support.control_room import ControlRoom
+from tests.support.livekit_server import livekit_binary
+
+ALL: Final = ("create", "join", "viewers", "thousand")
+
+
+async def run(binary: Path, wanted: list[str]) -> Report:
+    """Measure what is wanted, each with the same running dashboard."""
+    report = Report()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        room = ControlRoom(binary, folder)
+        room.start()
+        try:
+            async with open_browser() as browser:
+                if "create" in wanted:
+                    await create.measure(room, report)
+                if "join" in wanted:
+                    await join.measure(room, browser, report, folder)
+                if "viewers" in wanted:
+                    await viewers.measure(room, browser, report)
+                if "thousand" in wanted:
+                    await thousand.measure(room, browser, report)
+        finally:
+            room.stop()
+    return report
+
+
+if __name__ == "__main__":
+    if unknown := set(sys.argv[1:]) - set(ALL):
+        sys.exit(f"unknown: {', '.join(unknown)}; there are {', '.join(ALL)}")
+    print("\n" + asyncio.run(run(livekit_binary(), sys.argv[1:] or list(ALL))).markdown())

@@ -1,0 +1,1 @@
+"""What the Makefile calls. Only the standard library: `environment` runs before anything else."""

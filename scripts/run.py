@@ -1,0 +1,78 @@
+"""`make run`: start the dashboard on a port, with a data folder of that port's own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from services.errors import ConfigError
+from services.settings import Settings, load_settings
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+DEFAULT_PORT: Final = 8501
+
+
+def port_from(text: str) -> int:
+    """A port number.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
+        raise ConfigError(
+            "PORT must be a whole number from 1 to 65535.", hint="For example: make run PORT=8600"
+        )
+    return int(text)
+
+
+def data_dir_for(settings: Settings, port: int) -> Path:
+    """The folder that was set, else one for each port: two dashboards do not meet in it."""
+    if "switchboard_data_dir" in settings.model_fields_set or port == DEFAULT_PORT:
+        return settings.switchboard_data_dir
+    default = settings.switchboard_data_dir
+    return default.with_name(f"{default.name}-{port}")
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on this port of this machine."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        if os.name == "posix":  # else a port that was closed a moment ago counts as taken
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def main(argument: str) -> None:
+    """Become Streamlit: signals reach it directly.
+
+    Raises:
+        ConfigError: a setting or the port cannot be used.
+    """
+    port = port_from(argument)
+    folder = data_dir_for(load_settings(), port)
+    if not is_free(port):
+        raise ConfigError(
+            f"Port {port} is in use.", hint=f"Choose another: make run PORT={port + 99}"
+        )
+    print(f"Switchboard: http://localhost:{port}   data: {folder}", flush=True)
+    os.chdir(ROOT)
+    os.environ["SWITCHBOARD_DATA_DIR"] = str(folder)
+    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    command += ["--server.port", str(port)]
+    if os.name == "posix":
+        os.execv(command[0], command)
+    sys.exit(subprocess.run(command, check=False).returncode)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except ConfigError as error:
+        sys.exit(str(error))

@@ -1,0 +1,107 @@
+"""Takes the pictures in docs/screenshots, of every page, light and dark: real rooms, real people.
+
+`make screenshots`. Starts a livekit-server, a dashboard and a Chromium of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+from playwright.async_api import Browser, Page
+
+from tests.support.browser import open_browser
+from tests.support.control_room import ControlRoom
+from tests.support.livekit_server import livekit_binary
+from tests.support.participants import ParticipantHost, People
+
+SHOTS: Final = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
+_CALLERS: Final = ("nate", "ana", "kofi", "mei", "lars", "ines", "tariq", "yuki", "sofia")
+_HOURS: Final = (2, 0.06, 1)
+_SIZE: Final = {"width": 1280, "height": 800}
+
+
+async def main(binary: Path) -> None:
+    """Fill a control room, then look at each page."""
+    with tempfile.TemporaryDirectory() as name:
+        room = ControlRoom(binary, Path(name))
+        host = ParticipantHost(Path(name) / "participants.log")
+        room.start()
+        try:
+            sessions = await _fill(room, People(host))
+            async with open_browser() as browser:
+                for scheme in ("light", "dark"):
+                    await _shoot(browser, room.url, sessions[0], scheme)
+        finally:
+            host.close()
+            room.stop()
+
+
+async def _fill(room: ControlRoom, people: People) -> list[dict[str, Any]]:
+    sessions: list[dict[str, Any]] = []
+    url = f"{room.url}/api/voice/session"
+    async with aiohttp.ClientSession() as http:
+        for number, caller in enumerate(_CALLERS):
+            body = {
+                "user_id": caller,
+                "agent_id": "pm-agent",
+                "session_duration_hours": _HOURS[number % len(_HOURS)],
+            }
+            async with http.post(url, json=body) as answer:
+                sessions.append(await answer.json())
+        for session in sessions[:6]:
+            await people(
+                room.target, session["room_name"], session["user_id"], token=session["token"]
+            )
+        for session in sessions[:3]:  # stands in for a worker: there is none yet
+            await people(
+                room.target,
+                session["room_name"],
+                f"agent-{session['user_id']}",
+                kind="agent",
+                attributes={"lk.agent.state": "listening", "lk.agent.name": "pm-agent"},
+            )
+        for session in sessions[7:]:
+            async with http.delete(f"{url}/{session['session_id']}") as answer:
+                answer.raise_for_status()
+    await asyncio.sleep(12)  # a room without its agent is a problem only after ten seconds
+    return sessions
+
+
+async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Any) -> None:
+    context = await browser.new_context(
+        viewport=_SIZE, color_scheme=scheme, locale="en-GB", timezone_id="UTC"  # type: ignore[arg-type]
+    )
+    page = await context.new_page()
+    for name, path in (
+        ("overview", ""),
+        ("rooms", "rooms"),
+        ("room", f"room?name={session['room_name']}"),
+        ("session", f"session?id={session['session_id']}"),
+        ("tokens", f"tokens?room={session['room_name']}"),
+        ("system", "system"),
+    ):
+        await page.goto(f"{url}/{path}")
+        await _settled(page)
+        await page.screenshot(path=SHOTS / f"{name}-{scheme}.png")
+    await page.goto(f"{url}/rooms")
+    await page.get_by_role("button", name="Create a room").click()
+    await page.get_by_label("Who will join").wait_for()
+    await _settled(page)
+    await page.screenshot(path=SHOTS / f"create-{scheme}.png")
+    await context.close()
+
+
+async def _settled(page: Page) -> None:
+    """No run under way, and what it drew has been drawn."""
+    await page.wait_for_load_state("networkidle")
+    await page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
+    await asyncio.sleep(1.5)
+
+
+if __name__ == "__main__":
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    asyncio.run(main(livekit_binary()))

@@ -1,0 +1,76 @@
+"""The browser's test bed: it draws, it keeps evidence, it reaches nothing outside."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.browser import BrowserLog, Pages
+from tests.support.control_room import ControlRoom
+from tests.support.http import http_status
+
+
+async def test_the_dashboard_draws_in_the_browser(
+    control_room: ControlRoom, open_page: Pages, browser_log: BrowserLog
+) -> None:
+    page = await open_page(control_room.url)
+    await page.get_by_test_id("stAppViewContainer").wait_for()
+    await page.get_by_test_id("stSidebarNav").wait_for()
+    browser_log.assert_clean()
+
+
+async def test_each_tab_is_a_person_of_its_own(open_page: Pages) -> None:
+    one, other = await open_page(), await open_page(color_scheme="dark")
+    dark = "matchMedia('(prefers-color-scheme: dark)').matches"
+    assert await one.evaluate(dark) is False
+    assert await other.evaluate(dark) is True
+    assert one.context is not other.context
+
+
+async def test_the_browsers_time_zone_is_not_the_servers(open_page: Pages) -> None:
+    page = await open_page()
+    zone = await page.evaluate("Intl.DateTimeFormat().resolvedOptions().timeZone")
+    assert zone == "America/New_York"
+
+
+async def test_console_errors_are_seen_and_can_be_allowed(
+    open_page: Pages, browser_log: BrowserLog
+) -> None:
+    page = await open_page()
+    async with page.expect_console_message():
+        await page.evaluate("console.error('this broke')")
+    with pytest.raises(AssertionError, match="this broke"):
+        browser_log.assert_clean()
+    browser_log.assert_clean("this .*")
+
+
+async def test_a_request_to_another_machine_is_seen_and_does_not_get_there(
+    open_page: Pages, browser_log: BrowserLog
+) -> None:
+    page = await open_page()
+    failure = await page.evaluate("fetch('https://example.org/font.woff2').catch(e => e.name)")
+    assert failure == "TypeError"
+    with pytest.raises(AssertionError, match=r"example\.org/font"):
+        browser_log.assert_nothing_from_outside()
+    browser_log.outside.clear()
+
+
+async def test_a_failure_keeps_a_screenshot_and_the_console(open_page: Pages) -> None:
+    page = await open_page()
+    await page.set_content("<h1>evidence</h1>")
+    async with page.expect_console_message():
+        await page.evaluate("console.error('said on the console')")
+    said = await open_page.keep_evidence("trial of keep_evidence")
+    assert "test-results/trial-of-keep_evidence/tab-1.png" in said
+    assert "console error: said on the console" in said
+
+
+async def test_a_killed_dashboard_comes_back_on_its_port(
+    mortal_control_room: ControlRoom, open_page: Pages
+) -> None:
+    dashboard = mortal_control_room.dashboard
+    dashboard.kill()
+    with pytest.raises(OSError, match="refused"):
+        http_status(dashboard.url)
+    dashboard.start()
+    page = await open_page(dashboard.url)
+    await page.get_by_test_id("stSidebarNav").wait_for()

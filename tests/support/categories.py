@@ -1,0 +1,57 @@
+"""Each test module lies in the folder of its category, and the folder gives the marker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+CATEGORIES: Final = ("unit", "integration", "browser")
+_TESTS: Final = Path(__file__).parent.parent
+
+
+class MisplacedModule(pytest.Module):
+    """A test module outside every category: collecting it is an error, not a silent pass."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        raise self.CollectError(
+            f"{self.path.name} lies in no category. Move it into one of: "
+            + ", ".join(f"tests/{name}" for name in CATEGORIES)
+        )
+
+
+def category_of(path: Path, tests: Path = _TESTS) -> str | None:
+    """The category of a test module, or None where it lies in none."""
+    try:
+        first = path.resolve().relative_to(tests.resolve()).parts[0]
+    except ValueError:
+        return None
+    return first if first in CATEGORIES and path.parent.resolve() != tests.resolve() else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makemodule(
+    module_path: Path, parent: pytest.Collector
+) -> MisplacedModule | None:
+    """Refuse a module outside the categories."""
+    if category_of(module_path) is None:
+        misplaced: MisplacedModule = MisplacedModule.from_parent(parent, path=module_path)
+        return misplaced
+    return None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test; unit tests run first, browser tests last and on one event loop.
+
+    Playwright's objects belong to the loop that made them, and one browser serves them all.
+    """
+    for item in items:
+        category = category_of(item.path)
+        assert category is not None, "collection let a misplaced module through"
+        item.add_marker(getattr(pytest.mark, category))
+        if category == "browser":
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+    items.sort(key=lambda item: CATEGORIES.index(str(category_of(item.path))))

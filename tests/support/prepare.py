@@ -1,0 +1,36 @@
+"""Everything that the tests need beyond pip: `python -m tests.support.prepare`, before pytest.
+
+Getting a browser and building livekit-server take minutes once and nothing afterwards; in here
+they show progress, inside a test they would run into its time limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from services.errors import SwitchboardError
+from tests.support import chromium
+from tests.support.livekit_server import prepare_binary
+
+
+async def main() -> int:
+    """Both at once: one waits for the network, the other for the processor."""
+    results = await asyncio.gather(
+        prepare_binary(), asyncio.to_thread(chromium.prepare), return_exceptions=True
+    )
+    failed = 0
+    for result in results:
+        match result:
+            case SwitchboardError() | chromium.NoChromiumError():
+                failed += 1
+                print(result, file=sys.stderr)
+            case BaseException():
+                raise result
+            case _:
+                print(result)
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

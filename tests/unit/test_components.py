@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from dashboard.components import bundle
+from dashboard.components.rooms_table import DEFAULT_SORT, RoomsView
+
+
+@pytest.mark.parametrize("entry", ["rooms_table", "live"])
+def test_a_stub_is_no_file_path_and_names_a_bundle_that_is_there(entry: str) -> None:
+    text = bundle.stub(entry)
+    assert "\n" in text.strip()  # Streamlit takes a single line for a file path
+    address = re.search(r'new URL\("([^"?]+)\?v=[0-9a-f]{12}"', text)
+    assert address is not None
+    assert address[1] == f"{bundle.MOUNT_PATH}/{entry}.js"
+    assert (bundle.BUILD_DIR / f"{entry}.js").is_file()
+
+
+def test_a_bundle_asks_for_nothing_but_its_own_parts() -> None:
+    names = {path.name for path in bundle.BUILD_DIR.glob("*.js")}
+    wanted: set[str] = set()
+    for path in bundle.BUILD_DIR.glob("*.js"):
+        text = path.read_text(encoding="utf-8")
+        wanted |= set(re.findall(r'(?:from|import)\s*\(?["`]\./([^"`]+)["`]', text))
+        hosts = set(re.findall(r"https?://([a-z0-9.-]+)", text))
+        # Name spaces of the DOM, and the address that React's messages name.
+        assert hosts <= {"www.w3.org", "react.dev"}, path.name
+    assert wanted <= names
+    assert names - wanted == {"live.js", "rooms_table.js"}
+
+
+def test_a_view_comes_back_from_an_address_as_it_was() -> None:
+    view = RoomsView(q="a b", health=("ok", "empty"), sort="-people")
+    assert RoomsView.from_params(view.to_params()) == view
+
+
+def test_the_usual_view_leaves_the_address_bare() -> None:
+    assert set(RoomsView().to_params().values()) == {""}
+    assert RoomsView.from_params({}) == RoomsView(sort=DEFAULT_SORT)
+
+
+def table_page() -> None:
+    from dashboard.components.rooms_table import rooms_table
+
+    rooms_table("api/live?ticket=t", room_href="room?name=", key="rooms")
+
+
+def test_the_table_follows_the_address_only_when_that_changes_by_itself() -> None:
+    app = AppTest.from_function(table_page)
+    app.query_params["q"] = "intake"
+    app.run()
+    app.run()
+    assert not app.exception
+    assert "rooms.revision" not in app.session_state
+    app.query_params["q"] = "billing"
+    app.run()
+    app.run()
+    assert app.session_state["rooms.revision"] == 1
+    assert app.session_state["rooms.view"] == RoomsView(q="billing")
+
+
+def test_an_address_cannot_make_the_search_endless() -> None:
+    assert len(RoomsView.from_params({"q": "x" * 10_000}).q) == 200
