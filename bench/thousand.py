@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 
 import aiohttp
@@ -15,6 +16,7 @@ from tests.support.control_room import ControlRoom
 ROOMS = 1_000
 LOADS = 10
 _AT_ONCE = 16
+_COUNTED = re.compile(r"1,00\d rooms")  # a room of an earlier measurement may be left
 
 
 async def measure(room: ControlRoom, browser: Browser, report: Report) -> None:
@@ -34,8 +36,8 @@ async def measure(room: ControlRoom, browser: Browser, report: Report) -> None:
         await asyncio.gather(*map(create, names))
         await _all_known(room)
         for path, title, text in (
-            ("", "overview", f"{ROOMS:,}"),
-            ("rooms", "rooms", f"{ROOMS:,} rooms"),
+            ("", "overview", re.compile(r"^1,00\d$")),
+            ("rooms", "rooms", _COUNTED),
         ):
             loads = [await _load(browser, f"{room.url}/{path}", text) for _ in range(LOADS)]
             report.add(f"{title} at 1,000 rooms, navigation -> figures shown", spread(loads))
@@ -43,7 +45,7 @@ async def measure(room: ControlRoom, browser: Browser, report: Report) -> None:
         report.add("worst loop lag of the last minute", await _lag(room), "<= 20 ms")
 
 
-async def _load(browser: Browser, url: str, text: str) -> float:
+async def _load(browser: Browser, url: str, text: str | re.Pattern[str]) -> float:
     context = await browser.new_context()
     page = await context.new_page()
     began = time.perf_counter()
@@ -62,7 +64,7 @@ async def _rerun(browser: Browser, room: ControlRoom, report: Report) -> None:
     await page.get_by_text("Latest sessions").wait_for()
     took: dict[str, list[float]] = {"rooms": [], "overview": []}
     for _ in range(LOADS):
-        for title, text in (("Rooms", f"{ROOMS:,} rooms"), ("Overview", "Latest sessions")):
+        for title, text in (("Rooms", _COUNTED), ("Overview", "Latest sessions")):
             began = time.perf_counter()
             await page.get_by_role("link", name=title).first.click()
             await page.get_by_text(text).first.wait_for()

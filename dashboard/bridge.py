@@ -51,4 +51,4 @@ def live_url(*topics: str) -> str:
 def _yield_point() -> None:
     """Streamlit stops a script where it touches the session state: give it the chance."""
     if get_script_run_ctx(suppress_warning=True) is not None:
-        _ = "" in st.session_state
+        _ = "bridge" in st.session_state
