@@ -99,12 +99,13 @@ class Doctor:
         runtime = self._runtime
         address = runtime.dashboard_url or "http://localhost:8501"
         snippet = dashboard.webhook_snippet(runtime.target.api_key, address)
-        passive = dashboard.webhooks(
+        tried = dashboard.round_trip_not_run()
+        if complete:
+            tried = await self._round_trip.run(snippet=snippet)
+        so_far = dashboard.webhooks(
             runtime.rooms.webhooks, rooms_open=bool(runtime.rooms.snapshot.rooms), snippet=snippet
         )
-        if not complete:
-            return passive, dashboard.round_trip_not_run()
-        return passive, await self._round_trip.run(snippet=snippet)
+        return so_far, tried
 
     async def _inside(self) -> tuple[Finding, ...]:
         runtime = self._runtime

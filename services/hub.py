@@ -12,7 +12,7 @@ import json
 import secrets
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -239,7 +239,7 @@ class Hub:
 
 async def read(
     hub: Hub, topics: tuple[str, ...], *, last_event_id: str = "", idle_s: float = 15.0
-) -> AsyncIterator[tuple[str, Message | None]]:
+) -> AsyncGenerator[tuple[str, Message | None], None]:
     """What a reader of `topics` is sent: (event id, message); a None message is a sign of life.
 
     First the snapshots, or, when `last_event_id` is still good, only what was missed.

@@ -44,6 +44,7 @@ _RANK: Final = {
 _LEVELS: Final = {"warn": "warning", "critical": "error", "fatal": "error", "panic": "error"}
 _OURS: Final = frozenset({"at", "level", "logger", "message"})
 _VALUE_LIMIT: Final = 500
+_ASKING: Final = "API RoomService.ListRooms"  # livekit-server logs each of our polls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,11 @@ class LogEntry:
     logger: str
     message: str
     fields: str
+
+    @property
+    def is_polling(self) -> bool:
+        """Whether it only tells that somebody, we most of all, asked for the list of rooms."""
+        return self.message == _ASKING and self.level is LogLevel.INFO
 
     @property
     def text(self) -> str:
@@ -128,6 +134,10 @@ def _fields(fields: Mapping[str, object]) -> str:
 
 
 def _value(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else _compact(value)
     text = text if len(text) <= _VALUE_LIMIT else text[: _VALUE_LIMIT - 1] + "…"
     return json.dumps(text, ensure_ascii=False) if " " in text or "\n" in text else text
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -38,6 +38,7 @@ from services.store.store import Store
 log = logging.getLogger(__name__)
 
 TOPIC: Final = "rooms"
+_PORTION: Final = 250  # rows made anew before others get the loop
 _GONE_LIMIT: Final = 10_000
 _GONE_FOR_S: Final = 1.0  # a poll that began before a room was gone may still list it
 _VERIFY_AT_ONCE: Final = 8  # ListParticipants calls under way together
@@ -138,6 +139,7 @@ class Rooms:
         self._polled_before = False
         self._was_away = False
         self._sampled: datetime | None = None
+        self._rows: tuple[dict[str, Any], ...] = ()
         self.snapshot = RoomsSnapshot()
         self.webhooks = WebhookStats()
         self.polls = 0
@@ -281,7 +283,9 @@ class Rooms:
             self._hub.touch("system")
             self._hub.touch("overview")
         self.snapshot = replace(self.snapshot, taken_at=self._now(), error=None, error_since=None)
-        self._publish(self._live)
+        for names in _portions(self._live):  # health changes with time alone
+            self._publish(names)
+            await asyncio.sleep(0)
 
     # -- inside: reconciliation
 
@@ -521,15 +525,18 @@ class Rooms:
             if (row := live.shown.row(now)) != live.row:
                 live.row = upsert[name] = row
                 self._hub.touch(room_topic(name))
-        rooms = tuple(live.shown or live.view() for live in self._live.values())
-        self.snapshot = replace(self.snapshot, rooms=rooms)
+        every = self._live.values()
+        self._rows = tuple(live.row for live in every if live.row is not None)
+        self.snapshot = replace(
+            self.snapshot, rooms=tuple(live.shown or live.view() for live in every)
+        )
         if upsert or remove:
             self._hub.publish(TOPIC, upsert=upsert, remove=tuple(remove))
             self._hub.touch("overview")
 
     def _table(self) -> dict[str, Any]:
-        snapshot, now = self.snapshot, self._now()
-        return {"rows": [view.row(now) for view in snapshot.rooms], **snapshot.status()}
+        """For each viewer who comes; so the rows are those that were told last."""
+        return {"rows": self._rows, **self.snapshot.status()}
 
     async def _sample(self) -> None:
         minute = self._now().replace(second=0, microsecond=0)
@@ -559,6 +566,14 @@ class Rooms:
 
 
 _SHOWS_A_ROOM: Final = {Kind.ROOM_STARTED, Kind.PARTICIPANT_JOINED, Kind.SESSION_CREATED}
+
+
+def _portions(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    """So many at a time that the loop is not held for long; once () when there are none."""
+    every = tuple(names)
+    yield every[:_PORTION]
+    for start in range(_PORTION, len(every), _PORTION):
+        yield every[start : start + _PORTION]
 
 
 def _fresh_ids(writing: asyncio.Future[tuple[Written, ...]]) -> set[str] | None:

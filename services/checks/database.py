@@ -96,6 +96,9 @@ async def _connected(url: URL, timeout_s: float) -> tuple[Finding, ...]:
     try:
         async with asyncio.timeout(timeout_s):
             async with engine.connect() as connection:
+                if connection.dialect.name == "sqlite":  # say "locked" before our time is over
+                    busy_ms = int(timeout_s * 800)
+                    await connection.exec_driver_sql(f"PRAGMA busy_timeout={busy_ms}")
                 findings.append(await _answers(connection))
                 asking = SCHEMA
                 findings.append(await _schema(connection))

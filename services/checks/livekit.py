@@ -276,4 +276,4 @@ async def metrics(target: LiveKitTarget) -> Finding:
         found = await read_server_metrics(target.metrics_url, timeout_s=_ASK_S)
     except LiveKitUnavailableError as exc:
         return METRICS.warning(exc.message, exc.hint)
-    return METRICS.ok(f"It tells of {found.rooms:,} rooms, {found.participants:,} participants.")
+    return METRICS.ok(f"It can be read; rooms: {found.rooms:,}, people: {found.participants:,}.")

@@ -42,6 +42,7 @@ METADATA_LIMIT_BYTES: Final = 512 * 1024
 ATTRIBUTES_LIMIT_BYTES: Final = 64 * 1024  # names and values together
 DATA_LIMIT_BYTES: Final = 64_000  # above about 15 KiB lossy packets split; reliable ones hold this
 _RETRY_WAIT_S: Final = 0.05
+_PORTION: Final = 500
 
 T = TypeVar("T")
 Reason = Callable[[], UnavailableError | None]
@@ -136,8 +137,8 @@ class LiveKitService:
                 created = True
                 dispatch = None
                 if options.agent_name is not None:
-                    dispatch = await self.create_dispatch(
-                        options.room.name, options.agent_name, metadata=options.agent_metadata
+                    dispatch = await self._create_dispatch(
+                        options.room.name, options.agent_name, options.agent_metadata
                     )
         except (SwitchboardError, asyncio.CancelledError) as exc:
             if created or _may_have_happened(exc):
@@ -203,7 +204,10 @@ class LiveKitService:
     async def list_rooms(self) -> tuple[Room, ...]:
         """Every open room, newest first. One call; ListRooms has no paging."""
         reply = await self._read("ListRooms", lambda lk: lk.room.list_rooms(api.ListRoomsRequest()))
-        rooms = [Room.from_proto(room) for room in reply.rooms]
+        rooms: list[Room] = []
+        for start in range(0, len(reply.rooms), _PORTION):
+            rooms += map(Room.from_proto, reply.rooms[start : start + _PORTION])
+            await asyncio.sleep(0)  # thousands of rooms must not hold the loop
         rooms.sort(key=attrgetter("name"))
         rooms.sort(key=lambda room: room.created_at.timestamp() if room.created_at else 0.0)
         rooms.reverse()
@@ -233,24 +237,34 @@ class LiveKitService:
         return existed
 
     async def update_room_metadata(self, name: str, metadata: str) -> Room:
-        """Replace the room's metadata; everybody in the room is told."""
+        """Replace the room's metadata; everybody in the room is told.
+
+        Raises:
+            NotFoundError: no such room is open.
+        """
         check_metadata(metadata)
         request = api.UpdateRoomMetadataRequest(room=name, metadata=metadata)
-        proto = await self._write(
-            "UpdateRoomMetadata", lambda lk: lk.room.update_room_metadata(request)
-        )
+        async with self._in_room(name):
+            proto = await self._write(
+                "UpdateRoomMetadata", lambda lk: lk.room.update_room_metadata(request)
+            )
         return Room.from_proto(proto)
 
     async def send_data(
         self, room_name: str, data: bytes, *, topic: str = "", identities: tuple[str, ...] = ()
     ) -> None:
-        """Send a reliable data packet into the room, to all or to the named identities."""
+        """Send a reliable data packet into the room, to all or to the named identities.
+
+        Raises:
+            NotFoundError: no such room is open; LiveKit would say nothing.
+        """
         if len(data) > DATA_LIMIT_BYTES:
             raise BadInputError(
                 f"The message has {len(data):,} bytes; {DATA_LIMIT_BYTES:,} is the limit.",
                 hint="Send a shorter one.",
                 field="data",
             )
+        await self.get_room_info(room_name)
         request = api.SendDataRequest(
             room=room_name,
             data=data,
@@ -282,9 +296,10 @@ class LiveKitService:
         request = api.MuteRoomTrackRequest(
             room=room_name, identity=identity, track_sid=track_sid, muted=muted
         )
-        reply = await self._write(
-            "MutePublishedTrack", lambda lk: lk.room.mute_published_track(request)
-        )
+        async with self._in_room(room_name):
+            reply = await self._write(
+                "MutePublishedTrack", lambda lk: lk.room.mute_published_track(request)
+            )
         return Track.from_proto(reply.track)
 
     # -- agents
@@ -292,20 +307,20 @@ class LiveKitService:
     async def create_dispatch(
         self, room_name: str, agent_name: str, *, metadata: str = ""
     ) -> Dispatch:
-        """Ask for an agent in the room. It is an answer even when no worker takes it."""
-        request = api.CreateAgentDispatchRequest(
-            room=room_name, agent_name=agent_name, metadata=metadata
-        )
-        proto = await self._write(
-            "CreateDispatch", lambda lk: lk.agent_dispatch.create_dispatch(request)
-        )
-        return Dispatch.from_proto(proto)
+        """Ask for an agent in the room. It is an answer even when no worker takes it.
+
+        Raises:
+            NotFoundError: no such room is open; LiveKit would open one.
+        """
+        await self.get_room_info(room_name)
+        return await self._create_dispatch(room_name, agent_name, metadata)
 
     async def list_dispatches(self, room_name: str) -> tuple[Dispatch, ...]:
         """Every dispatch of the room with its jobs. No job: no worker took it."""
-        found = await self._read(
-            "ListDispatch", lambda lk: lk.agent_dispatch.list_dispatch(room_name)
-        )
+        async with self._in_room(room_name):
+            found = await self._read(
+                "ListDispatch", lambda lk: lk.agent_dispatch.list_dispatch(room_name)
+            )
         return tuple(Dispatch.from_proto(dispatch) for dispatch in found)
 
     # -- tokens and life
@@ -347,6 +362,25 @@ class LiveKitService:
         return Room.from_proto(
             await self._write("CreateRoom", lambda lk: lk.room.create_room(request))
         )
+
+    async def _create_dispatch(self, room_name: str, agent_name: str, metadata: str) -> Dispatch:
+        request = api.CreateAgentDispatchRequest(
+            room=room_name, agent_name=agent_name, metadata=metadata
+        )
+        proto = await self._write(
+            "CreateDispatch", lambda lk: lk.agent_dispatch.create_dispatch(request)
+        )
+        return Dispatch.from_proto(proto)
+
+    @asynccontextmanager
+    async def _in_room(self, name: str) -> AsyncIterator[None]:
+        """Of a room that is not open LiveKit 1.13.5 says "unavailable": tell the two apart."""
+        try:
+            yield
+        except LiveKitUnavailableError as exc:
+            if isinstance(exc.__cause__, api.ServerError):
+                await self.get_room_info(name)
+            raise
 
     async def _write(self, call: str, ask: Callable[[api.LiveKitAPI], Awaitable[T]]) -> T:
         async with self._deadline(call):
@@ -404,8 +438,11 @@ def _delete(name: str) -> api.DeleteRoomRequest:
 
 def translate(exc: api.ServerError, call: str) -> SwitchboardError:
     """Our error for one of LiveKit's (codes: twitchtv/twirp errors.go@v8.1.3)."""
-    said = f"LiveKit answered {call}: {exc.message}."
-    match exc.code:
+    said = f"LiveKit answered {call}: {exc.message or exc.code}."
+    code = exc.code
+    if code == "unknown" and exc.status in {401, 403}:  # 1.13.5 refuses a key without twirp's JSON
+        code = "unauthenticated"
+    match code:
         case "not_found":
             return NotFoundError(said, hint="It may have ended a moment ago.")
         case "already_exists":
@@ -416,14 +453,18 @@ def translate(exc: api.ServerError, call: str) -> SwitchboardError:
             return LiveKitRefusedError(
                 f"LiveKit did not accept our key for {call}.",
                 hint="Check LIVEKIT_API_KEY and LIVEKIT_API_SECRET against the server's keys.",
-                livekit_code=exc.code,
+                livekit_code=code,
             )
         case "deadline_exceeded":
             return LiveKitTimeoutError(said)
         case "unavailable":
             return LiveKitUnavailableError(said, hint="Try again in a moment.")
         case _:
-            return LiveKitRefusedError(said, livekit_code=exc.code)
+            return LiveKitRefusedError(
+                said,
+                hint="Its log says more; the System page shows the embedded server's.",
+                livekit_code=code,
+            )
 
 
 def check_name(name: str, *, field: str) -> None:

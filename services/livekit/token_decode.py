@@ -194,8 +194,10 @@ class _Reading:
         if found is None:
             return None
         try:
+            if not isinstance(found, dict):
+                raise ParseError("not an object")
             proto = ParseDict(found, api.RoomConfiguration(), ignore_unknown_fields=True)
-        except (ParseError, TypeError, AttributeError):  # the last two: it is no object at all
+        except ParseError:
             self.broken.append("roomConfig")
             return None
         return RoomConfig(

@@ -53,9 +53,12 @@ def verify(body: bytes, authorization: str, target: LiveKitTarget) -> WebhookEve
     if not hmac.compare_digest(signed, hashlib.sha256(body).digest()):
         raise BadSignatureError("The webhook's signature belongs to another body.")
     try:
-        return Parse(body.decode(), WebhookEvent(), ignore_unknown_fields=True)
+        told = Parse(body.decode(), WebhookEvent(), ignore_unknown_fields=True)
     except (ParseError, UnicodeDecodeError) as exc:
         raise BadInputError("The webhook's body is not LiveKit's JSON.", field="body") from exc
+    if not told.event:
+        raise BadInputError("The webhook does not say what happened.", field="body")
+    return told
 
 
 def to_event(webhook: WebhookEvent, received_at: datetime) -> Event:
