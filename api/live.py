@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Header, Query
@@ -36,11 +37,12 @@ async def live(
 async def _stream(runtime: Runtime, topics: tuple[str, ...], last: str) -> AsyncIterator[bytes]:
     ends_s = time.monotonic() + _LONGEST_S
     yield b"retry: 1000\n\n"
-    async for event_id, message in hub.read(runtime.hub, topics, last_event_id=last):
-        if message is None:
-            yield b"event: ping\ndata: {}\n\n"
+    async with aclosing(hub.read(runtime.hub, topics, last_event_id=last)) as told:
+        async for event_id, message in told:
+            if message is None:
+                yield b"event: ping\ndata: {}\n\n"
+            else:
+                head = f"id: {event_id}\nevent: {message.event}\ndata: ".encode()
+                yield head + message.body + b"\n\n"
             if time.monotonic() > ends_s:
                 return
-            continue
-        head = f"id: {event_id}\nevent: {message.event}\ndata: ".encode()
-        yield head + message.body + b"\n\n"

@@ -75,7 +75,9 @@ def install(app: FastAPI) -> None:
         code = _CODES.get(error.status_code, "http_error")
         title = HTTPStatus(error.status_code).phrase
         more = {"field": "body"} if error.status_code in {400, 413} else {}
-        return problem(error.status_code, code, title, str(error.detail), **more)
+        response = problem(error.status_code, code, title, str(error.detail), **more)
+        response.headers.update(error.headers or {})
+        return response
 
     @app.exception_handler(Exception)
     async def unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -239,9 +239,11 @@ async def list_voice_sessions(
 ) -> SessionList:
     """Sessions, newest first, of ours and of rooms that others made."""
     for name, moment in (("created_after", created_after), ("created_before", created_before)):
-        if moment is not None and moment.tzinfo is None:
+        if moment is not None and (moment.tzinfo is None or not 1970 < moment.year < 9999):
             raise BadInputError(
-                f"{name}: has no time zone.", hint="Write it like 2026-01-31T12:00:00Z.", field=name
+                f"{name}: has no time zone, or lies too far away.",
+                hint="Write it like 2026-01-31T12:00:00Z.",
+                field=name,
             )
     wanted = SessionFilter(
         statuses=tuple(status_is or ()),

@@ -16,6 +16,11 @@ from services.errors import BadInputError, SwitchboardError
 
 UNDO_S: Final = 15  # how long an undo is offered
 _FLASHES: Final = "feedback.flashes"
+UNEXPECTED: Final = SwitchboardError(
+    "This part of the page could not be drawn.",
+    hint="What happened is in the log, which the System page shows. Reload the page; "
+    "if it stays, please report it.",
+)
 
 
 def show_error(error: SwitchboardError, *, key: str, retry: bool = True) -> None:

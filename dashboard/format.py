@@ -123,6 +123,14 @@ def clip(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def shorten(text: str, limit: int) -> str:
+    """At most `limit` characters, without the middle: names of rooms differ at their ends."""
+    if len(text) <= limit:
+        return text
+    tail = min(8, limit // 2)
+    return f"{text[: limit - tail - 1]}…{text[-tail:]}"
+
+
 # Controls, and characters that turn the writing direction: a name must not disguise itself.
 _UNSEEN: Final = re.compile(
     "[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
@@ -166,4 +174,4 @@ def code(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return _BREAKS.sub(" ", plain(text))
+    return plain(_BREAKS.sub(" ", text))

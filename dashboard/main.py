@@ -11,7 +11,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import bridge, feedback, nav
+from dashboard import bridge, feedback, nav, parts
 from services.errors import SwitchboardError
 
 _STATIC: Final = Path(__file__).resolve().parent / "static"
@@ -38,10 +38,7 @@ def main() -> None:
         feedback.show_error(problem, key="gate")
         return
     feedback.show_flashes()
-    try:
-        page.run()
-    except SwitchboardError as error:  # a page that could not read at all
-        feedback.show_error(error, key="page")
+    parts.run(page.run, key="page")
 
 
 def _start_problem() -> SwitchboardError | None:

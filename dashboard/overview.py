@@ -125,7 +125,7 @@ def _mend(need: Attention, *, key: str) -> None:
             embedded = runtime.embedded
             _button("Restart the server", key, lambda: bridge.write(embedded.restart))
         case Need.LIVEKIT | Need.WEBHOOKS:
-            nav.link("system", "Check the system", icon=":material/troubleshoot:")
+            nav.link("system", "Check the system", icon=":material/troubleshoot:", tab="doctor")
         case Need.CREATION_FAILED:
             wanted = NewSession(
                 user_id=need.user_id, agent_name=need.agent_name or None, duration=_AGAIN_FOR

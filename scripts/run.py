@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 from typing import Final
+
+import click
+from streamlit.web import cli
 
 from services.errors import ConfigError
 from services.settings import Settings, load_settings
@@ -50,7 +52,7 @@ def is_free(port: int) -> bool:
 
 
 def main(argument: str) -> None:
-    """Become Streamlit: signals reach it directly.
+    """Run Streamlit in this process, which gets the signals, until it is asked to end.
 
     Raises:
         ConfigError: a setting or the port cannot be used.
@@ -64,11 +66,14 @@ def main(argument: str) -> None:
     print(f"Switchboard: http://localhost:{port}   data: {folder}", flush=True)
     os.chdir(ROOT)
     os.environ["SWITCHBOARD_DATA_DIR"] = str(folder)
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
-    command += ["--server.port", str(port)]
-    if os.name == "posix":
-        os.execv(command[0], command)
-    sys.exit(subprocess.run(command, check=False).returncode)
+    arguments = ["run", "streamlit_app.py", "--server.port", str(port)]
+    try:
+        cli.main(arguments, prog_name="streamlit", standalone_mode=False)
+    except click.Abort:  # Ctrl-C, after everything was closed: not a failure
+        print("Switchboard has stopped.")
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(exc.exit_code)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, ViewportSize
 
-from tests.support.browser import open_browser
+from tests.support.browser import ColorScheme, open_browser
 from tests.support.control_room import ControlRoom
 from tests.support.livekit_server import livekit_binary
 from tests.support.participants import ParticipantHost, People
@@ -21,7 +21,8 @@ from tests.support.participants import ParticipantHost, People
 SHOTS: Final = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
 _CALLERS: Final = ("nate", "ana", "kofi", "mei", "lars", "ines", "tariq", "yuki", "sofia")
 _HOURS: Final = (2, 0.06, 1)
-_SIZE: Final = {"width": 1280, "height": 800}
+_SCHEMES: Final[tuple[ColorScheme, ...]] = ("light", "dark")
+_SIZE: Final = ViewportSize(width=1280, height=800)
 
 
 async def main(binary: Path) -> None:
@@ -33,7 +34,7 @@ async def main(binary: Path) -> None:
         try:
             sessions = await _fill(room, People(host))
             async with open_browser() as browser:
-                for scheme in ("light", "dark"):
+                for scheme in _SCHEMES:
                     await _shoot(browser, room.url, sessions[0], scheme)
         finally:
             host.close()
@@ -71,9 +72,12 @@ async def _fill(room: ControlRoom, people: People) -> list[dict[str, Any]]:
     return sessions
 
 
-async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Any) -> None:
+async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: ColorScheme) -> None:
     context = await browser.new_context(
-        viewport=_SIZE, color_scheme=scheme, locale="en-GB", timezone_id="UTC"  # type: ignore[arg-type]
+        viewport=_SIZE,
+        color_scheme=scheme,
+        locale="en-GB",
+        timezone_id="UTC",
     )
     page = await context.new_page()
     for name, path in (

@@ -110,7 +110,10 @@ class Doctor:
     async def _inside(self) -> tuple[Finding, ...]:
         runtime = self._runtime
         embedded = runtime.embedded
-        agents = [entry.name for entry in runtime.graphs.all()]
+        try:
+            agents = [entry.name for entry in runtime.graphs.all()]
+        except ConfigError:
+            agents = []  # machine.agents says what is wrong with the file
         ports = await asyncio.to_thread(
             dashboard.open_ports,
             listen_publicly=runtime.settings.switchboard_listen_publicly,
@@ -145,7 +148,8 @@ async def examine_from_shell(
         no_dashboard = shell.RUNNING.unknown("None uses this data folder now.", "make run")
         groups += [_one(no_dashboard), database.examine(settings)]
     else:  # it holds the database: it is asked instead
-        groups.append(shell.ask_running(running))
+        publicly = settings.switchboard_listen_publicly
+        groups.append(shell.ask_running(running, listen_publicly=publicly))
     if deep:
         file = settings.switchboard_langgraph_json.absolute()
         groups.append(_alone(shell.graphs_compile(file)))

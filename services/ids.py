@@ -16,6 +16,9 @@ RoomName = NewType("RoomName", str)
 OBSERVER_PREFIX: Final = "switchboard-observer-"
 """Identities of our own hidden observers begin so; they are left out of every count."""
 
+DOCTOR_PREFIX: Final = "switchboard-doctor"
+"""Rooms and identities of the doctor's own checks begin so; no session is made of them."""
+
 _UUID_AT_END = re.compile(r"-([0-9a-f]{32})\Z")
 _NOT_IN_A_NAME = re.compile(r"[^a-zA-Z0-9_-]+")
 

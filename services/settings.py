@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     switchboard_livekit_timeout_s: float = Field(default=5.0, gt=0, le=60)
     switchboard_store_timeout_s: float = Field(default=5.0, gt=0, le=60)
     switchboard_poll_interval_s: float = Field(default=2.0, ge=0.1, le=60)
-    switchboard_token_minutes: float = Field(default=15.0, gt=0, le=24 * 60)
+    switchboard_token_minutes: float = Field(default=15.0, ge=1, le=24 * 60)
     switchboard_session_max_hours: float = Field(default=24.0, gt=0, le=24 * 30)
     switchboard_idempotency_hours: float = Field(default=24.0, gt=0, le=24 * 30)
     switchboard_event_days: int = Field(default=90, ge=1, le=3650)

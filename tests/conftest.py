@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,9 @@ from tests.support.webhook_inbox import WebhookInbox, open_webhook_inbox
 
 pytest_plugins = ["pytester", "tests.support.categories"]
 
+
+for chatty in ("aiosqlite", "asyncio", "filelock"):  # every statement, every lock
+    logging.getLogger(chatty).setLevel(logging.INFO)
 
 _FAILED: Final = pytest.StashKey[bool]()
 

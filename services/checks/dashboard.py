@@ -11,10 +11,9 @@ from typing import Final
 import psutil
 
 from services.checks.finding import Area, Check, Finding
-from services.checks.livekit import ROOM_PREFIX
 from services.errors import SwitchboardError
 from services.events import Kind, Source
-from services.ids import new_identity
+from services.ids import DOCTOR_PREFIX, new_identity
 from services.lag import LIMIT_MS, LoopLag
 from services.livekit.embedded import EmbeddedState, Phase
 from services.livekit.server_log import RegisteredWorker
@@ -50,7 +49,7 @@ WEBHOOKS: Final = Check(
 ROUND_TRIP: Final = Check(
     code="webhook_round_trip",
     area=Area.WEBHOOKS,
-    name="Round trip",
+    name="Webhook round trip",
     why="Only a webhook that arrives shows that LiveKit knows our address and signs with our key.",
 )
 LAG: Final = Check(
@@ -62,7 +61,7 @@ LAG: Final = Check(
 PORTS: Final = Check(
     code="open_ports",
     area=Area.DASHBOARD,
-    name="Open to whom",
+    name="Open ports",
     why="There is no login yet: whoever reaches the port may end every room.",
 )
 
@@ -163,7 +162,7 @@ class RoundTrip:
 
     async def run(self, *, snippet: str) -> Finding:
         """Open a room, wait up to 3 s for its webhook, end the room."""
-        name = new_identity(ROOM_PREFIX)
+        name = new_identity(DOCTOR_PREFIX)
         arrived = self._waiting[name] = asyncio.get_running_loop().create_future()
         begun_s = time.perf_counter()
         opened = False
@@ -194,7 +193,7 @@ class RoundTrip:
 def round_trip_not_run() -> Finding:
     """For an examination that leaves nothing behind."""
     return ROUND_TRIP.unknown(
-        "Not tried: it opens a room for a moment, which the history then tells of.",
+        "Not tried: it opens a room for a moment.",
         "Run all checks.",
     )
 

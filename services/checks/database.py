@@ -28,19 +28,19 @@ _WAITING_MANY: Final = 100
 ANSWERS: Final = Check(
     code="database_answers",
     area=Area.DATABASE,
-    name="Database answers",
+    name="Database",
     why="History, sessions and the Idempotency-Key need it; the live view does not.",
 )
 SCHEMA: Final = Check(
     code="database_schema",
     area=Area.DATABASE,
-    name="Schema",
+    name="Database schema",
     why="Another version's tables are not those that this version reads and writes.",
 )
 WRITABLE: Final = Check(
     code="database_writable",
     area=Area.DATABASE,
-    name="Takes writes",
+    name="Database writes",
     why="What cannot be written waits in memory, and is lost when Switchboard ends.",
 )
 WAL: Final = Check(
@@ -52,7 +52,7 @@ WAL: Final = Check(
 WAITING: Final = Check(
     code="database_waiting",
     area=Area.DATABASE,
-    name="Events written",
+    name="Events",
     why="An event that waits is not yet in the history; one that was rejected never will be.",
 )
 
@@ -86,7 +86,7 @@ def writer(store: Store) -> Finding:
         return WAITING.warning(
             f"{state.waiting:,} wait.", "The database is slow: look at its disk and load."
         )
-    return WAITING.ok("All of them.")
+    return WAITING.ok("All are written.")
 
 
 async def _connected(url: URL, timeout_s: float) -> tuple[Finding, ...]:

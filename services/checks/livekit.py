@@ -21,14 +21,13 @@ from services.errors import (
     NotFoundError,
     SwitchboardError,
 )
-from services.ids import new_identity
+from services.ids import DOCTOR_PREFIX, new_identity
 from services.livekit.server_metrics import read_server_metrics
 from services.livekit.service import LiveKitService
 from services.livekit.target import LiveKitTarget
 from services.livekit.tokens import Grants, TokenRequest
 from services.settings import LOOPBACK, http_form
 
-ROOM_PREFIX: Final = "switchboard-doctor"  # rooms and identities of the doctor begin so
 _SLOW_MS: Final = 500.0
 _CLOCK_MOST_S: Final = 60.0  # go-jose's leeway, which livekit-server checks tokens with
 _CLOCK_FEW_S: Final = 10.0
@@ -38,31 +37,31 @@ _ASK_S: Final = 2.0
 ANSWERS: Final = Check(
     code="livekit_answers",
     area=Area.LIVEKIT,
-    name="Server answers",
+    name="LiveKit server",
     why="Without LiveKit no room can be opened, seen or ended.",
 )
 KEY: Final = Check(
     code="livekit_key",
     area=Area.LIVEKIT,
-    name="Key accepted",
+    name="LiveKit key",
     why="LiveKit refuses every call and every token that another key has signed.",
 )
 SECRET: Final = Check(
     code="livekit_secret",
     area=Area.LIVEKIT,
-    name="Secret is long enough",
+    name="LiveKit secret",
     why="A short secret can be guessed from a single token.",
 )
 CLOCKS: Final = Check(
     code="livekit_clock",
     area=Area.LIVEKIT,
-    name="Clocks agree",
+    name="Clocks",
     why="Over a minute apart, tokens count as not yet valid, or as out of date.",
 )
 TOKEN: Final = Check(
     code="livekit_token",
     area=Area.LIVEKIT,
-    name="Join tokens work",
+    name="Join tokens",
     why="Everybody who joins a room shows a token that we made.",
 )
 PUBLIC_URL: Final = Check(
@@ -106,7 +105,7 @@ async def ask(service: LiveKitService, target: LiveKitTarget) -> tuple[Finding, 
     """Whether it answers a call that needs our key, and how fast: two findings."""
     begun_s = time.perf_counter()
     try:
-        await service.get_room_info(new_identity(ROOM_PREFIX))
+        await service.get_room_info(new_identity(DOCTOR_PREFIX))
     except NotFoundError:
         pass  # there is no such room: that is the answer
     except LiveKitRefusedError as exc:
@@ -174,7 +173,7 @@ async def token(
     livekit-server's `/rtc/validate` checks a token as it would for a join and opens nothing
     (pkg/service/rtcservice.go@v1.13.5).
     """
-    name = new_identity(ROOM_PREFIX)
+    name = new_identity(DOCTOR_PREFIX)
     minted = service.generate_token(
         TokenRequest(
             identity=name, room=name, ttl=timedelta(seconds=30), grants=Grants(room_join=True)

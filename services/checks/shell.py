@@ -17,14 +17,16 @@ import aiohttp
 import psutil
 from filelock import FileLock
 from filelock import Timeout as LockTimeoutError
+from pydantic import TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from services.checks import dashboard
 from services.checks.finding import Area, Check, Finding
-from services.checks.livekit import ROOM_PREFIX
 from services.errors import SwitchboardError
-from services.ids import new_identity
+from services.ids import DOCTOR_PREFIX, new_identity
 from services.lag import LoopLag
 from services.livekit import build
+from services.livekit.server_log import RegisteredWorker
 from services.livekit.service import LiveKitService, RoomOptions
 from services.rooms import WebhookStats
 from services.settings import Settings
@@ -44,7 +46,7 @@ RUNNING: Final = Check(
 READY: Final = Check(
     code="dashboard_ready",
     area=Area.DASHBOARD,
-    name="Ready",
+    name="Readiness",
     why="It says itself whether LiveKit and its database answer it.",
 )
 BINARY: Final = Check(
@@ -56,16 +58,17 @@ BINARY: Final = Check(
 COMPILES: Final = Check(
     code="graphs_compile",
     area=Area.AGENTS,
-    name="Graphs can be loaded",
+    name="Agent graphs",
     why="A worker loads the graph of its agent when it starts; one that fails answers no call.",
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """A dashboard that holds the data folder. `url` is None where it could not be found."""
+    """A dashboard that holds the data folder. None: it could not be told."""
 
     url: str | None
+    pid: int | None = None
 
 
 def find_running(data_dir: Path) -> Running | None:
@@ -74,7 +77,7 @@ def find_running(data_dir: Path) -> Running | None:
     if not lock_file.is_file():
         return None
     if (pid := _holder(lock_file)) is not None:  # first: it does not touch the lock
-        return Running(url=_url_of(pid))
+        return Running(url=_url_of(pid), pid=pid)
     try:
         with FileLock(lock_file, timeout=0):
             return None
@@ -111,8 +114,8 @@ def _url_for(address: str) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def ask_running(running: Running) -> tuple[Finding, ...]:
-    """What the running dashboard says of itself, its loop and its webhooks."""
+async def ask_running(running: Running, *, listen_publicly: bool) -> tuple[Finding, ...]:
+    """What the running dashboard says of itself: its loop, webhooks, workers and open ports."""
     if running.url is None:
         return (
             RUNNING.unknown(
@@ -129,6 +132,8 @@ async def ask_running(running: Running) -> tuple[Finding, ...]:
                 ready = await response.json(content_type=None)
             async with http.get("/api/metrics") as response:
                 figures = parse_figures(await response.text())
+            async with http.get("/api/agents") as response:
+                agents = await response.json(content_type=None)
     except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
         return (
             RUNNING.problem(
@@ -141,6 +146,8 @@ async def ask_running(running: Running) -> tuple[Finding, ...]:
         readiness(ready),
         lag(figures),
         webhooks(figures),
+        workers(agents),
+        await asyncio.to_thread(open_ports, running.pid, listen_publicly=listen_publicly),
     )
 
 
@@ -177,6 +184,37 @@ def webhooks(figures: dict[str, float]) -> Finding:
     return dashboard.webhooks(seen, rooms_open=count("rooms") > 0, snippet=snippet)
 
 
+def workers(said: object) -> Finding:
+    """What `/api/agents` says."""
+    try:
+        parts = TypeAdapter(_Agents).validate_python(said)
+    except ValidationError:
+        return dashboard.WORKERS.unknown("The dashboard does not tell.")
+    known = None
+    if parts["workers"] is not None:
+        known = tuple(
+            RegisteredWorker(worker_id=one["worker_id"], agent_name=one["agent_id"], job_type="")
+            for one in parts["workers"]
+        )
+    return dashboard.workers([agent["agent_id"] for agent in parts["agents"]], known)
+
+
+class _Agents(TypedDict):
+    agents: list[dict[str, str]]
+    workers: list[dict[str, str]] | None
+
+
+def open_ports(pid: int | None, *, listen_publicly: bool) -> Finding:
+    """Whether the dashboard's process can be reached from beyond this machine. Not on the loop."""
+    if pid is None:
+        return dashboard.PORTS.unknown("Which process it is could not be told.")
+    try:
+        addresses = dashboard.listening(pid)
+    except (psutil.Error, OSError):
+        return dashboard.PORTS.unknown("This system does not tell which ports are open.")
+    return dashboard.judge_ports(addresses, (), listen_publicly=listen_publicly)
+
+
 _FIGURE: Final = re.compile(r"^(\w+) (\S+)$", re.M)
 
 
@@ -190,7 +228,7 @@ async def round_trip(service: LiveKitService, url: str) -> Finding:
     try:
         async with aiohttp.ClientSession(url, timeout=aiohttp.ClientTimeout(total=_ASK_S)) as http:
             before = await _received(http)
-            name = new_identity(ROOM_PREFIX)
+            name = new_identity(DOCTOR_PREFIX)
             await service.create_room(
                 RoomOptions(name=name, empty_timeout_s=10, departure_timeout_s=1)
             )
@@ -304,4 +342,4 @@ async def graphs_compile(file: Path) -> Finding:
     if failed:
         said = "; ".join(f"{name}: {why}" for name, why in failed.items())
         return COMPILES.problem(f"{said}.", "Correct the graph's file, or install what it needs.")
-    return COMPILES.ok("All of them.")
+    return COMPILES.ok("All can be loaded.")

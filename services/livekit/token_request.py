@@ -94,7 +94,7 @@ def check(request: TokenRequest) -> None:
     _line(request.room, "room")
     if request.grants.room_join:
         _needed(request.identity, "identity", "Say who joins: two people must not share one.")
-        _needed(request.room, "room", "Name the room; without one the token would open any room.")
+        _needed(request.room, "room", "Name the room that it is for.")
     if not MIN_TTL <= request.ttl <= MAX_TTL:
         raise BadInputError(
             "A token is valid for at least 10 seconds and at most 30 days.",

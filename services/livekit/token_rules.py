@@ -79,7 +79,8 @@ def _where(subject: Subject) -> Iterator[Finding]:
         yield danger(
             "no_room",
             "room",
-            "No room is named: the holder can join every room, and open new ones.",
+            "No room is named: older LiveKit servers let the holder join any room with it, and "
+            "livekit-server 1.13.5 lets them join none.",
             "Name the room.",
         )
 

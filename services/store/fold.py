@@ -11,7 +11,7 @@ from typing import Any
 
 from services.clock import rfc3339
 from services.events import Certainty, Event, Kind, Source
-from services.ids import SessionId, new_session_id
+from services.ids import DOCTOR_PREFIX, SessionId, new_session_id
 from services.store.records import Origin, SessionRecord, SessionStatus, Visit
 
 _SHOWS_LIFE = {Kind.ROOM_STARTED, Kind.PARTICIPANT_JOINED, Kind.TRACK_PUBLISHED}
@@ -38,7 +38,8 @@ class Folded:
 def fold(session: SessionRecord | None, visit: Visit | None, event: Event) -> Folded:
     """The session and the visit after `event`. `visit` is the one of the event's participant."""
     if session is None:
-        if event.kind not in _OPENS or not event.room_sid:
+        passing = event.room_name.startswith(DOCTOR_PREFIX)
+        if event.kind not in _OPENS or not event.room_sid or passing:
             return Folded(session=None)
         session = _new_session(event)
     session = replace(

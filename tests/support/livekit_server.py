@@ -46,9 +46,14 @@ async def prepare_binary() -> str:
         SwitchboardError: it could not be had; says why and what to do.
     """
 
+    told = -1
+
     def show(progress: Progress) -> None:
-        done = f" {progress.fraction:4.0%}" if progress.fraction is not None else ""
-        print(f"  {progress.message}{done}", flush=True)  # noqa: T201 - a command's output
+        nonlocal told
+        tenth = -1 if progress.fraction is None else int(progress.fraction * 10)
+        if tenth != told or not progress.building:
+            told = tenth
+            print(f"  {progress.message}", flush=True)  # noqa: T201 - a command's output
 
     binary = await find_or_build(binary_settings(), show)
     return f"livekit-server {binary.version} ({binary.origin}): {binary.path}"

@@ -14,11 +14,14 @@ from tests.support import chromium
 from tests.support.livekit_server import prepare_binary
 
 
+async def prepare_chromium() -> str:
+    """Find or install a Chromium; gives a sentence that says which."""
+    return f"Chromium: {await asyncio.to_thread(chromium.prepare)}"
+
+
 async def main() -> int:
     """Both at once: one waits for the network, the other for the processor."""
-    results = await asyncio.gather(
-        prepare_binary(), asyncio.to_thread(chromium.prepare), return_exceptions=True
-    )
+    results = await asyncio.gather(prepare_binary(), prepare_chromium(), return_exceptions=True)
     failed = 0
     for result in results:
         match result:

@@ -17,7 +17,7 @@ from services.errors import (
 )
 from services.livekit.service import translate
 
-EXPECTED = {
+EXPECTED: dict[str, type[SwitchboardError]] = {
     "canceled": LiveKitRefusedError,
     "unknown": LiveKitRefusedError,
     "invalid_argument": BadInputError,
@@ -56,6 +56,13 @@ def test_each_livekit_code_becomes_an_error_that_says_which_call_failed(code: st
     assert 400 <= found.http_status <= 503
     if isinstance(found, LiveKitRefusedError):
         assert found.livekit_code == code
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refused_key_is_known_by_its_status_too(status: int) -> None:
+    found = translate(api.ServerError("unknown", "", status=status), "ListRooms")
+    assert isinstance(found, LiveKitRefusedError)
+    assert "LIVEKIT_API_SECRET" in found.hint
 
 
 def test_a_refused_key_is_explained_and_what_livekit_said_of_it_is_not_repeated() -> None:

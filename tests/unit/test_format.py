@@ -136,6 +136,12 @@ def test_long_text_is_cut_and_the_cut_is_marked() -> None:
     assert fmt.clip("abcdefg", 6) == "abcde…"
 
 
+def test_long_names_keep_the_end_that_tells_them_apart() -> None:
+    assert fmt.shorten("pm-agent-01a20d9dcd5e73cd", 25) == "pm-agent-01a20d9dcd5e73cd"
+    assert fmt.shorten("pm-agent-01a20d9dcd5e73cd", 20) == "pm-agent-01…cd5e73cd"
+    assert fmt.shorten("abcdef", 4) == "a…ef"
+
+
 def test_a_name_cannot_hide_what_it_says() -> None:
     assert fmt.plain("pay\u202etxt.exe\u0000") == "pay\ufffdtxt.exe\ufffd"
     assert fmt.plain("Zoë 李 🙂\n") == "Zoë 李 🙂\n"

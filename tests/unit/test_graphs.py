@@ -45,7 +45,7 @@ def test_a_file_that_cannot_be_used_stops_the_start_with_one_sentence(
 ) -> None:
     file = tmp_path / "langgraph.json"
     file.write_text(text)
-    with pytest.raises(ConfigError, match="langgraph.json cannot be used"):
+    with pytest.raises(ConfigError, match=r"langgraph\.json cannot be used"):
         Graphs(file)
 
 

@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from services import hub as hub_module
@@ -28,6 +29,14 @@ def data_of(message: Message | None) -> dict[str, Any]:
     assert message is not None
     loaded: dict[str, Any] = json.loads(message.body)
     return loaded
+
+
+def sent_at_least(hub: Hub, number: int) -> bool:
+    return hub.sent >= number
+
+
+def has(seen: list[dict[str, Any]], number: int) -> bool:
+    return len(seen) == number
 
 
 async def take(stream: AsyncIterator[Told]) -> tuple[str, dict[str, Any]]:
@@ -97,7 +106,7 @@ async def test_who_comes_back_with_its_last_event_id_gets_only_what_it_missed() 
         last_id, _ = await take(stream)
     for number in (2, 3):
         hub.publish("rooms", upsert={"a": {"n": number}})
-        await eventually(lambda number=number: hub.sent == number)
+        await eventually(partial(sent_at_least, hub, number))
     async with aclosing(read(hub, ("rooms",), last_event_id=last_id)) as stream:
         assert (await take(stream))[1]["upsert"] == [{"n": 2}]
         assert (await take(stream))[1]["upsert"] == [{"n": 3}]
@@ -176,7 +185,7 @@ async def test_a_reader_may_live_on_another_loop() -> None:
     os_thread = threading.Thread(target=lambda: asyncio.run(reader()))
     os_thread.start()
     for number in range(1, 4):
-        await eventually(lambda number=number: len(seen) == number)
+        await eventually(partial(has, seen, number))
         hub.publish("rooms", upsert={"a": {"n": number}})
     await eventually(lambda: not os_thread.is_alive())
     os_thread.join()

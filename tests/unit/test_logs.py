@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,11 @@ def test_extras_are_fields_and_the_time_is_utc(log_file: Path) -> None:
 
 
 def test_the_file_is_bounded(log_file: Path) -> None:
-    (handler,) = {h for h in logging.getLogger("services").handlers if hasattr(h, "maxBytes")}
+    (handler,) = {
+        handler
+        for handler in logging.getLogger("services").handlers
+        if isinstance(handler, RotatingFileHandler)
+    }
     assert 0 < handler.maxBytes <= 10_000_000
     assert handler.backupCount <= 5
 

@@ -48,7 +48,11 @@ def session(**given: Any) -> SessionRecord:
 
 
 def view(*people: Participant, created_at: datetime = OLD, **given: Any) -> RoomView:
-    values = {"seen_at": created_at, "participants": people, "participants_known": True}
+    values: dict[str, Any] = {
+        "seen_at": created_at,
+        "participants": people,
+        "participants_known": True,
+    }
     return RoomView(room=Room(name="r", sid="RM_1", created_at=created_at), **(values | given))
 
 

@@ -101,7 +101,7 @@ def test_what_is_not_signed_for_exactly_this_body_is_refused(
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"null", b'{"event": 5}', b"\xff\xfe", b"{"])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"null", b'{"event": 5}', b"\xff\xfe", b"{"])
 def test_what_is_signed_but_no_webhook_is_bad_input(body: bytes) -> None:
     with pytest.raises(BadInputError):
         verify(body, sign(body), TARGET)

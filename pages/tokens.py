@@ -1,0 +1,28 @@
+"""Tokens: make an access token, or look into one. Needs no LiveKit server."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import token_check, token_state, tokens
+
+
+@st.fragment
+def body() -> None:
+    """Both sides; the form stays as it is while the other one is looked at."""
+    making, looking = st.tabs(
+        [":material/key: Make a token", ":material/search: Look into a token"], key="tokens.tabs"
+    )
+    with making:
+        tokens.make()
+    with looking:
+        token_check.look()
+
+
+st.title("Tokens", anchor=False)
+st.caption(
+    "An access token says who may join which room, and with which rights. Making and reading one "
+    "needs no LiveKit server."
+)
+token_state.seed()
+body()
