@@ -12,6 +12,7 @@ export default defineConfig({
     target: "es2022",
     sourcemap: false,
     modulePreload: false,
+    license: { fileName: "LICENSES.md" },
     rolldownOptions: {
       input: { rooms_table: "src/rooms_table.tsx", live: "src/live.ts" },
       preserveEntrySignatures: "strict",

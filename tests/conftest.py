@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,6 +49,20 @@ def _no_token_is_logged(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
     for phase in ("setup", "call", "teardown"):
         assert_no_secrets_logged(caplog.get_records(phase))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _packages_are_scanned_once() -> Iterator[None]:
+    """Streamlit 1.67 reads every installed package's metadata in each AppTest run: 100 ms."""
+    if "streamlit.testing.v1" not in sys.modules:  # collection has imported what is needed
+        yield
+        return
+    from streamlit.components.v2 import manifest_scanner
+
+    found = manifest_scanner.scan_component_manifests()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifest_scanner, "scan_component_manifests", lambda: list(found))
+        yield
 
 
 # -- livekit-server

@@ -1,7 +1,7 @@
 import { type Instance, instances } from "./instances";
 import { coalesce } from "./live/coalesce";
 import type { LiveStatus } from "./live/connection";
-import { hub } from "./live/hub";
+import { type LiveHub, hub as sharedHub } from "./live/hub";
 import css from "./live/live.css?inline";
 import type { ComponentArgs } from "./streamlit";
 
@@ -17,13 +17,18 @@ export const NOTE_AFTER_MS = 3_000;
 
 /**
  * Says `tick` when something changed, so that Python draws its part of the page again, and
- * `ticket` when it needs a fresh URL. Snapshots say nothing: the page was drawn a moment ago.
- * A stream that opens again does, because what happened in between is not known.
+ * `ticket` when it needs a fresh URL. Each opening of the stream is a tick too, the first as
+ * well: what happened since the page was drawn, or while the stream was lost, is not known.
  */
-export default instances<Args>((first) => {
+export function liveComponent(hub: LiveHub) {
+  return instances<Args>((first) => listen(hub, first));
+}
+
+export default liveComponent(sharedHub);
+
+function listen(hub: LiveHub, first: Args): Instance<Args> {
   let args = first;
   let ticks = 0;
-  let opened = false;
   let pause: ReturnType<typeof setTimeout> | undefined;
   const note = drawNote(first.parentElement);
   const tick = coalesce(() => {
@@ -35,10 +40,7 @@ export default instances<Args>((first) => {
       if (event.kind === "change") tick();
     },
     onStatus: (status) => {
-      if (status.kind === "live") {
-        if (opened) tick();
-        opened = true;
-      }
+      if (status.kind === "live") tick();
       clearTimeout(pause);
       if (!isLost(status)) note.line.hidden = true;
       else if (note.line.hidden)
@@ -46,7 +48,7 @@ export default instances<Args>((first) => {
     },
     onRefused: () => args.setTriggerValue("ticket", Date.now()),
   });
-  const instance: Instance<Args> = {
+  return {
     update: (next) => {
       args = next;
       subscription.update(next.data.liveUrl);
@@ -58,8 +60,7 @@ export default instances<Args>((first) => {
       note.remove();
     },
   };
-  return instance;
-});
+}
 
 function isLost(status: LiveStatus): boolean {
   return status.kind === "retrying" || status.kind === "refused";

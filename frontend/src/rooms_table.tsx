@@ -1,6 +1,7 @@
 import { reactComponent } from "./mount";
+import frameCss from "./rooms/frame.css?inline";
 import { RoomsTable, type RoomsTableData } from "./rooms/RoomsTable";
-import css from "./rooms/table.css?inline";
+import tableCss from "./rooms/table.css?inline";
 import type { ComponentArgs } from "./streamlit";
 
 /** The live table of rooms. State: `selected`, `view`. Triggers: `open`, `ticket`. */
@@ -14,5 +15,5 @@ export default reactComponent<ComponentArgs<RoomsTableData>>(
       onRefused={() => setTriggerValue("ticket", Date.now())}
     />
   ),
-  css,
+  frameCss + tableCss,
 );

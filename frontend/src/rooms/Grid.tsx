@@ -64,7 +64,6 @@ export function Grid(props: GridProps) {
         className="body"
         style={{ height: names.length * ROW_PX }}
         onPointerMove={props.onAim}
-        onPointerDown={props.onAim}
         onPointerLeave={props.onLeave}
       >
         {drawn.map((name) => {

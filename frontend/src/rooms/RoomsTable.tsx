@@ -1,4 +1,5 @@
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "react";
+import type { LiveHub } from "../live/hub";
 import { Announcer } from "./Announcer";
 import { Blank } from "./Blank";
 import { type Condition, conditionOf } from "./condition";
@@ -32,13 +33,16 @@ export interface RoomsTableProps {
   readonly onView: (view: WireView) => void;
   readonly onOpen: (name: string) => void;
   readonly onRefused: () => void;
+  /** Tests bring their own. */
+  readonly hub?: LiveHub;
 }
 
-/** A click this soon after the rows moved was aimed at another row. */
-const MISHAP_MS = 300;
+/** Rows that moved under a resting pointer this lately: a click was aimed at another row. */
+const MISHAP_MS = 500;
 
-export function RoomsTable({ data, onSelected, onView, onOpen, onRefused }: RoomsTableProps) {
-  const { rows, touched, source, status, clock, retryNow } = useRooms(data.liveUrl, onRefused);
+export function RoomsTable(props: RoomsTableProps) {
+  const { data, onSelected, onView, onOpen, onRefused, hub } = props;
+  const { rows, touched, source, status, clock, retryNow } = useRooms(data.liveUrl, onRefused, hub);
   const condition = conditionOf(useSteady(status), source, rows !== null);
   const [view, setView] = useView(data, onView);
   const hold = useHold();
@@ -52,7 +56,7 @@ export function RoomsTable({ data, onSelected, onView, onOpen, onRefused }: Room
   const { touch } = hold;
   const { reveal, movedAt } = windowed;
 
-  const reportSelected = useReport(onSelected, 150);
+  const selectedReport = useReport(onSelected, 150);
   const choose = useCallback(
     (action: SelectionAction) => {
       select(action);
@@ -64,8 +68,8 @@ export function RoomsTable({ data, onSelected, onView, onOpen, onRefused }: Room
   useEffect(() => {
     if (chosen.current === selection.names) return;
     chosen.current = selection.names;
-    reportSelected([...selection.names].sort());
-  }, [selection.names, reportSelected]);
+    selectedReport.later([...selection.names].sort());
+  }, [selection.names, selectedReport]);
   useEffect(() => {
     if (rows) select({ kind: "prune", existing: rows });
   }, [rows]);
@@ -78,19 +82,25 @@ export function RoomsTable({ data, onSelected, onView, onOpen, onRefused }: Room
   useEffect(() => {
     openRef.current = onOpen;
   });
+  const aimedAt = useRef<number | null>(null);
+  const isMishap = useCallback(() => {
+    const aimed = aimedAt.current;
+    const moved = movedAt.current;
+    return aimed !== null && aimed < moved && performance.now() - moved < MISHAP_MS;
+  }, [movedAt]);
   const actions = useMemo<RowActions>(
     () => ({
       open: (name) => {
-        if (performance.now() - movedAt.current > MISHAP_MS) openRef.current(name);
+        if (!isMishap()) openRef.current(name);
       },
       select: (name, range) => {
-        if (performance.now() - movedAt.current <= MISHAP_MS) return;
+        if (isMishap()) return;
         setActive(name);
         choose(range ? { kind: "range", name, shown: names } : { kind: "toggle", name });
       },
       point: setActive,
     }),
-    [choose, movedAt, names],
+    [choose, isMishap, names],
   );
   const go = useCallback(
     (index: number) => {
@@ -127,7 +137,7 @@ export function RoomsTable({ data, onSelected, onView, onOpen, onRefused }: Room
     <div className="rooms">
       <Toolbar
         view={view}
-        projection={shown}
+        found={rows && shown}
         search={search}
         onView={setView}
         onDown={() => {
@@ -151,8 +161,14 @@ export function RoomsTable({ data, onSelected, onView, onOpen, onRefused }: Room
           onSort={(sort) => setView({ ...view, sort })}
           onSelectAll={selectAll}
           onKeyDown={onKeyDown}
-          onAim={touch}
-          onLeave={hold.leave}
+          onAim={() => {
+            aimedAt.current = performance.now();
+            touch();
+          }}
+          onLeave={() => {
+            aimedAt.current = null;
+            hold.leave();
+          }}
         />
         {names.length === 0 && (
           <Blank
@@ -193,9 +209,11 @@ function useView(data: RoomsTableData, onView: (view: WireView) => void) {
     setView(readView(data.view));
   }
   const report = useReport(onView, 400);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: with each new revision
+  useEffect(() => report.cancel(), [revision, report]);
   const change = (next: View) => {
     setView(next);
-    report(writeView(next));
+    report.later(writeView(next));
   };
   return [view, change] as const;
 }

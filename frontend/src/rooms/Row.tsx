@@ -1,6 +1,6 @@
 import { type MouseEvent, memo } from "react";
 import type { RoomRow } from "../live/protocol";
-import { Absent, Age, Remaining, Value } from "./cells";
+import { Absent, Age, Name, Remaining, Value } from "./cells";
 import type { ServerClock } from "./clock";
 import { plain } from "./format";
 import { HEALTH_WORDS, HealthIcon } from "./health";
@@ -83,17 +83,21 @@ export const Row = memo(function Row(props: RowProps) {
       <div role="gridcell" className="cell name">
         <Value touch={touch} fields={["name"]}>
           {gone ? (
-            <bdi title={name}>{name}</bdi>
+            <span className="label" title={name}>
+              <Name text={name} />
+            </span>
           ) : (
             <a
+              className="label"
               href={href}
               tabIndex={-1}
               title={name}
+              aria-label={name}
               onClick={onLink}
               onDoubleClick={stop}
               onMouseDown={keepFocus}
             >
-              <bdi>{name}</bdi>
+              <Name text={name} />
             </a>
           )}
         </Value>

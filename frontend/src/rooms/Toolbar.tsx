@@ -6,14 +6,15 @@ import { type Projection, toggleHealth, type View } from "./view";
 
 interface ToolbarProps {
   readonly view: View;
-  readonly projection: Pick<Projection, "counts" | "searched">;
+  /** How many rooms there are of each health; null while no rooms are known. */
+  readonly found: Pick<Projection, "counts" | "searched"> | null;
   readonly search: RefObject<HTMLInputElement | null>;
   readonly onView: (view: View) => void;
   /** Enter in the search field: on to the rows. */
   readonly onDown: () => void;
 }
 
-export function Toolbar({ view, projection, search, onView, onDown }: ToolbarProps) {
+export function Toolbar({ view, found, search, onView, onDown }: ToolbarProps) {
   useSlash(search);
   const onKeyDown = (event: KeyboardEvent) => {
     // Streamlit has shortcuts of its own on the document; letters typed here are not for them.
@@ -68,7 +69,7 @@ export function Toolbar({ view, projection, search, onView, onDown }: ToolbarPro
           aria-pressed={view.health.length === 0}
           onClick={() => onView({ ...view, health: [] })}
         >
-          All <span className="count">{number(projection.searched)}</span>
+          All <Count of={found?.searched} />
         </button>
         {HEALTHS.map((health) => (
           <button
@@ -76,17 +77,21 @@ export function Toolbar({ view, projection, search, onView, onDown }: ToolbarPro
             type="button"
             className="chip"
             aria-pressed={view.health.includes(health)}
-            data-none={projection.counts[health] === 0 || undefined}
+            data-none={found?.counts[health] === 0 || undefined}
             onClick={() => onView(toggleHealth(view, health))}
           >
             <HealthIcon health={health} />
             {HEALTH_WORDS[health]}
-            <span className="count">{number(projection.counts[health])}</span>
+            <Count of={found?.counts[health]} />
           </button>
         ))}
       </div>
     </div>
   );
+}
+
+function Count({ of }: { readonly of: number | undefined }) {
+  return <span className="count">{of === undefined ? "" : number(of)}</span>;
 }
 
 /** "/" anywhere on the page leads to the search, unless somebody is typing. */

@@ -23,6 +23,21 @@ export function Value({
   );
 }
 
+/** How many last characters of a name are never cut off: they tell names apart. */
+const TAIL = 8;
+
+/** A name that loses its middle, not its end, where there is no room for all of it. */
+export function Name({ text }: { readonly text: string }) {
+  // Only where a cut cannot change how the text reads: other scripts join across it.
+  if (text.length < 3 * TAIL || !/^[\x20-\x7e]+$/.test(text)) return <bdi>{text}</bdi>;
+  return (
+    <>
+      <span className="head-part">{text.slice(0, -TAIL)}</span>
+      {text.slice(-TAIL)}
+    </>
+  );
+}
+
 /** How long a room is open, ticking by the server's clock. */
 export function Age({ at, clock }: { readonly at: number | null; readonly clock: ServerClock }) {
   const now = useSyncExternalStore(clock.subscribe, clock.seconds);
