@@ -40,7 +40,8 @@ def write(make: Callable[[], Awaitable[T]], *, timeout_s: float = 2 * CALL_TIMEO
     Raises:
         SwitchboardError: what the service raised, or that no answer came.
     """
-    return runtime().call(make, timeout_s=timeout_s, stopped=_yield_point, finish=True)
+    # No yield point: a live tick would stop the script, and how the write went be lost.
+    return runtime().call(make, timeout_s=timeout_s, finish=True)
 
 
 def live_url(*topics: str) -> str:

@@ -18,12 +18,12 @@ from services.rooms_view import Health, RoomView
 from services.store.records import Denial
 
 _HEALTH: Final[dict[Health, tuple[Colour, str, str]]] = {
-    Health.OK: ("green", ":material/check_circle:", "Well"),
+    Health.OK: ("green", ":material/check_circle:", "Healthy"),
     Health.EMPTY: ("gray", ":material/door_open:", "Empty"),
-    Health.UNKNOWN: ("gray", ":material/help:", "Not known"),
+    Health.UNKNOWN: ("gray", ":material/help:", "Unknown"),
     Health.ENDING: ("blue", ":material/hourglass_top:", "Ending"),
-    Health.EXPIRING: ("orange", ":material/hourglass_bottom:", "Ends soon"),
-    Health.NO_AGENT: ("orange", ":material/smart_toy:", "No agent"),
+    Health.EXPIRING: ("orange", ":material/hourglass_bottom:", "Expiring"),
+    Health.NO_AGENT: ("red", ":material/smart_toy:", "No agent"),
 }
 _KINDS: Final = {
     "standard": (":material/person:", "person"),
@@ -43,7 +43,7 @@ def heading(view: RoomView) -> None:
     health, text = view.health(utc_now())
     colour, icon, word = _HEALTH[health]
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.title(fmt.md(fmt.clip(view.name, 32)), anchor=False, width="content")
+        st.title(fmt.md(fmt.shorten(view.name, 28)), anchor=False, width="content")
         st.badge(word, icon=icon, color=colour)
         st.space("stretch")
         nav.link("tokens", "Make a token", icon=":material/key:", room=view.name)

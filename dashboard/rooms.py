@@ -102,8 +102,9 @@ def create_dialog() -> None:
 def _form(facts: dict[str, Any]) -> None:
     runtime = bridge.runtime()
     agents = [entry.name for entry in runtime.graphs.all()]
-    if "error" in facts:
-        feedback.show_error(facts["error"], key="rooms.create.error")
+    with st.container():  # always there: what stands below must not close when an error appears
+        if "error" in facts:
+            feedback.show_error(facts["error"], key="rooms.create.error")
     with st.form("rooms.create.form", border=False, enter_to_submit=False):
         left, right = st.columns(2)
         name = left.text_input(

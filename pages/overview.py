@@ -5,10 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import bridge, overview, viewer
-from dashboard.components.live import live
+from dashboard.parts import live_part
 
 
-@st.fragment
+@live_part("overview", key="overview", max_per_second=2)
 def body() -> None:
     """All of it, anew whenever something changed."""
     view = bridge.read(bridge.runtime().overview.read)
@@ -19,7 +19,6 @@ def body() -> None:
     st.subheader("Latest sessions", anchor=False)
     overview.latest(view)
     st.caption(f"As of {viewer.moment(view.taken_at)}; changes appear by themselves.")
-    live(bridge.live_url("overview"), key="overview.live", max_per_second=2)
 
 
 st.title("Overview", anchor=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import bridge, feedback, nav, room, room_write
-from dashboard.components.live import live
+from dashboard.parts import live_part
 from services.errors import NotFoundError
 from services.rooms_view import RoomView
 
@@ -25,7 +25,7 @@ def current() -> RoomView | None:
         return None
 
 
-@st.fragment
+@live_part(f"room:{name}", "system", key="room")
 def body() -> None:
     """Everything that changes by itself."""
     if (error := rt.rooms.snapshot.error) is not None:
@@ -42,7 +42,6 @@ def body() -> None:
     room.agents(view)
     room.kept_out(name, bridge.read(lambda: rt.store.denials(rt.now())))
     room.dialogs_of(view)
-    live(bridge.live_url(f"room:{name}", "system"), key="room.live")
 
 
 def gone() -> None:

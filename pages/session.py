@@ -5,14 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import bridge, feedback, nav, sessions
-from dashboard.components.live import live
+from dashboard.parts import live_part
 from services.ids import is_session_id
 
 session_id = st.query_params.get("id") or st.session_state.get("session.id", "")
 st.session_state["session.id"] = session_id  # the menu drops query parameters
 
 
-@st.fragment
+@live_part("sessions", key="session")
 def body() -> None:
     """The session as it stands, anew whenever something changed."""
     store = bridge.runtime().store
@@ -26,8 +26,6 @@ def body() -> None:
     st.subheader("What happened", anchor=False)
     sessions.events_table(events)
     sessions.end_dialog(session)
-    if session.status.is_open:
-        live(bridge.live_url(f"room:{session.room_name}", "sessions"), key="session.live")
 
 
 if not is_session_id(session_id):

@@ -8,8 +8,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-_EVERY_S: Final = 0.05
-_WINDOW: Final = 1200  # one minute
+_EVERY_S: Final = 0.01  # a block shorter than this interval may pass unseen
+_WINDOW: Final = 6000  # one minute
 LIMIT_MS: Final = 20.0
 
 

