@@ -131,7 +131,8 @@ def _form(facts: dict[str, Any]) -> None:
             key="rooms.create.hours",
             help="0: no end of its own; it closes when everybody has left.",
         )
-        with st.expander("More options", icon=":material/tune:"):
+        more = "error" in facts  # what is wrong may stand there
+        with st.expander("More options", expanded=more, icon=":material/tune:"):
             a, b, c = st.columns(3)
             empty_s = a.number_input(
                 "Close when nobody comes (s)", 0, 86_400, 900, key="rooms.create.empty"

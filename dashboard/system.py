@@ -62,6 +62,12 @@ def status(view: SystemView) -> None:
     facts_table(list(found.items()), alt="Versions of what this runs on", columns=3)
 
 
+def _livekit_answers(view: SystemView) -> str:
+    if view.error is not None:
+        return "Away"
+    return fmt.latency(view.poll_ms / 1000) if view.polls else "Not asked yet"
+
+
 def _headline(view: SystemView) -> None:
     store = view.store
     lag_word = "within bounds" if view.lag.worst_ms <= _LAG_GOOD_MS else "late at times"
@@ -74,7 +80,7 @@ def _headline(view: SystemView) -> None:
         ),
         (
             "LiveKit",
-            fmt.latency(view.poll_ms / 1000) if view.error is None else "Away",
+            _livekit_answers(view),
             "the last ListRooms" if view.error is None else "no answer",
         ),
         ("Live viewers", fmt.number(view.viewers), "open live streams"),

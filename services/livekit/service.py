@@ -19,6 +19,7 @@ from typing import Final, TypeVar
 
 import aiohttp
 import stamina
+from google.protobuf.message import DecodeError
 from livekit import api
 
 from services.errors import (
@@ -296,6 +297,7 @@ class LiveKitService:
         request = api.MuteRoomTrackRequest(
             room=room_name, identity=identity, track_sid=track_sid, muted=muted
         )
+        await self.get_room_info(room_name)  # else LiveKit thinks about it for three seconds
         async with self._in_room(room_name):
             reply = await self._write(
                 "MutePublishedTrack", lambda lk: lk.room.mute_published_track(request)
@@ -316,7 +318,12 @@ class LiveKitService:
         return await self._create_dispatch(room_name, agent_name, metadata)
 
     async def list_dispatches(self, room_name: str) -> tuple[Dispatch, ...]:
-        """Every dispatch of the room with its jobs. No job: no worker took it."""
+        """Every dispatch of the room with its jobs. No job: no worker took it.
+
+        Raises:
+            NotFoundError: no such room is open.
+        """
+        await self.get_room_info(room_name)  # else LiveKit thinks about it for three seconds
         async with self._in_room(room_name):
             found = await self._read(
                 "ListDispatch", lambda lk: lk.agent_dispatch.list_dispatch(room_name)
@@ -390,7 +397,11 @@ class LiveKitService:
     async def _read(self, call: str, ask: Callable[[api.LiveKitAPI], Awaitable[T]]) -> T:
         async with self._deadline(call):
             async for attempt in stamina.retry_context(
-                on=_worth_another_try, attempts=2, wait_initial=_RETRY_WAIT_S, timeout=None
+                on=_worth_another_try,
+                attempts=2,
+                wait_initial=_RETRY_WAIT_S,
+                wait_jitter=_RETRY_WAIT_S,
+                timeout=None,
             ):
                 with attempt:
                     self.calls += 1
@@ -416,6 +427,11 @@ class LiveKitService:
             ) from exc
         except api.ServerError as exc:
             raise translate(exc, call) from exc
+        except DecodeError as exc:
+            raise LiveKitRefusedError(
+                f"What answered {call} is not LiveKit.",
+                hint="Check LIVEKIT_URL: it may name another program's port.",
+            ) from exc
 
 
 def _may_have_happened(exc: BaseException) -> bool:
@@ -427,9 +443,8 @@ def _may_have_happened(exc: BaseException) -> bool:
 
 
 def _worth_another_try(exc: Exception) -> bool:
-    return isinstance(exc, aiohttp.ClientConnectionError) or (
-        isinstance(exc, api.ServerError) and exc.code == "unavailable"
-    )
+    """A lost connection. Where LiveKit says "unavailable", it has waited three seconds itself."""
+    return isinstance(exc, aiohttp.ClientConnectionError)
 
 
 def _delete(name: str) -> api.DeleteRoomRequest:

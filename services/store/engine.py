@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from services.errors import ConfigError
 from services.settings import Settings
 
-_BUSY_TIMEOUT_MS: Final = 5000
 MIGRATIONS: Final = Path(__file__).with_name("migrations")
 CONNECT_ERRORS: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What SQLAlchemy 2.1.9 lets through as it is when asyncpg cannot connect."""
@@ -47,7 +47,7 @@ def make_engine(url: URL, *, timeout_s: float) -> AsyncEngine:
     """An engine whose every call ends within about `timeout_s` seconds."""
     if url.get_backend_name() == "sqlite":
         engine = create_async_engine(url, pool_size=5, pool_timeout=timeout_s)
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "connect", partial(_prepare_sqlite, timeout_s))
         return engine
     return create_async_engine(
         url,
@@ -59,20 +59,20 @@ def make_engine(url: URL, *, timeout_s: float) -> AsyncEngine:
     )
 
 
-def make_sqlite_writer(url: URL) -> Engine | None:
+def make_sqlite_writer(url: URL, *, timeout_s: float) -> Engine | None:
     """For SQLite an engine that is not async, for the writer's thread; None for others."""
     if url.get_backend_name() != "sqlite":
         return None
     engine = create_engine(url.set(drivername="sqlite"), pool_size=1, max_overflow=0)
-    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "connect", partial(_prepare_sqlite, timeout_s))
     return engine
 
 
-def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
+def _prepare_sqlite(timeout_s: float, connection: DBAPIConnection, _record: object) -> None:
     cursor = connection.cursor()
     for pragma in (
         "journal_mode=WAL",
-        f"busy_timeout={_BUSY_TIMEOUT_MS}",
+        f"busy_timeout={int(timeout_s * 1000)}",
         "synchronous=NORMAL",
         "foreign_keys=ON",
     ):

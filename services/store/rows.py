@@ -62,9 +62,15 @@ def _values(record: Event | SessionRecord | Visit) -> dict[str, Any]:
     return {f.name: getattr(record, f.name) for f in fields(record)}
 
 
+def cleaned(event: Event) -> Event:
+    """The event with nothing in it that a database refuses as text."""
+    values = _values(event)
+    return event if (kept := clean(values)) == values else Event(**kept)
+
+
 def event_row(event: Event, session_id: str | None) -> dict[str, Any]:
-    """The row of an event, under its session."""
-    row: dict[str, Any] = clean(_values(event))
+    """The row of a cleaned event, under its session."""
+    row = _values(event)
     row["session_id"] = session_id
     return row
 

@@ -11,7 +11,7 @@ import binascii
 import json
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -79,7 +79,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
             hint=f"Check that {url!r} exists and may be written.",  # repr hides the password
         ) from None
     engine = make_engine(url, timeout_s=settings.switchboard_store_timeout_s)
-    sqlite = make_sqlite_writer(url)
+    sqlite = make_sqlite_writer(url, timeout_s=settings.switchboard_store_timeout_s)
     store = Store(engine, sqlite, timeout_s=settings.switchboard_store_timeout_s)
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -108,16 +108,19 @@ class Store:
         self._timeout_s = timeout_s
         self.writer = Writer(engine, sqlite)
 
-    async def append(self, *events: Event) -> tuple[Written, ...]:
-        """Write events; returns when they are committed.
+    def append(self, *events: Event) -> Coroutine[Any, Any, tuple[Written, ...]]:
+        """Queue events at once, so that later reads see them; await it until they are committed.
 
         Raises:
             StoreUnavailableError: not committed within the timeout; they will be written when
                 the database is back, unless the error says that too many wait.
         """
+        return self._committed(self.writer.append(events))
+
+    async def _committed(self, writing: Awaitable[tuple[Written, ...]]) -> tuple[Written, ...]:
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self.writer.append(events)
+                return await writing
         except TimeoutError as exc:
             raise StoreUnavailableError(
                 "The database did not take the event in time; it is kept and tried again.",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -22,6 +22,7 @@ from services.errors import StoreUnavailableError
 from services.events import Event
 from services.store.batch import Written, write_batch
 from services.store.engine import CONNECT_ERRORS
+from services.store.rows import cleaned
 
 log = logging.getLogger(__name__)
 
@@ -55,8 +56,8 @@ class Writer:
         self.rejected = 0  # events that the database will never take
         self.last_error = ""
 
-    async def append(self, events: Sequence[Event]) -> tuple[Written, ...]:
-        """Write the events; returns when they are committed, in the order given.
+    def append(self, events: Sequence[Event]) -> Awaitable[tuple[Written, ...]]:
+        """Queue the events at once; awaited, it gives them when they are committed, in order.
 
         The caller may stop waiting (a timeout, a cancelled page): they are written all the same.
 
@@ -68,11 +69,11 @@ class Writer:
                 "The database has not taken any event for a while.",
                 hint="Check its disk and connection; the System page shows the last error.",
             )
-        waiting = _Waiting(tuple(events))
+        waiting = _Waiting(tuple(map(cleaned, events)))
         self.waiting += len(events)
         self._queue.append(waiting)
         self._wake.set()
-        return await asyncio.shield(waiting.done)
+        return asyncio.shield(waiting.done)
 
     async def run(self) -> None:
         """Write until `close` was called and nothing waits."""

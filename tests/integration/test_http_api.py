@@ -21,6 +21,7 @@ from tests.support.api_server import ApiServer, open_api, settings_for
 from tests.support.livekit_server import LiveKitServer
 from tests.support.participants import People
 from tests.support.secrets import assert_no_secrets_in_files
+from tests.support.silent_server import open_silent_server
 from tests.support.waiting import eventually
 
 GOOD = {"user_id": "nate", "agent_id": "pm-agent", "session_duration_hours": 2}
@@ -316,11 +317,11 @@ async def test_without_livekit_nothing_is_created_and_the_answer_says_so_in_time
 async def test_a_silent_livekit_gives_503_within_the_timeout(
     livekit_server: LiveKitServer, tmp_path: Path
 ) -> None:
-    async with silent_server() as url:
+    async with open_silent_server() as silent:
         settings = settings_for(
             livekit_server,
             tmp_path / "data",
-            livekit_url=url,
+            livekit_url=silent.url,
             switchboard_livekit_timeout_s=0.3,
         )
         async with open_api(settings) as server:
@@ -329,21 +330,6 @@ async def test_a_silent_livekit_gives_503_within_the_timeout(
             assert utc_now() - began < timedelta(seconds=1.5)
             assert assert_problem(reply, 503)["code"] == "livekit_timeout"
             assert (await server.http.get("/api/voice/sessions")).json()["sessions"] == []
-
-
-class silent_server:  # noqa: N801 - a context manager
-    """Takes connections and never answers."""
-
-    async def __aenter__(self) -> str:
-        async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.read()
-            writer.close()
-
-        self._server = await asyncio.start_server(never, "127.0.0.1", 0)
-        return f"ws://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
 
 
 async def test_a_wrong_key_is_told_apart_from_an_absent_server(

@@ -221,13 +221,13 @@ async def test_a_read_only_database_delays_and_loses_nothing(
     settings = settings_for(restartable_postgres.url(name), tmp_path)
     async with open_store(settings) as store:
         await store.append(started(0))
-        restartable_postgres.execute(f"ALTER DATABASE {name} SET default_transaction_read_only=on")
+        restartable_postgres.run(f"ALTER DATABASE {name} SET default_transaction_read_only=on")
         restartable_postgres.stop()
         restartable_postgres.start()
         with pytest.raises(StoreUnavailableError):
             await store.append(started(1))
         assert (store.writer.rejected, store.writer.waiting) == (0, 1)
-        restartable_postgres.execute(f"ALTER DATABASE {name} SET default_transaction_read_only=off")
+        restartable_postgres.run(f"ALTER DATABASE {name} SET default_transaction_read_only=off")
         restartable_postgres.stop()
         restartable_postgres.start()
         await eventually(

@@ -19,6 +19,7 @@ from services.logs import Redact
 from services.runtime import Runtime, close_runtime, get_runtime
 from services.settings import Settings
 from services.system import rates_between, setting_rows, system_of, versions
+from tests.support.waiting import wait_until
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 SECRET = "swordfish-swordfish-swordfish-12"
@@ -173,7 +174,9 @@ def runtime(tmp_path: Path) -> Iterator[Runtime]:
         switchboard_livekit_timeout_s=1,
     )
     close_runtime()
-    yield get_runtime(lambda: Runtime(settings))
+    found = get_runtime(lambda: Runtime(settings))
+    wait_until(lambda: found.rooms.snapshot.error is not None, within_s=10)
+    yield found
     close_runtime()
 
 
