@@ -93,17 +93,16 @@ async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Co
         await page.screenshot(path=SHOTS / f"{name}-{scheme}.png")
     await page.goto(f"{url}/rooms")
     await page.get_by_role("button", name="Create a room").click()
-    await page.get_by_label("Who will join").wait_for()
+    await page.get_by_role("textbox", name="Who will join").wait_for()
     await _settled(page)
     await page.screenshot(path=SHOTS / f"create-{scheme}.png")
     await context.close()
 
 
 async def _settled(page: Page) -> None:
-    """No run under way, and what it drew has been drawn."""
-    await page.wait_for_load_state("networkidle")
+    """No run under way, and what it drew has been drawn; the live stream is never idle."""
     await page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(2.5)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Final
 
 _LARGEST_BYTES: Final = 1_000_000
 _SECRETS: Final = {
-    "a private key": re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----"),
+    "a private key": re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/]{40}"),
     "a signed token": re.compile(rb"eyJ[\w-]{8,}\.eyJ[\w-]{4,}\.[\w-]{16,}"),
     "a LiveKit key pair": re.compile(rb"\bAPI[A-Za-z0-9]{12,}\s*[:=]\s*['\"]?[\w-]{32,}"),
 }

@@ -301,10 +301,12 @@ class Rooms:
         for session in left_open:
             room = listed.get(session.room_sid)
             if room is not None:
-                self._live[room.name] = live = _Live(
-                    room, self._now(), time.monotonic(), announced=True, session=session
-                )
-                live.doubt = 2  # who came and went meanwhile is not known
+                known = self._live.get(room.name)
+                if known is None or known.room.sid != room.sid:  # else a webhook was faster
+                    self._live[room.name] = live = _Live(
+                        room, self._now(), time.monotonic(), announced=True, session=session
+                    )
+                    live.doubt = 2  # who came and went meanwhile is not known
                 continue
             events.append(
                 self._event(
@@ -483,7 +485,7 @@ class Rooms:
                 return
             room = Room(name=name, sid=sid, created_at=event.at)
             live = self._live[name] = _Live(room, event.received_at, time.monotonic())
-            live.known = event.kind is not Kind.PARTICIPANT_JOINED  # seen from its beginning
+            live.known = event.kind in _BEGINS_A_ROOM
             live.announced = True
         live.announced |= event.kind is Kind.ROOM_STARTED
         participant_sid = str(event.data.get("participant_sid", ""))
@@ -567,7 +569,13 @@ class Rooms:
         )
 
 
-_SHOWS_A_ROOM: Final = {Kind.ROOM_STARTED, Kind.PARTICIPANT_JOINED, Kind.SESSION_CREATED}
+_BEGINS_A_ROOM: Final = {Kind.ROOM_STARTED, Kind.SESSION_CREATED}
+_SHOWS_A_ROOM: Final = _BEGINS_A_ROOM | {
+    Kind.PARTICIPANT_JOINED,
+    Kind.PARTICIPANT_LEFT,  # it may be told before the join
+    Kind.PARTICIPANT_ABORTED,
+    Kind.TRACK_PUBLISHED,
+}
 
 
 def _portions(names: Iterable[str]) -> Iterator[tuple[str, ...]]:

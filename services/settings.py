@@ -159,8 +159,10 @@ def load_settings(
 def _nearest(name: str, fields: set[str]) -> str:
     from difflib import get_close_matches
 
-    near = get_close_matches(name, fields, n=1)
-    return f"did you mean {near[0].upper()}?" if near else ".env.example lists them all."
+    prefix = "switchboard_"  # it would make every name look alike
+    ours = [field.removeprefix(prefix) for field in fields if field.startswith(prefix)]
+    near = get_close_matches(name.removeprefix(prefix), ours, n=1)
+    return f"did you mean {(prefix + near[0]).upper()}?" if near else ".env.example lists them all."
 
 
 def _check_together(settings: Settings) -> None:

@@ -85,6 +85,9 @@ SECTIONS: Final = (
     ("agent_thread", "agent_thread_", lk.AgentThreadGrants),
 )
 NOT_A_GRANT: Final = "room"  # stands among the video grants, but says where, not what
+# What livekit-server never reads, so that no value there makes it refuse a token.
+_UNREAD_SECTIONS: Final = frozenset({"agent_endpoint", "agent_thread"})
+_UNREAD: Final = frozenset({"agent_database_admin", "agent_dispatch_admin"})
 _ALWAYS_SAID: Final = frozenset({"can_publish", "can_subscribe", "can_publish_data"})
 _DEFAULTS: Final[dict[str, Any]] = {f.name: f.default for f in fields(Grants)}
 
@@ -110,7 +113,8 @@ def to_livekit(grants: Grants, room: str) -> dict[str, Any]:
 class ReadGrants:
     """Grants as found in a token's claims.
 
-    `ignored`: claims that LiveKit does not know, so that they allow nothing.
+    `ignored`: claims that allow nothing: LiveKit does not know them, or livekit-server does not
+    read them and their type is wrong.
     `broken`: claims of a wrong type; livekit-server refuses the whole token for one.
     """
 
@@ -136,7 +140,7 @@ def from_claims(claims: Mapping[str, Any]) -> ReadGrants:
         if found is None:
             continue
         if not isinstance(found, Mapping):
-            broken.append(name)
+            (ignored if section in _UNREAD_SECTIONS else broken).append(name)
             continue
         known = {_camel(f.name).lower(): f.name for f in fields(cls)}
         for key, value in found.items():
@@ -150,7 +154,8 @@ def from_claims(claims: Mapping[str, Any]) -> ReadGrants:
             elif field_name != NOT_A_GRANT and _fits(value, _DEFAULTS[prefix + field_name]):
                 values[prefix + field_name] = tuple(value) if isinstance(value, list) else value
             else:
-                broken.append(f"{name}.{key}")
+                unread = section in _UNREAD_SECTIONS or prefix + field_name in _UNREAD
+                (ignored if unread else broken).append(f"{name}.{key}")
     values.setdefault("can_publish_data", values.get("can_publish", True))
     return ReadGrants(
         grants=Grants(**values), room=room, ignored=tuple(ignored), broken=tuple(broken)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Final
 
+from services.livekit.grants import TrackSource
 from services.livekit.token_findings import Finding, Rule, Subject, danger, notice, warning
 from services.livekit.token_presets import Holder
 
@@ -197,6 +198,15 @@ def _contradictions(subject: Subject) -> Iterator[Finding]:
             "can_publish_sources",
             "Sources are chosen, but publishing is off: the holder can publish nothing.",
             "Switch publishing on, or choose no sources.",
+        )
+    unknown = [name for name in grants.can_publish_sources if name not in set(TrackSource)]
+    if unknown and grants.can_publish:
+        yield warning(
+            "unknown_source",
+            "can_publish_sources",
+            "A source is named that LiveKit does not know, so it allows nothing. It reads these "
+            "names in small letters only.",
+            f"Known are {', '.join(TrackSource)}.",
         )
     if grants.room_join:
         if not (grants.can_publish or grants.can_subscribe or grants.can_publish_data):

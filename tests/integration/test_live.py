@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,6 +16,13 @@ import pytest
 from tests.support.api_server import ApiServer, Wired
 from tests.support.participants import People
 from tests.support.waiting import eventually
+
+
+@pytest.fixture(autouse=True)
+def _quiet_client(caplog: pytest.LogCaptureFixture) -> None:
+    """The test's own HTTP client logs the URLs that it asks for, tickets and all."""
+    for name in ("httpx", "httpcore"):
+        caplog.set_level(logging.WARNING, logger=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +165,8 @@ async def test_fifty_viewers_make_no_more_calls_to_livekit_than_one(wired: Wired
             await only.next()
             with_one = await calls_in_five_polls()
         async with AsyncExitStack() as stack:
-            for _ in range(50):
-                live = await stack.enter_async_context(stream(server, "rooms"))
+            viewers = [await stack.enter_async_context(stream(server, "rooms")) for _ in range(50)]
+            for live in viewers:
                 await live.next()
             assert server.runtime.hub.viewers() == 50
             with_fifty = await calls_in_five_polls()

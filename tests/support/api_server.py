@@ -71,7 +71,9 @@ async def open_api(settings: Settings, *, port: int = 0) -> AsyncIterator[ApiSer
     app = Starlette(routes=[Mount("/api", app=create_api())])
     server, os_thread = None, None
     if port:
-        config = uvicorn.Config(app, port=port, log_config=None, lifespan="off", ws="none")
+        config = uvicorn.Config(
+            app, port=port, log_config=None, access_log=False, lifespan="off", ws="none"
+        )
         server = uvicorn.Server(config)
         os_thread = threading.Thread(target=server.run)
         os_thread.start()

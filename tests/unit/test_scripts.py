@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import environment, frontend, lock, run, version
+from scripts import environment, frontend, lock, run, staged, version
 from scripts.check import CHECKS, Check
 from scripts.check import run as run_check
 from services.errors import ConfigError
@@ -281,3 +281,29 @@ def test_a_check_whose_program_is_missing_fails() -> None:
 
 def test_each_check_has_a_name_of_its_own() -> None:
     assert len({check.name for check in CHECKS}) == len(CHECKS)
+
+
+# -- before a commit
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"-----BEGIN RSA " + b"PRIVATE KEY-----\n" + b"M" * 64, "holds a private key"),
+        (b"t=eyJhbGciOiJIUzI1NiJ9" + b".eyJzdWIiOiJuIn0." + b"x" * 43, "holds a signed token"),
+        (b"APIabcdefghijkl: " + b"s" * 43, "holds a LiveKit key pair"),
+        (b"x" * 1_500_000, "has 1.5 MB"),
+    ],
+)
+def test_what_must_not_be_committed_is_refused(tmp_path: Path, content: bytes, said: str) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    assert staged.problems(file) == [f"{file} {said}."]
+
+
+def test_no_file_of_the_repository_would_be_refused() -> None:
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
+    if done.returncode:
+        pytest.skip("This copy of the project is not a git repository.")
+    files = [ROOT / name for name in done.stdout.decode().split("\0") if name]
+    assert [said for file in files if file.is_file() for said in staged.problems(file)] == []

@@ -225,7 +225,13 @@ CASES: Final = [
     *both("config_dispatches", N, asks(room_config=CONFIG), asks(room_config=RoomConfig())),
 ]
 # Those that need more than a request have a test of their own below.
-ON_THEIR_OWN: Final = {"no_expiry", "not_yet_valid", "config_records", "weak_secret"}
+ON_THEIR_OWN: Final = {
+    "no_expiry",
+    "not_yet_valid",
+    "config_records",
+    "weak_secret",
+    "unknown_source",
+}
 
 
 def look(
@@ -338,6 +344,15 @@ def test_a_token_without_an_end_is_dangerous() -> None:
 def test_a_life_is_counted_from_now_where_no_beginning_is_said() -> None:
     assert look(crafted(exp=NOW.timestamp() + 8 * 86_400))["long_life"].severity is D
     assert "long_life" not in look(crafted(exp=NOW.timestamp() + 60))
+
+
+def test_a_source_that_livekit_does_not_know_is_said() -> None:
+    def found(*sources: str) -> dict[str, Finding]:
+        video = {"roomJoin": True, "room": "desk", "canPublishSources": list(sources)}
+        return look(crafted(video=video))
+
+    assert found("camera", "MICROPHONE")["unknown_source"].severity is W
+    assert "unknown_source" not in found("camera", "microphone")
 
 
 def test_a_beginning_that_is_yet_to_come_is_said() -> None:

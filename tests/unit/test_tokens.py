@@ -433,6 +433,22 @@ def test_a_value_of_a_wrong_type_is_a_problem_and_no_crash(
     assert f"“{name}”" in problem
 
 
+@pytest.mark.parametrize(
+    ("claims", "name"),
+    [
+        ({"agentThread": "x"}, "agentThread"),
+        ({"agentEndpoint": {"call": 1}}, "agentEndpoint.call"),
+        ({"agent": {"databaseAdmin": "x"}}, "agent.databaseAdmin"),
+    ],
+)
+def test_a_wrong_type_where_livekit_server_does_not_look_is_no_problem(
+    claims: dict[str, Any], name: str
+) -> None:
+    decoded = read(signed(claims))
+    assert decoded.problems == ()
+    assert decoded.ignored == (name,)
+
+
 def test_nulls_count_as_absent() -> None:
     names = ("sub", "name", "metadata", "attributes", "exp", "video", "sip", "roomConfig", "kind")
     decoded = read(signed(dict.fromkeys(names) | {"agent": {"admin": None}}))
