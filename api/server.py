@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import streamlit as st
 from starlette.routing import BaseRoute, Mount
@@ -15,6 +16,7 @@ from starlette.staticfiles import StaticFiles
 
 from api.app import create_api
 from api.nodelay import turn_off_delay
+from api.shutdown import streams_end_on_signals
 from services.errors import ConfigError, SwitchboardError
 from services.runtime import Runtime, close_runtime, get_runtime
 from services.settings import LOOPBACK, Settings, load_settings
@@ -30,15 +32,17 @@ def routes() -> list[BaseRoute]:
     ]
 
 
-def checked_settings() -> Settings:
-    """The settings, or the end of the process with one sentence about what is wrong."""
-    try:
-        settings = load_settings()
-        _check_address(settings)
-    except ConfigError as exc:
-        sys.stderr.write(f"Switchboard cannot start: {exc}\n")
-        raise SystemExit(2) from None
+def _checked_settings() -> Settings:
+    settings = load_settings()
+    _check_address(settings)
     return settings
+
+
+def _end_with_one_sentence(error: ConfigError) -> NoReturn:
+    """Nothing is open yet. An exception here would be printed by the server as a traceback."""
+    sys.stderr.write(f"Switchboard cannot start: {error}\n")
+    sys.stderr.flush()
+    os._exit(2)
 
 
 def _check_address(settings: Settings) -> None:
@@ -54,18 +58,18 @@ def _check_address(settings: Settings) -> None:
 @asynccontextmanager
 async def lifespan(_: Any) -> AsyncIterator[None]:
     """Open the runtime with the server and close it with it."""
-    settings = checked_settings()
     dashboard_url = f"http://localhost:{st.get_option('server.port')}"
     try:
+        settings = _checked_settings()
         get_runtime(lambda: Runtime(settings, dashboard_url=dashboard_url))
     except ConfigError as exc:
-        sys.stderr.write(f"Switchboard cannot start: {exc}\n")
-        raise SystemExit(2) from None
+        _end_with_one_sentence(exc)
     except SwitchboardError as exc:  # the pages say so, and try again
         sys.stderr.write(f"Switchboard starts without its services: {exc}\n")
     turn_off_delay(st.get_option("server.port"))
     gc.freeze()  # what was imported stays: the collector need not look at it again
     try:
-        yield
+        with streams_end_on_signals():
+            yield
     finally:
         close_runtime()

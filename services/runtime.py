@@ -127,6 +127,11 @@ class Runtime:
             if self._thread.is_alive():
                 log.error("the runtime did not close in time")
 
+    def end_streams(self) -> None:
+        """Close every live stream. Safe on any thread, in a signal handler too."""
+        if self.alive and self._loop is not None:
+            self._loop.call_soon_threadsafe(self.hub.close)
+
     # -- crossing
 
     def call(
