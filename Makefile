@@ -10,11 +10,11 @@ endif
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lock front bench doctor clean setup setup-dev prepare
+.PHONY: help run test check lock front bench doctor clean screenshots setup setup-dev prepare
 
 help: ## List the targets
 	@echo 'make <target> [PORT=8600] [ARGS="..."]'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
 run: setup ## Set up what is missing and start the dashboard: make run PORT=8600
 	@exec $(PY) -m scripts.run '$(PORT)'
@@ -34,6 +34,9 @@ front: setup-dev ## Build the front end into dashboard/components/build
 
 bench: setup-dev prepare ## Measure, as ratios within one run; some: ARGS="create join"
 	@$(PY) -m bench $(ARGS)
+
+screenshots: setup-dev prepare ## Take the pictures in docs/screenshots anew
+	@$(PY) -m scripts.screenshots
 
 doctor: setup ## Say what is wrong with this installation and how to mend it
 	@$(PY) -m services.doctor $(ARGS)

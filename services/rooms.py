@@ -182,11 +182,15 @@ class Rooms:
                     await listener(one)
         return written
 
-    def take_soon(self, event: Event) -> None:
-        """Write an event down without making the caller wait; the writer keeps it until it can.
+    def take_soon(self, event: Event, session: SessionRecord) -> None:
+        """Show an event at once, and write it down without making the caller wait.
 
-        Only for what LiveKit also knows: after a crash it is found there again.
+        The writer keeps it until it can. Only for what LiveKit also knows: after a crash it is
+        found there again.
         """
+        self._apply(event)
+        self._attach(session)
+        self._publish([event.room_name])
         aio_task = asyncio.get_running_loop().create_task(self.write_down(event))
         self._taking.add(aio_task)
         aio_task.add_done_callback(self._taking.discard)

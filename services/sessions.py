@@ -354,7 +354,9 @@ class Sessions:
         session = fold(None, None, event).session
         if session is None:
             raise AssertionError("a session_created event always has its session")
-        self._rooms.take_soon(event)  # the room's metadata says whose it is, should we die now
+        self._rooms.take_soon(
+            event, session
+        )  # the room's metadata says whose it is, should we die now
         return CreatedSession(session=session, token=made.token)
 
     def _options(

@@ -191,7 +191,13 @@ def _bind_tcp(port: int) -> socket.socket:
     except OSError as exc:
         if exc.errno != errno.EADDRINUSE or _answers(port):
             raise
-    return _bind(port, socket.SOCK_STREAM, reuse=True)
+    held = _bind(port, socket.SOCK_STREAM, reuse=True)
+    try:
+        held.listen()  # else another one that reuses addresses could take it as well
+    except BaseException:
+        held.close()
+        raise
+    return held
 
 
 def _answers(port: int) -> bool:

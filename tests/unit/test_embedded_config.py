@@ -39,6 +39,8 @@ def sockets() -> Iterator[ExitStack]:
 def occupy(sockets: ExitStack, port: int, kind: socket.SocketKind, host: str = "127.0.0.1") -> int:
     """Take `port` (0: any) as another program would; the port."""
     taken = sockets.enter_context(socket.socket(socket.AF_INET, kind))
+    if kind is socket.SOCK_STREAM:  # old connections of an earlier test are not in the way
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     taken.bind((host, port))
     if kind is socket.SOCK_STREAM:
         taken.listen()
