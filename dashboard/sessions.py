@@ -11,7 +11,6 @@ import streamlit as st
 
 from dashboard import bridge, dialogs, nav, viewer
 from dashboard import format as fmt
-from dashboard.facts import facts_table
 from services.clock import utc_now
 from services.events import Certainty, Event, Kind
 from services.store.records import SessionRecord, SessionStatus, StoredEvent, Visit
@@ -47,46 +46,43 @@ _HOW: Final = {
     Certainty.INCOMPLETE: "incomplete",
 }
 _TABLE_ROWS: Final = 500
-_TITLE_CHARS: Final = 40
-_TAIL: Final = 8  # of an id: as good as unique among the rows of a table
 
 
 def session_table(sessions: Sequence[SessionRecord], *, key: str) -> None:
-    """Sessions, newest first, each with a button that opens it."""
+    """Sessions, newest first; choosing a row opens it."""
+    now = utc_now()
     rows = [
         {
-            "Session": session.id[-_TAIL:],
-            "Status": [_STATUS[session.status][2]],
-            "Agent": fmt.plain(session.agent_name) or fmt.ABSENT,
-            "User": fmt.plain(session.user_id) or fmt.ABSENT,
+            "Status": _STATUS[session.status][2],
+            "Agent": session.agent_name or fmt.ABSENT,
+            "User": session.user_id or fmt.ABSENT,
             "Created": viewer.moment(session.created_at),
             "Lasted": _lasted(session),
             "People": session.people_peak,
-            "End": fmt.plain(_end(session)),
-            "Room": fmt.plain(session.room_name),
+            "End": _end(session),
+            "Room": session.room_name,
         }
         for session in sessions[:_TABLE_ROWS]
     ]
     colours = [_STATUS[status][0] for status in SessionStatus]
     names = [_STATUS[status][2] for status in SessionStatus]
-    opening = f"{key}.open"
-    st.dataframe(
-        pd.DataFrame(rows),
+    table = pd.DataFrame(rows)
+    table["Status"] = [[word] for word in table["Status"]]
+    chosen = st.dataframe(
+        table,
         key=key,
         hide_index=True,
-        alt=f"The latest {fmt.count_text(len(rows), 'session')}, newest first",
+        on_select="rerun",
+        selection_mode="single-row",
+        alt=f"The latest {len(rows)} sessions, newest first, as of {viewer.moment(now)}",
         column_config={
-            "Session": st.column_config.ButtonColumn(type="tertiary", key=opening),
             "Status": st.column_config.MultiselectColumn(options=names, color=colours),
             "People": st.column_config.NumberColumn(help="The most people at one time"),
             "End": st.column_config.TextColumn(width="medium"),
         },
     )
-    if clicked := st.session_state.get(opening):
-        # By its label: the rows may have moved between the click and this run.
-        for session in sessions:
-            if session.id.endswith(clicked.label):
-                nav.go("session", id=session.id)
+    if rows_chosen := chosen["selection"]["rows"]:
+        nav.go("session", id=sessions[rows_chosen[0]].id)
 
 
 def _lasted(session: SessionRecord) -> str:
@@ -107,7 +103,7 @@ def heading(session: SessionRecord) -> None:
     """Who, with which agent, and how it stands."""
     colour, icon, word = _STATUS[session.status]
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.title(fmt.md(fmt.shorten(_title(session), _TITLE_CHARS)), anchor=False, width="content")
+        st.title(session.agent_name or "Session", width="content")
         st.badge(word, icon=icon, color=colour)
         st.space("stretch")
         if session.status.is_open:
@@ -121,20 +117,14 @@ def heading(session: SessionRecord) -> None:
                 on_click=dialogs.ask,
                 args=("session.end.ask",),
             )
-    st.caption(f"Session {fmt.code(session.id)}")
-
-
-def _title(session: SessionRecord) -> str:
-    if session.user_id and session.agent_name:
-        return f"{session.user_id} with {session.agent_name}"
-    return session.user_id or session.agent_name or session.room_name
+    st.caption(fmt.code(session.id))
 
 
 def facts(session: SessionRecord) -> None:
     """What is known of the session, and how well."""
+    now = utc_now()
     rows = [
         ("User", fmt.code(session.user_id)),
-        ("Agent", fmt.code(session.agent_name)),
         ("Room", fmt.code(session.room_name)),
         ("Made by", {"api": "the API", "page": "this dashboard"}.get(session.origin, "others")),
         ("Created", _known(session.created_at, session.created_certainty)),
@@ -144,13 +134,16 @@ def facts(session: SessionRecord) -> None:
         ("Most people", fmt.number(session.people_peak)),
     ]
     if session.status.is_open and session.expires_at is not None:
-        until = fmt.until(session.expires_at, now=utc_now())
+        until = fmt.until(session.expires_at, now=now)
         rows.append(("Ends by itself", f"{viewer.moment(session.expires_at)} ({until})"))
     if session.end_reason:
         rows.append(("Why it ended", fmt.md(session.end_reason)))
     if session.dispatch_id:
         rows.append(("Agent dispatch", fmt.code(session.dispatch_id)))
-    facts_table(rows, columns=2, alt="What is known of the session")
+    with st.container(border=True):
+        half = (len(rows) + 1) // 2
+        for column, part in zip(st.columns(2), (rows[:half], rows[half:]), strict=True):
+            column.markdown("\n".join(f"- :gray[{name}] {value}" for name, value in part))
 
 
 def _known(moment: datetime | None, certainty: Certainty | None) -> str:
@@ -165,7 +158,7 @@ def visits_table(visits: Sequence[Visit]) -> None:
     """Who was there, from when to when."""
     rows = [
         {
-            "Identity": fmt.plain(visit.identity),
+            "Identity": visit.identity,
             "Kind": visit.kind + (", hidden" if visit.hidden else ""),
             "Joined": viewer.moment(visit.joined_at),
             "Left": viewer.moment(visit.left_at),
@@ -199,8 +192,8 @@ def events_table(events: Sequence[StoredEvent]) -> None:
         {
             "When": viewer.moment(stored.event.at),
             "What": _EVENTS.get(stored.event.kind, stored.event.kind),
-            "Who": fmt.plain(stored.event.identity or stored.event.actor) or fmt.ABSENT,
-            "Details": fmt.plain(_details(stored.event)),
+            "Who": stored.event.identity or stored.event.actor or fmt.ABSENT,
+            "Details": _details(stored.event),
             "From": stored.event.source,
             "Known": _HOW[stored.event.certainty],
         }
@@ -243,9 +236,8 @@ def end_dialog(session: SessionRecord) -> None:
     people = [p.identity for p in view.participants if p.is_person] if view is not None else []
     dialogs.confirm(
         "session.end.ask",
-        title="End this session?",
-        body=f"{fmt.code(session.id)} in room {fmt.code(session.room_name)}: the room is deleted "
-        "at LiveKit. This cannot be undone.",
+        title=f"End session {session.id}?",
+        body="Its room is deleted at LiveKit. This cannot be undone.",
         consequences=[
             f"{fmt.md(fmt.listing(people))} will be put out."
             if people
