@@ -23,8 +23,11 @@ def test_a_wrong_setting_stops_the_start_with_one_sentence(
     tmp_path: Path, env: dict[str, str], sentence: str
 ) -> None:
     dashboard = Dashboard(tmp_path / "data", env={"SWITCHBOARD_EMBEDDED": "off", **env})
-    with pytest.raises(StartError) as stopped:
-        dashboard.start()
+    try:
+        with pytest.raises(StartError) as stopped:
+            dashboard.start()
+    finally:
+        dashboard.stop()
     said = str(stopped.value)
     assert sentence in said
     assert "Traceback" not in said
