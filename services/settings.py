@@ -77,6 +77,15 @@ class Settings(BaseSettings):
     switchboard_livekit_server: Path | None = None  # the binary; None: found or built
     switchboard_livekit_metrics_url: HttpUrl = None  # Prometheus page of an outside server
 
+    switchboard_worker: Literal["auto", "on", "off"] = "auto"  # auto: beside the embedded server
+    switchboard_worker_jobs: int = Field(default=8, ge=1, le=1000)  # sessions at once, at most
+    switchboard_worker_idle: int = Field(default=1, ge=0, le=32)  # processes that wait for a job
+    switchboard_drain_s: float = Field(default=20.0, ge=0, le=3600)  # a stopping worker's patience
+    switchboard_spool_dir: Path | None = None  # what agents could not deliver; None: data folder
+    switchboard_stt: str = "offline"  # or a LiveKit plugin: deepgram.STT {"model": "nova-3"}
+    switchboard_tts: str = "offline"  # likewise
+    pm_agent_model: str = ""  # such as openai:gpt-4.1-mini; "": rules, no model and no key
+
     switchboard_livekit_timeout_s: float = Field(default=5.0, gt=0, le=60)
     switchboard_store_timeout_s: float = Field(default=5.0, gt=0, le=60)
     switchboard_poll_interval_s: float = Field(default=2.0, ge=0.1, le=60)

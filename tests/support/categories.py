@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-CATEGORIES: Final = ("unit", "integration", "browser")
+CATEGORIES: Final = ("unit", "integration", "browser", "voice")
 _TESTS: Final = Path(__file__).parent.parent
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parent.parent.parent
-OURS: Final = ("pages", "dashboard", "api", "agents", "services")
+OURS: Final = ("pages", "dashboard", "api", "agents", "services", "switchboard_recorder")
 ENTRIES: Final = ("streamlit_app.py", "scripts/run.py")
 NOT_IMPORTED: Final = {
     "aiosqlite": "SQLAlchemy's driver for SQLite",
     "asyncpg": "SQLAlchemy's driver for PostgreSQL",
+    "psycopg": "the PostgreSQL driver of LangGraph's checkpointer",
 }
 
 

@@ -1,0 +1,1 @@
+"""The agents' worker of this machine: started, watched, started again, ended with us."""

@@ -1,0 +1,1 @@
+"""Makes a LiveKit agent visible in Switchboard: what it hears, says and thinks, as it happens."""
