@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Header, Query, Response, status
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -87,6 +87,10 @@ class CreateVoiceSession(BaseModel):
     session_duration_hours: float = Field(
         default=DEFAULT_HOURS, gt=0, allow_inf_nan=False, strict=True, examples=[2]
     )
+    mode: Literal["voice", "text"] = Field(
+        default="voice",
+        description="text: the agent neither hears nor speaks, it reads and writes.",
+    )
     participant_identity: Name | None = None
     participant_name: Name | None = None
     participant_metadata: str | None = None
@@ -125,6 +129,7 @@ class CreateVoiceSession(BaseModel):
             participant_metadata=self.participant_metadata or "",
             participant_attributes=self.participant_attributes or {},
             agent_metadata=asked.metadata if asked is not None else "",
+            mode=self.mode,
             room_name=self.room_name,
             room_metadata=room_metadata,
         )

@@ -24,6 +24,7 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeoutError
 
 from services import logs
+from services.chats import Chats
 from services.clock import Now, rfc3339, utc_now
 from services.errors import (
     ConfigError,
@@ -46,6 +47,7 @@ from services.sessions import Sessions
 from services.settings import Settings, load_settings
 from services.store.store import Store, open_store
 from services.tickets import Tickets
+from services.worker_process import WorkerProcess, WorkerState, open_worker
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +73,10 @@ class Runtime:
     rooms: Rooms
     actions: RoomActions
     sessions: Sessions
+    chats: Chats
     overview: Overview
     embedded: EmbeddedServer | None
+    worker: WorkerProcess | None
 
     def __init__(
         self, settings: Settings, *, dashboard_url: str | None = None, now: Now = utc_now
@@ -86,6 +90,7 @@ class Runtime:
         self.started_at: datetime | None = None
         self.log_path = settings.switchboard_data_dir / "logs" / "switchboard.log"
         self.embedded = None
+        self.worker = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -227,6 +232,7 @@ class Runtime:
             background = [
                 tasks.create_task(self.rooms.run(), name="rooms"),
                 tasks.create_task(self.sessions.run(), name="sessions"),
+                tasks.create_task(self.chats.run(), name="chats"),
                 tasks.create_task(self.lag.run(), name="lag"),
             ]
             self.started_at = self.now()
@@ -273,6 +279,9 @@ class Runtime:
             self.graphs,
             now=self.now,
         )
+        self.chats = Chats(self.sessions, self.target, self.hub, now=self.now)
+        stack.push_async_callback(self.chats.close)
+        await self._open_worker(stack)
 
     async def _open_target(self, stack: AsyncExitStack) -> LiveKitTarget:
         settings = self.settings
@@ -285,6 +294,31 @@ class Runtime:
             open_embedded(settings, webhook_url=webhook_url, on_change=self._embedded_changed)
         )
         return self.embedded.target
+
+    async def _open_worker(self, stack: AsyncExitStack) -> None:
+        """The agents' worker of this machine, where it is wanted and can reach us."""
+        wanted = self.settings.switchboard_worker
+        if self._listens_at is None or wanted == "off":
+            return
+        if wanted == "auto" and not self.settings.embedded:
+            return
+        self.worker = await stack.enter_async_context(
+            open_worker(
+                self.settings,
+                target=lambda: self.embedded.target if self.embedded else self.target,
+                livekit_ready=self._livekit_ready,
+                dashboard_url=self._listens_at,
+                on_change=self._worker_changed,
+            )
+        )
+
+    async def _livekit_ready(self) -> None:
+        if self.embedded is not None:
+            await self.embedded.wait_ready(CALL_TIMEOUT_S)
+
+    def _worker_changed(self, _: WorkerState) -> None:
+        for topic in ("system", "overview", "agents"):
+            self.hub.touch(topic)
 
     def _embedded_changed(self, state: EmbeddedState) -> None:
         self.hub.touch("system")

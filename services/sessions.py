@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from services.clock import Now, rfc3339
 from services.errors import (
@@ -59,7 +59,8 @@ class NewSession:
     participant_name: str = ""
     participant_metadata: str = ""
     participant_attributes: Mapping[str, str] = field(default_factory=dict)
-    agent_metadata: str = ""
+    agent_metadata: str = ""  # a JSON object gets `session_id`, `user_id` and `mode` added
+    mode: Literal["voice", "text"] = "voice"
     room_name: str | None = None  # None: a new one that is never used again
     room_metadata: str = ""  # a JSON object or nothing; we add `switchboard` to it
     empty_timeout: timedelta | None = None
@@ -73,6 +74,7 @@ class NewSession:
         values += [self.room_name, self.room_metadata, str(self.max_participants)]
         values += [str(self.empty_timeout), str(self.departure_timeout)]
         values += [json.dumps(dict(self.participant_attributes), sort_keys=True)]
+        values += [self.mode] if self.mode != "voice" else []  # keys from before there was a mode
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
@@ -382,8 +384,7 @@ class Sessions:
                 metadata=json.dumps({**own, "switchboard": mark}),
             ),
             agent_name=wanted.agent_name,
-            agent_metadata=wanted.agent_metadata
-            or json.dumps({"session_id": session_id, "user_id": wanted.user_id}),
+            agent_metadata=_told_to_agent(session_id, wanted),
             identity=identity,
             participant_name=wanted.participant_name or wanted.user_id,
             participant_metadata=wanted.participant_metadata,
@@ -524,3 +525,13 @@ class Sessions:
         if len(self._creating) > 10_000:
             self._creating = {k: lock for k, lock in self._creating.items() if lock.locked()}
         return self._creating.setdefault(key, asyncio.Lock())
+
+
+def _told_to_agent(session_id: SessionId, wanted: NewSession) -> str:
+    """The dispatch's metadata. What is not a JSON object is the agent's own matter: untouched."""
+    ours = {"session_id": session_id, "user_id": wanted.user_id, "mode": wanted.mode}
+    try:
+        own = json.loads(wanted.agent_metadata or "{}")
+    except ValueError:
+        return wanted.agent_metadata
+    return json.dumps({**own, **ours}) if isinstance(own, dict) else wanted.agent_metadata

@@ -1,4 +1,7 @@
-"""One run of our livekit-server: started under the guard, known by its pid, ended for sure."""
+"""One run of a program of ours: started under the guard, known by its pid, ended for sure.
+
+Our livekit-server is one, and the agents' worker.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import os
 import signal
 import time
 from asyncio.subprocess import Process
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
@@ -36,7 +40,7 @@ class StartError(Exception):
 
 
 class ServerProcess:
-    """A running livekit-server. `end()` must be called, and nobody may be in `wait()` then."""
+    """A running program. `end()` must be called, and nobody may be in `wait()` then."""
 
     def __init__(self, guard: Process, pid: int, log: Path, pidfile: Path) -> None:
         self.pid = pid
@@ -46,26 +50,41 @@ class ServerProcess:
 
     @classmethod
     async def start(cls, binary: Path, config: Path, log: Path) -> Self:
-        """Start the server with `config`; its output goes to `log`.
+        """Start livekit-server with `config`; its output goes to `log`.
 
         Raises:
             StartError: it could not be started at all.
         """
-        pidfile = pidfile_in(config.parent)
+        command: list[str | Path] = [binary, "--config", config]
+        return await cls.run(command, mark=config, log=log, env=_environment(), cwd=config.parent)
+
+    @classmethod
+    async def run(
+        cls,
+        command: Sequence[str | Path],
+        *,
+        mark: Path,
+        log: Path,
+        env: Mapping[str, str],
+        cwd: Path,
+    ) -> Self:
+        """Start a command; its output goes to `log`.
+
+        `mark` is a file that the command names: beside it the process id is kept, and by it an
+        unclean end's leftover is known for ours.
+
+        Raises:
+            StartError: it could not be started at all.
+        """
+        pidfile = pidfile_in(mark.parent)
         try:
-            guard = await start_guarded(
-                [binary, "--config", config],
-                env=_environment(),
-                cwd=config.parent,
-                log=log,
-                log_bytes=LOG_BYTES,
-            )
+            guard = await start_guarded(command, env=env, cwd=cwd, log=log, log_bytes=LOG_BYTES)
         except OSError as exc:
             raise StartError(f"could not be started: {exc.strerror}") from exc
         try:
             async with asyncio.timeout(_START_S):
                 pid = await _started(guard)
-            await asyncio.to_thread(write_pidfile, pidfile, pid, config)
+            await asyncio.to_thread(write_pidfile, pidfile, pid, mark)
         except BaseException as exc:
             await end_guarded(guard)
             if isinstance(exc, TimeoutError):

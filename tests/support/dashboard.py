@@ -80,6 +80,7 @@ def _environment(data_dir: Path, given: Mapping[str, str]) -> dict[str, str]:
         **unset,
         "SWITCHBOARD_CACHE_DIR": cache,
         "SWITCHBOARD_DATA_DIR": str(data_dir),
+        "SWITCHBOARD_WORKER": "off",  # a test that wants agents says so
         "PYTHONUNBUFFERED": "1",
         **given,
     }
