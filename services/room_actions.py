@@ -14,8 +14,9 @@ from services.errors import StoreUnavailableError, SwitchboardError
 from services.events import Event, Kind, Source
 from services.hub import Hub
 from services.ids import session_id_in
+from services.livekit.limits import check_metadata
 from services.livekit.models import Dispatch, Room, Track
-from services.livekit.service import LiveKitService, check_metadata
+from services.livekit.service import LiveKitService
 from services.rooms import Rooms, room_topic
 from services.store.records import Denial, SessionRecord
 from services.store.store import Store

@@ -23,14 +23,8 @@ from services.errors import (
 from services.events import Event, Kind, Source
 from services.graphs import Graphs
 from services.ids import SessionId, new_identity, new_session_id, room_name_for, session_id_in
-from services.livekit.service import (
-    LiveKitService,
-    RoomOptions,
-    VoiceSessionOptions,
-    check_attributes,
-    check_metadata,
-    check_name,
-)
+from services.livekit.limits import check_attributes, check_metadata, check_name
+from services.livekit.service import LiveKitService, RoomOptions, VoiceSessionOptions
 from services.livekit.tokens import Grants, MintedToken, TokenRequest
 from services.room_actions import RoomActions
 from services.rooms import Rooms

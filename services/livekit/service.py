@@ -1,53 +1,36 @@
-"""LiveKitService: every call to LiveKit, with a deadline, our errors and our models.
-
-livekit-api 1.2.2 passes `timeout=None` to aiohttp (no limit at all) and retries nothing on
-self-hosted servers, so both are done here: reads are tried twice inside one deadline, writes
-once.
-"""
+"""LiveKitService: what we ask of LiveKit, in our words, with our errors and our models."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from operator import attrgetter
-from typing import Final, TypeVar
+from typing import Final
 
 import aiohttp
-import stamina
-from google.protobuf.message import DecodeError
 from livekit import api
 
 from services.errors import (
     BadInputError,
     ConflictError,
-    LiveKitRefusedError,
     LiveKitTimeoutError,
     LiveKitUnavailableError,
     NotFoundError,
     SwitchboardError,
-    UnavailableError,
 )
+from services.livekit.client import LiveKitClient, Reason
+from services.livekit.limits import DATA_LIMIT_BYTES, check_metadata, check_name
 from services.livekit.models import Dispatch, Participant, Room, Track
 from services.livekit.target import LiveKitTarget
 from services.livekit.tokens import Grants, MintedToken, TokenMinter, TokenRequest
 
 log = logging.getLogger(__name__)
 
-NAME_LIMIT_BYTES: Final = 256  # livekit-server pkg/config/config.go@v1.13.5 LimitConfig
-METADATA_LIMIT_BYTES: Final = 512 * 1024
-ATTRIBUTES_LIMIT_BYTES: Final = 64 * 1024  # names and values together
-DATA_LIMIT_BYTES: Final = 64_000  # above about 15 KiB lossy packets split; reliable ones hold this
-_RETRY_WAIT_S: Final = 0.05
 _PORTION: Final = 500
-
-T = TypeVar("T")
-Reason = Callable[[], UnavailableError | None]
-"""Why LiveKit cannot be asked now (the embedded server is being built, say), or None."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +68,7 @@ class LiveKitVoiceSession:
     token: MintedToken
 
 
-class LiveKitService:
+class LiveKitService(LiveKitClient):
     """One client for the whole process, opened inside the running loop at the first call.
 
     Every method raises one of:
@@ -103,14 +86,9 @@ class LiveKitService:
         timeout_s: float = 5.0,
         unavailable: Reason = lambda: None,
     ) -> None:
-        self._target = target
+        super().__init__(target, timeout_s=timeout_s, unavailable=unavailable)
         self._minter = minter
-        self._timeout_s = timeout_s
-        self._unavailable = unavailable
-        self._api: api.LiveKitAPI | None = None
-        self._closed = False
         self._undoing: set[asyncio.Task[None]] = set()
-        self.calls = 0  # asked of LiveKit since the start; the bench reads it
 
     # -- sessions
 
@@ -340,23 +318,9 @@ class LiveKitService:
         """Release the connections. May be called again; calls after it raise."""
         if self._undoing:
             await asyncio.wait(self._undoing, timeout=self._timeout_s)
-        self._closed = True
-        client, self._api = self._api, None
-        if client is not None:
-            await client.aclose()
+        await super().close()
 
     # -- inside
-
-    def _get_api(self) -> api.LiveKitAPI:
-        if self._closed:
-            raise LiveKitUnavailableError("The LiveKit client is closed.")
-        if self._api is None:  # needs a running loop, so not in __init__
-            self._api = api.LiveKitAPI(
-                self._target.url,
-                self._target.api_key,
-                self._target.api_secret.get_secret_value(),
-            )
-        return self._api
 
     async def _create_room(self, options: RoomOptions) -> Room:
         request = api.CreateRoomRequest(
@@ -389,50 +353,6 @@ class LiveKitService:
                 await self.get_room_info(name)
             raise
 
-    async def _write(self, call: str, ask: Callable[[api.LiveKitAPI], Awaitable[T]]) -> T:
-        async with self._deadline(call):
-            self.calls += 1
-            return await ask(self._get_api())
-
-    async def _read(self, call: str, ask: Callable[[api.LiveKitAPI], Awaitable[T]]) -> T:
-        async with self._deadline(call):
-            async for attempt in stamina.retry_context(
-                on=_worth_another_try,
-                attempts=2,
-                wait_initial=_RETRY_WAIT_S,
-                wait_jitter=_RETRY_WAIT_S,
-                timeout=None,
-            ):
-                with attempt:
-                    self.calls += 1
-                    return await ask(self._get_api())
-        raise AssertionError("retry_context gives an attempt or raises")
-
-    @asynccontextmanager
-    async def _deadline(self, call: str) -> AsyncIterator[None]:
-        if (reason := self._unavailable()) is not None:
-            raise reason
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                yield
-        except TimeoutError as exc:
-            raise LiveKitTimeoutError(
-                f"LiveKit did not answer {call} within {self._timeout_s:g} s.",
-                hint="It may be overloaded or unreachable; the System page shows its state.",
-            ) from exc
-        except aiohttp.ClientError as exc:
-            raise LiveKitUnavailableError(
-                f"LiveKit could not be reached for {call} ({type(exc).__name__}).",
-                hint="Check that it runs and that LIVEKIT_URL is right; the System page helps.",
-            ) from exc
-        except api.ServerError as exc:
-            raise translate(exc, call) from exc
-        except DecodeError as exc:
-            raise LiveKitRefusedError(
-                f"What answered {call} is not LiveKit.",
-                hint="Check LIVEKIT_URL: it may name another program's port.",
-            ) from exc
-
 
 def _may_have_happened(exc: BaseException) -> bool:
     """Whether a write that failed may have been carried out: it was sent, and not refused."""
@@ -442,114 +362,5 @@ def _may_have_happened(exc: BaseException) -> bool:
     return isinstance(exc, asyncio.CancelledError)
 
 
-def _worth_another_try(exc: Exception) -> bool:
-    """A lost connection. Where LiveKit says "unavailable", it has waited three seconds itself."""
-    return isinstance(exc, aiohttp.ClientConnectionError)
-
-
 def _delete(name: str) -> api.DeleteRoomRequest:
     return api.DeleteRoomRequest(room=name)
-
-
-def translate(exc: api.ServerError, call: str) -> SwitchboardError:
-    """Our error for one of LiveKit's (codes: twitchtv/twirp errors.go@v8.1.3)."""
-    said = f"LiveKit answered {call}: {exc.message or exc.code}."
-    code = exc.code
-    if code == "unknown" and exc.status in {401, 403}:  # 1.13.5 refuses a key without twirp's JSON
-        code = "unauthenticated"
-    match code:
-        case "not_found":
-            return NotFoundError(said, hint="It may have ended a moment ago.")
-        case "already_exists":
-            return ConflictError(said)
-        case "invalid_argument" | "malformed" | "out_of_range":
-            return BadInputError(said, hint="Correct the value and try again.")
-        case "unauthenticated" | "permission_denied":
-            return LiveKitRefusedError(
-                f"LiveKit did not accept our key for {call}.",
-                hint="Check LIVEKIT_API_KEY and LIVEKIT_API_SECRET against the server's keys.",
-                livekit_code=code,
-            )
-        case "deadline_exceeded":
-            return LiveKitTimeoutError(said)
-        case "unavailable":
-            return LiveKitUnavailableError(said, hint="Try again in a moment.")
-        case _:
-            return LiveKitRefusedError(
-                said,
-                hint="Its log says more; the System page shows the embedded server's.",
-                livekit_code=code,
-            )
-
-
-def check_name(name: str, *, field: str) -> None:
-    """Refuse what LiveKit would refuse or what would mislead a reader.
-
-    Raises:
-        BadInputError: empty, over 256 bytes of UTF-8, or with control characters.
-    """
-    if not name.strip():
-        raise BadInputError(f"{field} is empty.", hint="Give it a name.", field=field)
-    size = len(name.encode("utf-8", errors="surrogatepass"))
-    if size > NAME_LIMIT_BYTES:
-        raise BadInputError(
-            f"{field} has {size} bytes; LiveKit takes at most {NAME_LIMIT_BYTES}.",
-            hint="Shorten it.",
-            field=field,
-        )
-    if any(
-        ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) < 0xE000 for char in name
-    ):
-        raise BadInputError(
-            f"{field} has control characters.", hint="Use printable characters.", field=field
-        )
-
-
-def check_metadata(text: str, *, as_json: bool = False, field: str = "metadata") -> None:
-    """Refuse metadata over 512 KiB, or that is not JSON where JSON is wanted.
-
-    Raises:
-        BadInputError: with `field`.
-    """
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        raise BadInputError(
-            f"{field} has half a character (a lone surrogate).",
-            hint="Send valid Unicode.",
-            field=field,
-        ) from None
-    if size > METADATA_LIMIT_BYTES:
-        raise BadInputError(
-            f"{field} has {size:,} bytes; LiveKit takes at most {METADATA_LIMIT_BYTES:,}.",
-            hint="Shorten it.",
-            field=field,
-        )
-    if as_json and text:
-        try:
-            json.loads(text, parse_constant=_no_constant)
-        except (ValueError, RecursionError) as exc:
-            raise BadInputError(
-                f"{field} is not JSON: {exc}.", hint="Correct it, or leave it empty.", field=field
-            ) from None
-
-
-def check_attributes(attributes: Mapping[str, str], *, field: str) -> None:
-    """Refuse participant attributes over 64 KiB in all.
-
-    Raises:
-        BadInputError: with `field`.
-    """
-    for name, value in attributes.items():
-        check_metadata(name + value, field=field)
-    size = sum(len(name.encode()) + len(value.encode()) for name, value in attributes.items())
-    if size > ATTRIBUTES_LIMIT_BYTES:
-        raise BadInputError(
-            f"{field} has {size:,} bytes; LiveKit takes at most {ATTRIBUTES_LIMIT_BYTES:,}.",
-            hint="Shorten it.",
-            field=field,
-        )
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON value")

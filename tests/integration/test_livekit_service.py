@@ -26,13 +26,9 @@ from services.errors import (
     NotFoundError,
 )
 from services.ids import new_session_id, room_name_for
+from services.livekit.limits import DATA_LIMIT_BYTES
 from services.livekit.models import ConnectionState, JobStatus, ParticipantKind
-from services.livekit.service import (
-    DATA_LIMIT_BYTES,
-    LiveKitService,
-    RoomOptions,
-    VoiceSessionOptions,
-)
+from services.livekit.service import LiveKitService, RoomOptions, VoiceSessionOptions
 from services.livekit.target import LiveKitTarget
 from services.livekit.tokens import Grants, TokenMinter, TokenRequest
 from tests.support.livekit_server import LiveKitServer

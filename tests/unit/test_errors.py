@@ -15,7 +15,7 @@ from services.errors import (
     NotFoundError,
     SwitchboardError,
 )
-from services.livekit.service import translate
+from services.livekit.client import translate
 
 EXPECTED: dict[str, type[SwitchboardError]] = {
     "canceled": LiveKitRefusedError,
