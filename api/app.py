@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.middleware import Middleware
 from fastapi_offline import FastAPIOffline
 
-from api import health, live, livekit, problems, rooms, voice
+from api import agents, health, live, livekit, problems, rooms, voice
 from api.limits import BodyLimit, OwnOrigin
 from services.runtime import held_runtime
 from services.settings import LOOPBACK
@@ -37,6 +37,6 @@ def create_api() -> FastAPI:
         middleware=[Middleware(OwnOrigin, hosts=_hosts), Middleware(BodyLimit)],
     )
     problems.install(app)
-    for module in (voice, rooms, livekit, live, health):
+    for module in (voice, agents, rooms, livekit, live, health):
         app.include_router(module.router)
     return app

@@ -18,6 +18,7 @@ class Source(StrEnum):
     OPERATOR = "operator"  # a person on a page
     API = "api"
     SYSTEM = "system"  # we ourselves: the reaper, the deny list
+    AGENT = "agent"  # the agent's own recorder, over its job's socket
 
 
 class Certainty(StrEnum):
@@ -46,6 +47,40 @@ class Kind(StrEnum):
     SESSION_EXTENDED = "session_extended"  # `data.expires_at`: its time ends later now
     JOIN_DENIED = "join_denied"
     OPERATOR_ACTION = "operator_action"  # `data.action` names it, `data.outcome` how it went
+
+    # What an agent's recorder tells; `switchboard_recorder.protocol.EventKind` says what each holds.
+    JOB_STARTED = "job_started"
+    JOB_ENDED = "job_ended"
+    GRAPH_DESCRIBED = "graph_described"
+    RUN_STARTED = "run_started"
+    RUN_FINISHED = "run_finished"
+    RUN_FAILED = "run_failed"
+    NODE_STARTED = "node_started"
+    NODE_FINISHED = "node_finished"
+    STATE_SAVED = "state_saved"
+    TOOL_STARTED = "tool_started"
+    TOOL_FINISHED = "tool_finished"
+    MODEL_FINISHED = "model_finished"
+    INTERRUPT_RAISED = "interrupt_raised"
+    INTERRUPT_RESUMED = "interrupt_resumed"
+    CUSTOM = "custom"
+    AGENT_STATE = "agent_state_changed"
+    USER_STATE = "user_state_changed"
+    TRANSCRIBED = "user_input_transcribed"
+    MESSAGE = "conversation_item_added"
+    USAGE = "session_usage_updated"
+    AGENT_ERROR = "error"
+    REPORT = "session_report"
+    COMMAND_DONE = "command_done"
+    GAP = "recording_gap"
+    AGENT_OTHER = "agent_other"
+
+    # What we know of an agent's job ourselves.
+    JOB_CONNECTED = "job_connected"  # its socket opened: `data` is its hello
+    JOB_LEFT = "job_left"  # its socket closed: `data.clean`, `data.reason`
+    COMMAND_SENT = "command_sent"  # an operator's: `data.command_id`, `action`, `args`
+    AGENT_AGAIN = "agent_asked_again"  # a lost agent was dispatched again: `data.reason`, `tries`
+    AGENT_GIVEN_UP = "agent_given_up"  # it was lost too often: `data.reason`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,6 +110,13 @@ class Hub:
         """Name the function that gives a topic's snapshot; it must be safe on any thread."""
         self._topic(topic).snapshot = snapshot
 
+    def retire(self, topic: str) -> None:
+        """Provide a topic no longer; it goes with its last reader."""
+        if (found := self._topics.get(topic)) is not None:
+            found.snapshot = None
+            with self._lock:
+                self._forget_unread(found)
+
     def touch(self, topic: str, **extra: Any) -> None:
         """Say that something about the topic changed: readers read it again."""
         found = self._topics.get(topic)

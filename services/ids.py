@@ -33,6 +33,11 @@ def new_event_id() -> str:
     return f"evt_{uuid_utils.uuid7().hex}"
 
 
+def new_command_id() -> str:
+    """`cmd_` + UUIDv7: the id of a command to an agent."""
+    return f"cmd_{uuid_utils.uuid7().hex}"
+
+
 def room_name_for(session_id: SessionId, prefix: str) -> RoomName:
     """`<prefix>-<the session's UUID>`: a name that no room had before and none will have again.
 

@@ -154,6 +154,10 @@ class Rooms:
             live.ending = ending
             self._picture.publish([name])
 
+    def show_agent_state(self, name: str, identity: str, word: str) -> None:
+        """Show LiveKit's word for an agent's state, which no webhook tells."""
+        self._picture.show_agent_state(name, identity, word)
+
     def look_again(self) -> None:
         """Ask LiveKit now instead of at the next interval."""
         self._wake.set()

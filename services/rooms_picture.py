@@ -143,6 +143,18 @@ class Picture:
         if live is not None and live.room.sid == session.room_sid:
             live.session = session
 
+    def show_agent_state(self, name: str, identity: str, word: str) -> None:
+        """Show LiveKit's word for an agent's state, as its own recorder tells it at once."""
+        live = self.live.get(name)
+        if live is None:
+            return
+        for sid, participant in live.participants.items():
+            if participant.identity == identity and participant.agent_state != word:
+                attributes = {**participant.attributes, "lk.agent.state": word}
+                live.participants[sid] = replace(participant, attributes=attributes)
+                self.publish([name])
+                return
+
     def still_listed(self, sid: str, began_s: float) -> bool:
         """Whether a list that was asked for at `began_s` names a room that is known to be gone."""
         gone_s = self._gone.get(sid)

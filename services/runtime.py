@@ -35,6 +35,7 @@ from services.errors import (
 )
 from services.graphs import Graphs
 from services.hub import Hub
+from services.jobs.work import AgentWork
 from services.lag import LagWatch
 from services.livekit.embedded import EmbeddedServer, EmbeddedState, Phase, open_embedded
 from services.livekit.service import LiveKitService
@@ -74,6 +75,7 @@ class Runtime:
     actions: RoomActions
     sessions: Sessions
     chats: Chats
+    jobs: AgentWork
     overview: Overview
     embedded: EmbeddedServer | None
     worker: WorkerProcess | None
@@ -233,6 +235,7 @@ class Runtime:
                 tasks.create_task(self.rooms.run(), name="rooms"),
                 tasks.create_task(self.sessions.run(), name="sessions"),
                 tasks.create_task(self.chats.run(), name="chats"),
+                tasks.create_task(self.jobs.run(), name="jobs"),
                 tasks.create_task(self.lag.run(), name="lag"),
             ]
             self.started_at = self.now()
@@ -269,6 +272,17 @@ class Runtime:
             poll_interval_s=settings.switchboard_poll_interval_s,
         )
         self.actions = RoomActions(self.livekit, self.rooms, self.store, self.hub, now=self.now)
+        self.jobs = AgentWork(
+            self.livekit,
+            self.rooms,
+            self.store,
+            self.hub,
+            self.graphs,
+            self.target,
+            self.embedded,
+            now=self.now,
+        )
+        stack.push_async_callback(self.jobs.close)
         self.overview = Overview(self.rooms, self.store, self.embedded, now=self.now)
         self.sessions = Sessions(
             settings,
@@ -279,9 +293,11 @@ class Runtime:
             self.graphs,
             now=self.now,
         )
+        self.sessions.farewell = self.jobs.farewell
         self.chats = Chats(self.sessions, self.target, self.hub, now=self.now)
         stack.push_async_callback(self.chats.close)
         await self._open_worker(stack)
+        self.jobs.use_worker(self.worker)
 
     async def _open_target(self, stack: AsyncExitStack) -> LiveKitTarget:
         settings = self.settings

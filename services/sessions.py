@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -105,6 +105,8 @@ class Sessions:
         self._wanted_ends: dict[SessionId, tuple[str, str]] = {}  # room, actor
         self._retry_at_s: dict[SessionId, float] = {}
         self._creating: dict[str, asyncio.Lock] = {}
+        self.farewell: Callable[[SessionRecord], Awaitable[None]] | None = None
+        """Lets an agent say good-bye before its session is ended because its time is over."""
         rooms.on_written(self._after)
 
     # -- use cases
@@ -261,6 +263,13 @@ class Sessions:
         }
         for session_id, (_, actor) in self._wanted_ends.items():
             due.setdefault(session_id, (actor, "", False))
+        await self._farewells(
+            [
+                session_id
+                for session_id, (_, _, expired) in due.items()
+                if expired and session_id not in self._retry_at_s
+            ]
+        )
         for session_id, (actor, reason, expired) in due.items():
             if self._retry_at_s.get(session_id, 0.0) > now_s:
                 continue
@@ -282,6 +291,24 @@ class Sessions:
             self._retry_at_s.pop(session_id, None)
 
     # -- inside
+
+    async def _farewells(self, session_ids: list[SessionId]) -> None:
+        """Let the agents of sessions whose time is over say good-bye, all of them at once."""
+        farewell = self.farewell
+        if farewell is None or not session_ids:
+            return
+
+        async def say(session_id: SessionId) -> None:
+            try:
+                session = await self._store.session(session_id)
+                if session.status.is_open:
+                    await farewell(session)
+            except SwitchboardError as exc:
+                log.warning("an agent could not say good-bye", extra={"error": exc.code})
+
+        async with asyncio.TaskGroup() as tasks:
+            for session_id in session_ids:
+                tasks.create_task(say(session_id))
 
     def _check(self, wanted: NewSession) -> None:
         check_name(wanted.user_id, field="user_id")

@@ -153,6 +153,11 @@ class WorkerProcess:
         if left := await end_leftover(pidfile_in(self._folder)):
             log.warning("ended a worker that was left behind", extra={"pid": left})
 
+    @property
+    def most_jobs(self) -> int:
+        """How many sessions it takes at once."""
+        return self._settings.switchboard_worker_jobs
+
     def tail(self, lines: int) -> tuple[str, ...]:
         """The last lines of the worker's log, oldest first. Reads a file: not on the loop."""
         return server_log.tail(self.log_path, lines)

@@ -295,6 +295,16 @@ class LiveKitService(LiveKitClient):
         await self.get_room_info(room_name)
         return await self._create_dispatch(room_name, agent_name, metadata)
 
+    async def delete_dispatch(self, room_name: str, dispatch_id: str) -> None:
+        """Take a dispatch back; one that is gone already is no error. Its job, if any, stays."""
+        try:
+            await self._write(
+                "DeleteDispatch",
+                lambda lk: lk.agent_dispatch.delete_dispatch(dispatch_id, room_name),
+            )
+        except NotFoundError:
+            return
+
     async def list_dispatches(self, room_name: str) -> tuple[Dispatch, ...]:
         """Every dispatch of the room with its jobs. No job: no worker took it.
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, and_, case, func, or_, select, update
 
-from services.events import Certainty, Event, Kind
+from services.events import Certainty, Event, Kind, Source
 from services.ids import session_id_in
 from services.store import tables as t
+from services.store.agent_fold import apply_agent_events
 from services.store.fold import fold
 from services.store.records import SessionRecord, Visit
 from services.store.rows import (
@@ -25,6 +26,9 @@ from services.store.rows import (
     visit_record,
     visit_row,
 )
+
+_OF_AGENTS: Final = {Source.AGENT, Source.SYSTEM}
+_OVER: Final = Kind.ROOM_FINISHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +147,14 @@ class _Folding:
             return set()
         kept = connection.execute(insert_new(dialect, t.events, "id"), rows)
         fresh = set(kept.scalars())
+        apply_agent_events(
+            connection,
+            [
+                replace(event, session_id=session_id)
+                for event, session_id in self._events
+                if event.id in fresh and (event.source in _OF_AGENTS or event.kind is _OVER)
+            ],
+        )
         if self._changed:
             sessions = [session_row(self._by_id[key]) for key in self._changed]
             connection.execute(upsert(dialect, t.sessions), sessions)

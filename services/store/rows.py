@@ -44,6 +44,15 @@ def insert_new(dialect_name: str, table: Table, key: str) -> Insert:
     return done
 
 
+@cache
+def insert_pair_new(dialect_name: str, table: Table) -> Insert:
+    """Insert the rows whose primary key is not there yet."""
+    statement = postgresql.insert(table) if dialect_name == "postgresql" else sqlite.insert(table)
+    keys = [column.name for column in table.primary_key]
+    done: Insert = statement.on_conflict_do_nothing(index_elements=keys)
+    return done
+
+
 def clean(value: Any) -> Any:
     """The same JSON value without NUL characters and without halves of characters."""
     if isinstance(value, str):

@@ -11,7 +11,7 @@ import binascii
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -24,6 +24,7 @@ from services.events import Event, Kind
 from services.ids import SessionId, is_session_id
 from services.settings import Settings
 from services.store import tables as t
+from services.store.agent_store import AgentStore
 from services.store.batch import Written
 from services.store.engine import (
     DATABASE_ERRORS,
@@ -107,6 +108,7 @@ class Store:
         self._engine = engine
         self._timeout_s = timeout_s
         self.writer = Writer(engine, sqlite)
+        self.agents = AgentStore(self._reading, self._writing)
 
     def append(self, *events: Event) -> Coroutine[Any, Any, tuple[Written, ...]]:
         """Queue events at once, so that later reads see them; await it until they are committed.
@@ -208,12 +210,19 @@ class Store:
     # -- events
 
     async def events(
-        self, *, session_id: str | None = None, after_seq: int = 0, limit: int = PAGE_LIMIT
+        self,
+        *,
+        session_id: str | None = None,
+        after_seq: int = 0,
+        kinds: Sequence[Kind] = (),
+        limit: int = PAGE_LIMIT,
     ) -> tuple[StoredEvent, ...]:
         """Events in the order of writing, after `after_seq`: of one session or of all."""
         query = select(t.events).where(t.events.c.seq > after_seq).order_by(t.events.c.seq)
         if session_id is not None:
             query = query.where(t.events.c.session_id == session_id)
+        if kinds:
+            query = query.where(t.events.c.kind.in_(kinds))
         async with self._reading() as db:
             rows = await db.execute(query.limit(limit))
             return tuple(stored_event(row) for row in rows.mappings())

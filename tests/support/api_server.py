@@ -72,7 +72,12 @@ async def open_api(settings: Settings, *, port: int = 0) -> AsyncIterator[ApiSer
     server, os_thread = None, None
     if port:
         config = uvicorn.Config(
-            app, port=port, log_config=None, access_log=False, lifespan="off", ws="none"
+            app,
+            port=port,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="websockets-sansio",
         )
         server = uvicorn.Server(config)
         os_thread = threading.Thread(target=server.run)

@@ -1,0 +1,79 @@
+"""What happens in a running session, for whoever looks: the last events, and each new one."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from services.clock import rfc3339
+from services.events import Event
+from services.hub import Hub
+from switchboard_recorder.protocol import Live
+
+KEPT: Final = 200
+SESSIONS: Final = 500
+
+
+def session_topic(session_id: str) -> str:
+    """The hub's topic for one session's events."""
+    return f"session:{session_id}"
+
+
+@dataclass(slots=True)
+class _Kept:
+    rows: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    live: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class Feeds:
+    """One feed a session; the oldest sessions' are forgotten, the database has it all."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._feeds: dict[str, _Kept] = {}
+
+    def publish(self, session_id: str, events: tuple[Event, ...]) -> None:
+        """Show committed events to whoever looks at the session."""
+        rows = [_row(event) for event in events]
+        self._of(session_id).rows.extend(rows)
+        self._hub.publish(session_topic(session_id), upsert={row["id"]: row for row in rows})
+
+    def live(self, session_id: str, message: Live) -> None:
+        """Show what is not kept: interim text and the like. A kind's newest takes its place."""
+        row: dict[str, Any] = {
+            "id": f"live:{message.kind}",
+            "kind": message.kind,
+            "at": rfc3339(message.at),
+            "live": True,
+            "data": message.data,
+        }
+        self._of(session_id).live[message.kind] = row
+        self._hub.publish(session_topic(session_id), upsert={row["id"]: row})
+
+    def forget(self, session_id: str) -> None:
+        """The session is over."""
+        if self._feeds.pop(session_id, None) is not None:
+            self._hub.retire(session_topic(session_id))
+
+    def _of(self, session_id: str) -> _Kept:
+        found = self._feeds.get(session_id)
+        if found is None:
+            while len(self._feeds) >= SESSIONS:
+                self.forget(next(iter(self._feeds)))
+            found = self._feeds[session_id] = _Kept()
+            self._hub.provide(
+                session_topic(session_id),
+                lambda: {"rows": [*found.rows, *found.live.values()]},
+            )
+        return found
+
+
+def _row(event: Event) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "kind": event.kind.value,
+        "at": rfc3339(event.at),
+        "identity": event.identity,
+        "data": event.data,
+    }

@@ -1,0 +1,309 @@
+"""Agents that die: noticed by their socket, their ghost removed, asked for again, bounded.
+
+LiveKit needs 20 s to notice a job process that was killed, lists its dispatch as running for
+ever, and sends no new job (measured, livekit-server 1.13.5). A dispatch that was made while the
+only worker drained stays without a job as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from services.clock import Now
+from services.errors import NotFoundError, StoreUnavailableError, SwitchboardError
+from services.events import Event, Kind, Source
+from services.hub import Hub
+from services.ids import SessionId
+from services.jobs.feed import Feeds
+from services.jobs.streams import TOPIC, Stream, Streams
+from services.livekit.models import Dispatch
+from services.livekit.service import LiveKitService
+from services.rooms import Rooms
+from services.rooms_view import RoomView
+from services.store.store import Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryTiming:
+    """Every wait, and how often we try."""
+
+    grace_s: float = 1.5  # a job that is alive connects again within it
+    after_start_s: float = 10.0  # likewise, for jobs from before our own start
+    no_job_s: float = 5.0  # a dispatch without a job, while a worker takes jobs
+    tick_s: float = 1.0
+    tries: int = 3
+    within: timedelta = timedelta(minutes=10)
+
+
+DEFAULT_TIMING: Final = RecoveryTiming()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUp:
+    """A session whose agent was lost too often."""
+
+    session_id: SessionId
+    room_name: str
+    agent_name: str
+    at: datetime
+    reason: str
+
+
+@dataclass(slots=True)
+class _Tries:
+    at: deque[datetime] = field(default_factory=deque)
+    last_s: float = float("-inf")
+
+
+class Recovery:
+    """Brings lost agents back; on the runtime's loop. `given_up` may be read on any thread."""
+
+    def __init__(
+        self,
+        livekit: LiveKitService,
+        rooms: Rooms,
+        store: Store,
+        streams: Streams,
+        feeds: Feeds,
+        hub: Hub,
+        *,
+        takes_jobs: Callable[[str], bool],
+        now: Now,
+        timing: RecoveryTiming = DEFAULT_TIMING,
+    ) -> None:
+        self._livekit = livekit
+        self._rooms = rooms
+        self._store = store
+        self._streams = streams
+        self._feeds = feeds
+        self._hub = hub
+        self._takes_jobs = takes_jobs
+        self._now = now
+        self._timing = timing
+        self._tries: dict[str, _Tries] = {}
+        self._aio_tasks: set[asyncio.Task[None]] = set()
+        self.given_up: dict[str, GivenUp] = {}
+        streams.on_lost(self._lost)
+        streams.on_connected(self._is_back)
+
+    async def run(self) -> None:
+        """Look for jobs lost while we were down, and for dispatches nobody took, until cancelled."""
+        await self._look_for_left_behind()
+        while True:
+            await asyncio.sleep(self._timing.tick_s)
+            for view in self._rooms.snapshot.rooms:
+                if self._waits_for_a_job(view):
+                    await self._ask_again(view.name, "No worker took the dispatch.")
+            open_rooms = {view.name for view in self._rooms.snapshot.rooms}
+            for session_id, one in list(self.given_up.items()):
+                if one.room_name not in open_rooms:
+                    self._forget(session_id)
+
+    async def close(self) -> None:
+        """Stop what is under way."""
+        for aio_task in self._aio_tasks:
+            aio_task.cancel()
+        await asyncio.gather(*self._aio_tasks, return_exceptions=True)
+
+    # -- lost sockets
+
+    async def _lost(self, stream: Stream) -> None:
+        hello = stream.hello
+        self._start(
+            self._after_grace(hello.stream_id, hello.room_name, hello.identity, hello.dispatch_id)
+        )
+
+    async def _after_grace(
+        self, stream_id: str, room_name: str, identity: str, dispatch_id: str
+    ) -> None:
+        await asyncio.sleep(self._timing.grace_s)
+        await self._bring_back(stream_id, room_name, identity, dispatch_id)
+
+    async def _bring_back(
+        self, stream_id: str, room_name: str, identity: str, dispatch_id: str
+    ) -> None:
+        view = self._rooms.snapshot.get(room_name)
+        if self._streams.is_open(stream_id) or view is None or view.ending:
+            return
+        if view.session is not None and self._streams.of_session(view.session.id) is not None:
+            return  # another job has taken its place
+        if not view.people:
+            return  # nobody is left to talk to
+        await self._ask_again(
+            room_name,
+            "The agent's process is gone.",
+            ghost=identity,
+            dispatch_id=dispatch_id,
+        )
+
+    async def _is_back(self, stream: Stream) -> None:
+        self.given_up.pop(stream.session_id, None)
+
+    async def _look_for_left_behind(self) -> None:
+        """Jobs that were connected when we last stopped have some seconds to come back."""
+        try:
+            jobs = await self._store.agents.connected_jobs()
+        except StoreUnavailableError as exc:
+            log.warning("jobs from before were not read", extra={"error": exc.code})
+            return
+        if not jobs:
+            return
+        await asyncio.sleep(self._timing.after_start_s)
+        for job in jobs:
+            if self._streams.is_open(job.stream_id):
+                continue
+            now = self._now()
+            gone = Event(
+                kind=Kind.JOB_LEFT,
+                at=now,
+                received_at=now,
+                source=Source.SYSTEM,
+                session_id=job.session_id,
+                room_name=job.room_name,
+                identity=job.identity,
+                data={
+                    "stream_id": job.stream_id,
+                    "clean": False,
+                    "reason": "It was gone when Switchboard started.",
+                },
+            )
+            await self._write(gone)
+            await self._bring_back(job.stream_id, job.room_name, job.identity, job.dispatch_id)
+
+    # -- dispatches that nobody took
+
+    def _waits_for_a_job(self, view: RoomView) -> bool:
+        session = view.session
+        if session is None or not session.ours or view.ending or view.agents:
+            return False
+        if not session.agent_name or not self._takes_jobs(session.agent_name):
+            return False
+        if self._streams.of_session(session.id) is not None or session.id in self.given_up:
+            return False
+        waited = self._now() - session.created_at
+        if waited < timedelta(seconds=self._timing.no_job_s) or not view.participants_known:
+            return False
+        tries = self._tries.get(session.id)
+        since_s = asyncio.get_running_loop().time() - (tries.last_s if tries else float("-inf"))
+        if since_s < self._timing.no_job_s:
+            return False
+        return bool(view.people) or not session.started_at  # nobody left: let the room end
+
+    # -- asking again
+
+    async def _ask_again(
+        self, room_name: str, reason: str, *, ghost: str = "", dispatch_id: str = ""
+    ) -> None:
+        view = self._rooms.snapshot.get(room_name)
+        session = view.session if view is not None else None
+        if session is None or not self._may_try(session.id, room_name, session.agent_name, reason):
+            return
+        try:
+            old = await self._livekit.list_dispatches(room_name)
+            if ghost:
+                await self._remove_ghost(room_name, ghost)
+            mine = [d for d in old if d.id == dispatch_id] or [
+                d for d in old if d.agent_name == session.agent_name
+            ]
+            for dispatch in mine:
+                await self._livekit.delete_dispatch(room_name, dispatch.id)
+            name = mine[0].agent_name if mine else session.agent_name
+            made = await self._livekit.create_dispatch(
+                room_name, name, metadata=_resumed(mine, session.id, session.user_id)
+            )
+        except NotFoundError:
+            return  # the room has ended meanwhile
+        except SwitchboardError as exc:
+            log.warning("an agent was not asked for again", extra={"error": exc.code})
+            return
+        tries = len(self._tries[session.id].at)
+        await self._tell(
+            Kind.AGENT_AGAIN,
+            room_name,
+            session.id,
+            {"reason": reason, "tries": tries, "dispatch_id": made.id, "agent_name": name},
+        )
+
+    def _may_try(self, session_id: SessionId, room_name: str, agent_name: str, reason: str) -> bool:
+        now, timing = self._now(), self._timing
+        tries = self._tries.setdefault(session_id, _Tries())
+        while tries.at and now - tries.at[0] > timing.within:
+            tries.at.popleft()
+        if len(tries.at) >= timing.tries:
+            if session_id not in self.given_up:
+                self.given_up[session_id] = GivenUp(
+                    session_id=session_id,
+                    room_name=room_name,
+                    agent_name=agent_name,
+                    at=now,
+                    reason=reason,
+                )
+                facts = {"reason": reason, "tries": len(tries.at)}
+                self._start(self._tell(Kind.AGENT_GIVEN_UP, room_name, session_id, facts))
+            return False
+        tries.at.append(now)
+        tries.last_s = asyncio.get_running_loop().time()
+        return True
+
+    async def _remove_ghost(self, room_name: str, identity: str) -> None:
+        try:
+            await self._livekit.remove_participant(room_name, identity)
+        except NotFoundError:
+            return  # LiveKit has noticed by itself
+
+    def _forget(self, session_id: str) -> None:
+        self.given_up.pop(session_id, None)
+        self._tries.pop(session_id, None)
+
+    async def _tell(
+        self, kind: Kind, room_name: str, session_id: SessionId, data: dict[str, Any]
+    ) -> None:
+        now = self._now()
+        await self._write(
+            Event(
+                kind=kind,
+                at=now,
+                received_at=now,
+                source=Source.SYSTEM,
+                session_id=session_id,
+                room_name=room_name,
+                data=data,
+            )
+        )
+        self._rooms.look_again()
+
+    async def _write(self, event: Event) -> None:
+        try:
+            await self._store.append(event)
+        except StoreUnavailableError as exc:
+            log.warning("what became of an agent is not written yet", extra={"error": exc.code})
+        if event.session_id is not None:
+            self._feeds.publish(event.session_id, (event,))
+        self._hub.touch("overview")
+        self._hub.touch(TOPIC)
+
+    def _start(self, work: Any) -> None:
+        aio_task = asyncio.get_running_loop().create_task(work)
+        self._aio_tasks.add(aio_task)
+        aio_task.add_done_callback(self._aio_tasks.discard)
+
+
+def _resumed(mine: list[Dispatch], session_id: SessionId, user_id: str) -> str:
+    """The metadata of the dispatch before, and that it goes on."""
+    told: Any = {}
+    try:
+        told = json.loads(mine[0].metadata) if mine and mine[0].metadata else {}
+    except ValueError:
+        return mine[0].metadata  # the agent's own matter
+    if not isinstance(told, dict):
+        return mine[0].metadata
+    return json.dumps({"session_id": session_id, "user_id": user_id, **told, "resumed": "true"})
