@@ -41,6 +41,7 @@ router = APIRouter(tags=["Agents at work"])
 _HELLO_S: Final = 10.0
 _PATIENCE_S: Final = 3600.0  # a batch waits so long for the database
 _REFUSED: Final = 4001
+_WE_STOP: Final = 1012  # what uvicorn closes sockets with when it is stopped
 _GONE: Final = (WebSocketDisconnect, WebSocketDisconnected)
 _ACTOR: Final = "api"
 
@@ -82,14 +83,17 @@ async def _serve(runtime: Runtime, socket: WebSocket, claims: StreamClaims) -> N
     streams = runtime.jobs.streams
     opened = await runtime.acall(lambda: streams.open(claims, hello, outbox))
     writing = asyncio.create_task(_write(socket, outbox), name=f"stream {hello.stream_id}")
+    by_us = False
     try:
         await _read(runtime, socket, opened)
+    except WebSocketDisconnect as exc:
+        by_us = exc.code == _WE_STOP
     finally:
         outbox.close()
         await asyncio.wait({writing}, timeout=1)
         writing.cancel()
         try:
-            await runtime.acall(lambda: streams.closed(opened))
+            await runtime.acall(lambda: streams.closed(opened, by_us=by_us))
         except SwitchboardError as exc:  # we are closing ourselves
             log.info("a stream's end was not noted", extra={"error": exc.code})
 

@@ -27,6 +27,8 @@ _NEEDS: Final = {
     Need.LIVEKIT: (":red[:material/error:]", "LiveKit does not answer"),
     Need.WEBHOOKS: (":orange[:material/webhook:]", "Webhooks are missing"),
     Need.CREATION_FAILED: (":red[:material/block:]", "A session could not be created"),
+    Need.ANSWER: (":violet[:material/front_hand:]", "An agent waits for an answer"),
+    Need.GIVEN_UP: (":red[:material/smart_toy:]", "An agent was lost too often"),
     Need.NO_AGENT: (":orange[:material/smart_toy:]", "A room has no agent"),
     Need.EXPIRING: (":blue[:material/hourglass_bottom:]", "A session is about to end"),
 }
@@ -135,6 +137,10 @@ def _mend(need: Attention, *, key: str) -> None:
             _button("Ask for it again", key, lambda: _ask_again(need))
         case Need.NO_AGENT:
             pass  # nobody knows which agent belongs there: the room's page lets one choose
+        case Need.ANSWER:
+            nav.link("session", "Answer it", icon=":material/reply:", id=need.session_id)
+        case Need.GIVEN_UP:
+            nav.link("room", "See why", icon=":material/troubleshoot:", name=need.room_name)
         case Need.EXPIRING:
             _button("One more hour", key, lambda: _more_time(need))
 

@@ -12,11 +12,15 @@ from typing import Final
 from services.clock import Now
 from services.errors import StoreUnavailableError
 from services.events import Event, Kind
+from services.jobs.recovery import GivenUp
+from services.jobs.work import AgentWork
 from services.livekit.embedded import EmbeddedServer, Phase
 from services.rooms import Rooms
 from services.rooms_view import Health, RoomsSnapshot, RoomView
+from services.store.agent_records import InterruptRecord
 from services.store.records import Sample, SessionRecord
 from services.store.store import Store
+from services.worker_process import WorkerPhase
 
 TOPIC: Final = "overview"
 LATEST: Final = 12
@@ -53,7 +57,9 @@ class Need(StrEnum):
     LIVEKIT = "livekit"  # restart or check the server
     WEBHOOKS = "webhooks"  # check the webhooks
     CREATION_FAILED = "creation_failed"  # try to create it again
+    ANSWER = "answer"  # a graph waits for a human's answer: go there
     NO_AGENT = "no_agent"  # ask for the agent again
+    GIVEN_UP = "given_up"  # the agent was lost too often: see why
     EXPIRING = "expiring"  # give it more time
 
 
@@ -92,9 +98,16 @@ class Overview:
     """Asks each part at most every quarter of a second, however many look."""
 
     def __init__(
-        self, rooms: Rooms, store: Store, embedded: EmbeddedServer | None, *, now: Now
+        self,
+        rooms: Rooms,
+        store: Store,
+        embedded: EmbeddedServer | None,
+        work: AgentWork,
+        *,
+        now: Now,
     ) -> None:
         self._rooms = rooms
+        self._work = work
         self._store = store
         self._embedded = embedded
         self._now = now
@@ -115,15 +128,24 @@ class Overview:
         trend: tuple[Sample, ...] = ()
         latest: tuple[SessionRecord, ...] = ()
         failed: tuple[Event, ...] = ()
+        asked: tuple[InterruptRecord, ...] = ()
         store_error = None
         try:
             trend = await self._store.samples(now - _TREND)
             latest = (await self._store.list_sessions(limit=LATEST)).sessions
             failed = await self._store.events_of_kind(Kind.SESSION_FAILED, since=now - _TREND)
+            asked = await self._store.agents.pending_interrupts(limit=ATTENTION)
         except StoreUnavailableError as exc:
             store_error = exc
-        needs = [*self._of_server(snapshot), *_of_failures(failed, latest)]
-        needs += [need for view in snapshot.rooms if (need := _of_room(view, now)) is not None]
+        needs = [*self._of_server(snapshot), *self._of_interrupts(asked, snapshot)]
+        needs += _of_failures(failed, latest)
+        needs += [_of_given_up(one) for one in self._work.recovery.given_up.values()]
+        given_up = {one.room_name for one in self._work.recovery.given_up.values()}
+        needs += [
+            need
+            for view in snapshot.rooms
+            if view.name not in given_up and (need := _of_room(view, now)) is not None
+        ]
         return OverviewView(
             taken_at=now,
             conditions=(
@@ -183,7 +205,15 @@ class Overview:
         return Condition(name=name, level=Level.OK, word="Arriving", text=text)
 
     def _workers(self) -> Condition:
-        name = "Agent workers"
+        name, own = "Agent workers", self._work.worker
+        if own is not None and own.state.phase is not WorkerPhase.READY:
+            state = own.state
+            on_its_way = state.phase in {WorkerPhase.WAITING, WorkerPhase.STARTING}
+            level = Level.BUSY if on_its_way else Level.ERROR
+            word = state.phase.value.capitalize()
+            return Condition(name=name, level=level, word=word, text=state.message)
+        if self._embedded is None and own is not None:
+            return Condition(name=name, level=Level.OK, word="Running", text=own.state.message)
         if self._embedded is None:
             text = "An outside LiveKit server tells nobody which workers have registered."
             return Condition(name=name, level=Level.UNKNOWN, word="Not known", text=text)
@@ -221,6 +251,44 @@ class Overview:
             text = f"Webhooks: {webhooks.text}"
             found.append(Attention(need=Need.WEBHOOKS, text=text, since=None))
         return found
+
+    @staticmethod
+    def _of_interrupts(
+        asked: tuple[InterruptRecord, ...], snapshot: RoomsSnapshot
+    ) -> list[Attention]:
+        by_session = {v.session.id: v for v in snapshot.rooms if v.session is not None}
+        found: list[Attention] = []
+        for one in asked:
+            view = by_session.get(one.session_id)
+            found.append(
+                Attention(
+                    need=Need.ANSWER,
+                    text=f"Its graph waits at {one.node or 'a node'} for {_asks(one)}.",
+                    since=one.asked_at,
+                    room_name=view.name if view is not None else "",
+                    agent_name=view.agent_name if view is not None else "",
+                    session_id=one.session_id,
+                )
+            )
+        return found
+
+
+def _asks(one: InterruptRecord) -> str:
+    """What is asked, in the form of agent-inbox; anything else is just an answer."""
+    request = one.value.get("action_request") if isinstance(one.value, dict) else None
+    action = request.get("action") if isinstance(request, dict) else None
+    return f"an answer to “{action}”" if isinstance(action, str) and action else "an answer"
+
+
+def _of_given_up(one: GivenUp) -> Attention:
+    return Attention(
+        need=Need.GIVEN_UP,
+        text=f"It was asked for again too often. {one.reason}",
+        since=one.at,
+        room_name=one.room_name,
+        agent_name=one.agent_name,
+        session_id=one.session_id,
+    )
 
 
 _ON_ITS_WAY: Final = {Phase.LOOKING, Phase.BUILDING, Phase.STARTING, Phase.RESTARTING}

@@ -137,6 +137,8 @@ class Runtime:
     def end_streams(self) -> None:
         """Close every live stream. Safe on any thread, in a signal handler too."""
         if self.alive and self._loop is not None:
+            if (jobs := getattr(self, "jobs", None)) is not None:  # else we are still opening
+                jobs.streams.closing = True
             self._loop.call_soon_threadsafe(self.hub.close)
 
     # -- crossing
@@ -283,7 +285,7 @@ class Runtime:
             now=self.now,
         )
         stack.push_async_callback(self.jobs.close)
-        self.overview = Overview(self.rooms, self.store, self.embedded, now=self.now)
+        self.overview = Overview(self.rooms, self.store, self.embedded, self.jobs, now=self.now)
         self.sessions = Sessions(
             settings,
             self.livekit,

@@ -26,7 +26,7 @@ from tests.support.webhook_inbox import WebhookInbox, open_webhook_inbox
 pytest_plugins = ["pytester", "tests.support.categories"]
 
 
-for chatty in ("aiosqlite", "asyncio", "filelock"):  # every statement, every lock
+for chatty in ("aiosqlite", "asyncio", "filelock", "uvicorn.error"):  # every statement, every frame
     logging.getLogger(chatty).setLevel(logging.INFO)
 
 _FAILED: Final = pytest.StashKey[bool]()

@@ -294,7 +294,12 @@ class Recovery:
     def _start(self, work: Any) -> None:
         aio_task = asyncio.get_running_loop().create_task(work)
         self._aio_tasks.add(aio_task)
-        aio_task.add_done_callback(self._aio_tasks.discard)
+        aio_task.add_done_callback(self._ended)
+
+    def _ended(self, aio_task: asyncio.Task[None]) -> None:
+        self._aio_tasks.discard(aio_task)
+        if not aio_task.cancelled() and (exc := aio_task.exception()) is not None:
+            log.error("bringing an agent back failed", exc_info=exc)
 
 
 def _resumed(mine: list[Dispatch], session_id: SessionId, user_id: str) -> str:

@@ -70,6 +70,7 @@ class Streams:
         self._open: dict[str, Stream] = {}
         self._connected: list[OnJob] = []
         self._lost: list[OnJob] = []
+        self.closing = False  # we are stopping: sockets that close now say nothing of their jobs
         hub.provide(TOPIC, dict)
 
     def on_connected(self, listener: OnJob) -> None:
@@ -158,13 +159,16 @@ class Streams:
         )
         stream.outbox.push(Ack(seq=stream.acked))
 
-    async def closed(self, stream: Stream) -> None:
-        """The socket is gone. Without a good-bye the job is lost, unless it connects again."""
+    async def closed(self, stream: Stream, *, by_us: bool = False) -> None:
+        """The socket is gone. Without a good-bye the job is lost, unless it connects again.
+
+        `by_us`: we are stopping, and the job will find whoever comes next.
+        """
         stream.gone.set()
         if self._open.get(stream.hello.stream_id) is stream:
             del self._open[stream.hello.stream_id]
         self._hub.touch(TOPIC)
-        if stream.said_bye:
+        if stream.said_bye or by_us or self.closing:
             return
         facts = {"stream_id": stream.hello.stream_id, "clean": False, "reason": "socket closed"}
         try:

@@ -114,7 +114,7 @@ class Why:
         wanted = session.agent_name
         return _Room(
             session=session,
-            every=dispatches,
+            every=tuple(d for d in dispatches if d.agent_name),  # LiveKit adds a nameless one
             mine=tuple(d for d in dispatches if not wanted or d.agent_name == wanted),
             agent=next((p for p in participants if p.is_agent and not p.is_observer), None),
         )

@@ -67,7 +67,7 @@ class AgentWork:
         self._store = store
         self._now = now
         self._embedded = embedded
-        self._worker: WorkerProcess | None = None
+        self.worker: WorkerProcess | None = None
         self.feeds = Feeds(hub)
         self.streams = Streams(store, rooms, hub, self.feeds, now=now)
         self.commands = Commands(store, self.streams, self.feeds, hub, now=now)
@@ -87,7 +87,7 @@ class AgentWork:
 
     def use_worker(self, worker: WorkerProcess | None) -> None:
         """This machine's worker, once there is one."""
-        self._worker = self.why.worker = worker
+        self.worker = self.why.worker = worker
 
     def takes_jobs(self, agent_name: str) -> bool:
         """Whether some worker is known to take jobs for that agent now."""
@@ -95,7 +95,7 @@ class AgentWork:
             worker.agent_name == agent_name for worker in self._embedded.workers
         ):
             return True
-        told = self._worker.state.told if self._worker is not None else None
+        told = self.worker.state.told if self.worker is not None else None
         return told is not None and any(
             agent.name == agent_name and agent.worker_id for agent in told.agents
         )
@@ -135,6 +135,7 @@ class AgentWork:
 
     async def close(self) -> None:
         """Close every stream; the jobs connect again to whoever comes next."""
+        self.streams.closing = True
         for stream in self.streams.open_streams:
             stream.outbox.close()
         await self.recovery.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,12 +19,6 @@ from switchboard_recorder.protocol import Ack, Action, Events, Welcome
 from tests.support.api_server import ApiServer, Wired
 from tests.support.job_stream import JobStream, open_stream, stream_token
 from tests.support.waiting import eventually
-
-
-@pytest.fixture(autouse=True)
-def _quiet_server(caplog: pytest.LogCaptureFixture) -> None:
-    """At debug level the test's web server logs the headers that it gets, tokens and all."""
-    caplog.set_level(logging.INFO, logger="uvicorn.error")
 
 
 @pytest.fixture
