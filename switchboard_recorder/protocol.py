@@ -120,6 +120,7 @@ class Hello:
     pid: int = 0
     recorder: str = ""  # its version
     actions: tuple[str, ...] = ()  # the commands that this agent can carry out
+    late: bool = False  # the job is over: somebody else delivers what it left; it takes no commands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

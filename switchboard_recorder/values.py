@@ -1,0 +1,293 @@
+"""Whatever a graph or a call holds -> small JSON values: cut, without cycles, redacted."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import date, datetime, time, timedelta
+from enum import Enum
+from itertools import islice
+from math import isfinite
+from pathlib import PurePath
+from typing import Any, Final, TypeAlias
+
+REDACTED: Final = "[redacted]"
+SECRET_KEYS: Final = frozenset(
+    {
+        "access_token", "api_key", "api_secret", "apikey", "auth_token", "authorization",
+        "client_secret", "cookie", "passwd", "password", "private_key", "refresh_token", "secret",
+    }
+)  # fmt: skip
+"""Keys whose values are never sent, whatever `redact` says."""
+
+_EDGE: Final = 512  # characters looked at beyond a cut, so that half a secret does not stay
+_CUT: Final = re.compile(r"… \[cut: ([\d,]+) characters\]$")
+_SAFE_INT: Final = 2**63
+_LONGEST_INT_BITS: Final = 4_000
+_MESSAGE_FIELDS: Final = (
+    "id", "name", "tool_calls", "tool_call_id", "status", "usage_metadata",
+)  # fmt: skip
+
+Redact: TypeAlias = Callable[[str, Any], Any] | Iterable[str | re.Pattern[str]]
+"""What is blanked out: a function from (dotted path, leaf) to what is shown instead, or keys
+(text, any case) and patterns (compiled, searched for in every text)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of a value is kept."""
+
+    text: int = 4_000  # characters of one text
+    items: int = 100  # of one list, set or mapping
+    depth: int = 12
+    total: int = 60_000  # characters and marks of everything together
+
+
+NARROWER: Final = (
+    Limits(),
+    Limits(text=800, items=40, depth=8, total=12_000),
+    Limits(text=120, items=12, depth=5, total=1_500),
+)
+"""Tried one after the other until an event is short enough; the last is short whatever it holds."""
+
+
+class Plain:
+    """Makes values plain. One for a recorder; holds no values, so any thread may use it."""
+
+    def __init__(self, redact: Redact | None = None) -> None:
+        self._keys = set(SECRET_KEYS)
+        self._patterns: tuple[re.Pattern[str], ...] = ()
+        self._replace: Callable[[str, Any], Any] | None = None
+        if callable(redact):
+            self._replace = redact
+        elif redact is not None:
+            wanted = [redact] if isinstance(redact, str) else list(redact)
+            self._keys |= {key.casefold() for key in wanted if isinstance(key, str)}
+            self._patterns = tuple(item for item in wanted if isinstance(item, re.Pattern))
+
+    def __call__(self, value: object, limits: Limits = NARROWER[0], *, path: str = "") -> Any:
+        """JSON of `value`: dicts with text keys, lists, text, finite numbers, bools, None. Never raises."""
+        return _Walk(self, limits).plain(value, path, limits.depth)
+
+    def data(self, data: Mapping[str, Any], limits: Limits = NARROWER[0]) -> dict[str, Any]:
+        """An event's data: every name stays, the values are made plain."""
+        return self.measured(data, limits)[0]
+
+    def measured(
+        self, data: Mapping[str, Any], limits: Limits = NARROWER[0]
+    ) -> tuple[dict[str, Any], int]:
+        """`data` and about how many characters it comes to."""
+        walk = _Walk(self, limits)
+        made = {key: walk.entry(key, value, "", limits.depth) for key, value in data.items()}
+        return made, walk.used()
+
+    def hides(self, key: str) -> bool:
+        """Whether the value under this key is blanked out."""
+        return key.casefold() in self._keys
+
+    def text(self, value: str, path: str, limit: int) -> str:
+        """`value` without patterns, cut at `limit` characters with a mark of how long it was."""
+        cut, size = len(value) > limit, f"{len(value):,}"
+        if cut:
+            if (mark := _CUT.search(value[-40:])) is not None:
+                size = mark[1]  # it was cut before: say how long it was at first
+            value = value[: limit + _EDGE]
+        clean = _encodable(value)
+        for pattern in self._patterns:
+            clean = pattern.sub(REDACTED, clean)
+        if self._replace is not None:
+            clean = self._replaced(path, clean)
+        if cut:
+            kept = clean[: max(0, min(limit, len(clean) - _EDGE if self._filters else limit))]
+            return f"{kept}… [cut: {size} characters]"
+        return clean
+
+    def leaf(self, path: str, value: float | bool | None) -> Any:
+        """A number or None, through the caller's function where there is one."""
+        if self._replace is None or value is None:
+            return value
+        try:
+            shown = self._replace(path, value)
+        except Exception:  # noqa: BLE001  # the caller's own function: hide what it failed on
+            return REDACTED
+        if isinstance(shown, float) and not isfinite(shown):
+            return str(shown)
+        return shown if isinstance(shown, str | int | float | bool | None) else REDACTED
+
+    @property
+    def _filters(self) -> bool:
+        return bool(self._patterns) or self._replace is not None
+
+    def _replaced(self, path: str, value: str) -> str:
+        try:
+            shown = self._replace(path, value) if self._replace is not None else value
+            return _encodable(shown) if isinstance(shown, str) else REDACTED
+        except Exception:  # noqa: BLE001  # the caller's own function: hide what it failed on
+            return REDACTED
+
+
+class _Walk:
+    """One value on its way: what is open above, and how much room is left."""
+
+    __slots__ = ("_above", "_left", "_limits", "_rules")
+
+    def __init__(self, rules: Plain, limits: Limits) -> None:
+        self._rules = rules
+        self._limits = limits
+        self._left = limits.total
+        self._above: set[int] = set()
+
+    def plain(self, value: object, path: str, depth: int) -> Any:
+        """See `Plain.__call__`."""
+        self._left -= 4
+        match value:
+            case str() if type(value) is str:
+                return self._text(value, path)
+            case None | bool():
+                return self._rules.leaf(path, value)
+            case int() if type(value) is int:
+                return self._rules.leaf(path, value) if abs(value) < _SAFE_INT else _long(value)
+            case float() if type(value) is float:
+                return self._rules.leaf(path, value) if isfinite(value) else str(value)
+        if self._left <= 0:
+            return f"[left out: {_name(value)}]"
+        if depth <= 0:
+            return f"[too deep: {_name(value)}]"
+        if id(value) in self._above:
+            return f"[cycle: {_name(value)}]"
+        self._above.add(id(value))
+        try:
+            return self._object(value, path, depth)
+        except Exception as exc:  # noqa: BLE001  # anybody's properties and iterators run here
+            return f"[unreadable: {_name(value)}, {type(exc).__name__}]"
+        finally:
+            self._above.discard(id(value))
+
+    def used(self) -> int:
+        """How much of the room is taken."""
+        return self._limits.total - self._left
+
+    def entry(self, key: str, value: object, path: str, depth: int) -> Any:
+        """The value under a key, unless the key says that it is secret."""
+        if self._rules.hides(key):
+            return REDACTED
+        return self.plain(value, f"{path}.{key}" if path else key, depth)
+
+    def _object(self, value: object, path: str, depth: int) -> Any:
+        match value:
+            case Mapping():
+                return self._mapping(value, path, depth)
+            case str():  # of a subclass
+                return self._text(str.__str__(value), path)
+            case Enum():
+                return self.plain(value.value, path, depth - 1)
+            case int() | float():  # of a subclass
+                return self.plain(
+                    int(value) if isinstance(value, int) else float(value), path, depth
+                )
+            case bytes() | bytearray() | memoryview():
+                return f"[{len(value):,} bytes]"
+            case BaseException():
+                return {"error": type(value).__name__, "message": self._text(str(value), path)}
+            case Sequence() | Set():
+                return self._sequence(value, path, depth)
+        return self._other(value, path, depth)
+
+    def _mapping(self, value: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        for key, item in islice(value.items(), self._limits.items):
+            if self._left <= 0:
+                break
+            name = _encodable(key if type(key) is str else _key(key))[:200]
+            self._left -= len(name)
+            made[name] = self.entry(name, item, path, depth - 1)
+        if (left_out := len(value) - len(made)) > 0:
+            made["…"] = f"[{left_out:,} more]"
+        return made
+
+    def _sequence(self, value: Sequence[Any] | Set[Any], path: str, depth: int) -> list[Any]:
+        """A long list keeps its end as well: that is where a conversation goes on."""
+        size, most = len(value), self._limits.items
+        if size <= most or not isinstance(value, list | tuple):
+            made = self._items(islice(value, most), path, depth)
+            return [*made, f"[{size - len(made):,} more]"] if len(made) < size else made
+        head = most // 4
+        first = self._items(value[:head], path, depth)
+        last = self._items(value[size - (most - head) :], path, depth)
+        return [*first, f"[{size - len(first) - len(last):,} more]", *last]
+
+    def _items(self, values: Iterable[Any], path: str, depth: int) -> list[Any]:
+        made = []
+        for item in values:
+            if self._left <= 0:
+                break
+            made.append(self.plain(item, path, depth - 1))
+        return made
+
+    def _other(self, value: object, path: str, depth: int) -> Any:
+        cls = type(value)
+        if isinstance(value, datetime | date | time):
+            return value.isoformat()
+        if isinstance(value, timedelta):
+            return value.total_seconds()
+        if isinstance(value, PurePath) or cls.__module__ in _TEXTUAL:
+            return self._text(str(value), path)
+        names = _pydantic_names(cls)
+        if hasattr(cls, "additional_kwargs") or "additional_kwargs" in names:
+            return self._message(value, path, depth)
+        if is_dataclass(value) and not isinstance(value, type):
+            names = tuple(spec.name for spec in fields(value) if spec.repr)
+        if names:
+            return self._mapping({name: getattr(value, name, None) for name in names}, path, depth)
+        return f"[{_name(value)}]"
+
+    def _message(self, value: Any, path: str, depth: int) -> dict[str, Any]:
+        """A LangChain message: what is empty is left out, and so are the provider's own fields."""
+        found = {"type": value.type, "content": value.content}
+        for name in _MESSAGE_FIELDS:
+            if item := getattr(value, name, None):
+                found[name] = item
+        return self._mapping(found, path, depth)
+
+    def _text(self, value: str, path: str) -> str:
+        made = self._rules.text(value, path, min(self._limits.text, max(0, self._left)))
+        self._left -= len(made)
+        return made
+
+
+_TEXTUAL: Final = frozenset({"uuid", "decimal", "fractions", "ipaddress", "re"})
+
+
+def _pydantic_names(cls: type) -> tuple[str, ...]:
+    """The names of a pydantic model's fields that its repr would show; () for anything else."""
+    found = getattr(cls, "model_fields", None) or getattr(cls, "__pydantic_fields__", None)
+    if not isinstance(found, Mapping):
+        return ()
+    return tuple(name for name, spec in found.items() if getattr(spec, "repr", True) is not False)
+
+
+def _key(value: object) -> str:
+    return str(value) if isinstance(value, str | int | float | bool | None) else f"[{_name(value)}]"
+
+
+def _long(value: int) -> str:
+    bits = value.bit_length()
+    return str(value) if bits <= _LONGEST_INT_BITS else f"[an int of {bits:,} bits]"
+
+
+def _name(value: object) -> str:
+    cls = type(value)
+    try:
+        size = f" of {len(value):,}" if isinstance(value, Mapping | list | tuple | Set) else ""
+    except Exception:  # noqa: BLE001  # anybody's __len__
+        size = ""
+    return f"{cls.__module__}.{cls.__qualname__}{size}".removeprefix("builtins.")
+
+
+def _encodable(text: str) -> str:
+    """`text` as UTF-8 and every database take it: no lone surrogate, no NUL."""
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return text.replace("\0", unicodedata.lookup("SYMBOL FOR NULL")) if "\0" in text else text
