@@ -23,7 +23,7 @@ from livekit.agents import (
 from livekit.agents.voice.room_io import RoomOptions, TextOutputOptions
 
 from agents.checkpoints import open_checkpointer
-from agents.control import ACTIONS, OVER, Control
+from agents.control import OVER, Control
 from agents.registry import load_graph
 from agents.speech import speech_parts
 from agents.thread import FAILED, GraphThread
@@ -116,7 +116,7 @@ class Call:
             checkpointer = await self._stack.enter_async_context(open_checkpointer(self._settings))
             agent_graph = await load_graph(ctx.job.agent_name, checkpointer)
             session = self._session(voice=voice)
-            recorder = record(ctx, session, session_id=session_id or None, actions=ACTIONS)
+            recorder = record(ctx, session, session_id=session_id or None)
             recorder.describe(agent_graph.graph)
             thread = GraphThread(
                 agent_graph.graph,

@@ -27,8 +27,6 @@ GOES_ON: Final = "I am back. Where were we?"
 OVER: Final = "the conversation is over"
 SPOKEN_WITHIN_S: Final = 6.0  # a good-bye is not waited for longer
 
-ACTIONS: Final = tuple(action.value for action in Action)
-
 
 class Control:
     """Carries out commands. `silent`: the agent listens and does not answer."""

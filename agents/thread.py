@@ -25,8 +25,13 @@ class Runs(Protocol):
     """What runs a graph and writes down what it does: a `switchboard_recorder.Recorder`."""
 
     def run(
-        self, graph: Graph, graph_input: Any, config: dict[str, Any], *, cause: str
-    ) -> AsyncGenerator[dict[str, Any], None]:
+        self,
+        graph: Graph,
+        input: Any,
+        config: Any = None,
+        *,
+        cause: str = "message",  # noqa: A002
+    ) -> AsyncGenerator[Any, None]:
         """The graph's stream parts: `{"type", "ns", "data"}`."""
         ...
 
@@ -148,7 +153,7 @@ class GraphThread:
                 streamed.add(message.id or "")
                 return [text] if (text := _text(message)) else []
             return self._say_once([message], streamed)
-        if part["type"] == "checkpoints":
+        if part["type"] == "checkpoints" and not part.get("ns"):  # a subgraph's state is its own
             self._values = dict(part["data"]["values"])
             return self._say_once(self._messages(), streamed)
         return []

@@ -135,7 +135,12 @@ async def _first(*aio_tasks: asyncio.Task[Any]) -> None:
 async def _deliver_orphans(settings: Settings) -> None:
     """Deliver what jobs that were killed while the dashboard was away left on the disk."""
     while True:
-        await deliver_orphans(spool_dir=spool_dir(settings), url=settings.switchboard_url)
+        await deliver_orphans(
+            spool_dir(settings),
+            settings.switchboard_url or "http://localhost:8501",
+            api_key=settings.livekit_api_key,
+            api_secret=settings.livekit_api_secret.get_secret_value(),
+        )
         await asyncio.sleep(_ORPHANS_EVERY_S)
 
 

@@ -221,8 +221,8 @@ class _AgentFolding:
                     agent_name=_text(event, "agent_name"),
                     started_at=event.at,
                     user_text=text,
-                    transcription_ms=_number(metrics, "transcription_delay_ms"),
-                    end_of_turn_ms=_number(metrics, "end_of_turn_delay_ms"),
+                    transcription_ms=_number(metrics, "transcription_delay"),
+                    end_of_turn_ms=_number(metrics, "end_of_turn_delay"),
                 )
             )
             return
@@ -239,9 +239,9 @@ class _AgentFolding:
                 agent_text=text,
                 answered_at=event.at,
                 interrupted=bool(event.data.get("interrupted")),
-                graph_ms=_number(metrics, "llm_node_ttft_ms"),
-                speech_ms=_number(metrics, "tts_node_ttfb_ms"),
-                answer_ms=_number(metrics, "e2e_latency_ms"),
+                graph_ms=_number(metrics, "llm_node_ttft"),
+                speech_ms=_number(metrics, "tts_node_ttfb"),
+                answer_ms=_number(metrics, "e2e_latency"),
             )
         )
 

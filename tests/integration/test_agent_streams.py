@@ -252,14 +252,14 @@ async def test_turns_are_folded_with_their_times_in_milliseconds(
             "conversation_item_added",
             role="user",
             text="We are done.",
-            metrics={"transcription_delay_ms": 180.0, "end_of_turn_delay_ms": 500.5},
+            metrics={"transcription_delay": 180.0, "end_of_turn_delay": 500.5},
         )
         await job.tell(
             "conversation_item_added",
             role="assistant",
             text="Great.",
             interrupted=True,
-            metrics={"llm_node_ttft_ms": 9, "tts_node_ttfb_ms": 120.0, "e2e_latency_ms": 640.0},
+            metrics={"llm_node_ttft": 9, "tts_node_ttfb": 120.0, "e2e_latency": 640.0},
         )
     turns = await server.runtime.acall(lambda: store.agents.turns_of(made["session_id"]))
     assert [(t.number, t.user_text, t.agent_text) for t in turns] == [

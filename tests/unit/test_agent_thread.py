@@ -28,10 +28,15 @@ class PlainRuns:
     """Runs a graph as the recorder does, and writes nothing down."""
 
     async def run(
-        self, graph: Any, graph_input: Any, config: dict[str, Any], *, cause: str
-    ) -> AsyncGenerator[dict[str, Any], None]:
+        self,
+        graph: Any,
+        input: Any,
+        config: Any = None,
+        *,
+        cause: str = "message",  # noqa: A002
+    ) -> AsyncGenerator[Any, None]:
         modes = ["tasks", "checkpoints", "messages", "custom"]
-        stream = graph.astream(graph_input, config, stream_mode=modes, version="v2")
+        stream = graph.astream(input, config, stream_mode=modes, version="v2")
         async with aclosing(stream) as parts:
             async for part in parts:
                 yield part

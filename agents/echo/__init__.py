@@ -1,0 +1,1 @@
+"""echo: the smallest agent, to copy from."""
