@@ -28,7 +28,7 @@ from agents.registry import load_graph
 from agents.speech import speech_parts
 from agents.thread import FAILED, GraphThread
 from services.settings import Settings, load_settings
-from switchboard_recorder import Recorder, record
+from switchboard_recorder import Command, Reply, record
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +102,7 @@ class Call:
         self._aio_tasks: set[asyncio.Task[None]] = set()
         self._told = {**_of_room(ctx.job.room.metadata), **_metadata(ctx.job.metadata)}
         self._ending = False
+        self._talks = asyncio.Event()
         self.control: Control
 
     async def start(self) -> None:
@@ -116,7 +117,7 @@ class Call:
             checkpointer = await self._stack.enter_async_context(open_checkpointer(self._settings))
             agent_graph = await load_graph(ctx.job.agent_name, checkpointer)
             session = self._session(voice=voice)
-            recorder = record(ctx, session, session_id=session_id or None)
+            recorder = record(ctx, session, session_id=session_id or None, on_command=self._obey)
             recorder.describe(agent_graph.graph)
             thread = GraphThread(
                 agent_graph.graph,
@@ -127,7 +128,6 @@ class Call:
             )
             await thread.open()
             self.control = Control(session, thread, end=self._end, end_when_said=self.end_when_said)
-            recorder.on_command(self.control)
             session.on("close", self._closed)
             ctx.add_shutdown_callback(self._stack.aclose)
             agent = GraphAgent(thread)
@@ -141,9 +141,9 @@ class Call:
             record=False,
             session_host=False,  # it asks nobody who they are: anybody could read and steer
         )
+        self._talks.set()
         took_ms = round((time.monotonic() - began_s) * 1000)
         log.info("in the room", extra={"session": session_id, "took_ms": took_ms})
-        self._recorder: Recorder = recorder
 
     def end_when_said(self, reason: str) -> None:
         """End the session after what is being said now."""
@@ -155,6 +155,11 @@ class Call:
         aio_task.add_done_callback(self._aio_tasks.discard)
 
     # -- inside
+
+    async def _obey(self, command: Command) -> Reply:
+        """A command may come before the agent can talk: it waits."""
+        await self._talks.wait()
+        return await self.control(command)
 
     def _session(self, *, voice: bool) -> AgentSession[None]:
         parts: dict[str, Any] = {}

@@ -27,10 +27,10 @@ class Runs(Protocol):
     def run(
         self,
         graph: Graph,
-        input: Any,
+        input: Any,  # noqa: A002 - LangGraph's own word
         config: Any = None,
         *,
-        cause: str = "message",  # noqa: A002
+        cause: str = "message",
     ) -> AsyncGenerator[Any, None]:
         """The graph's stream parts: `{"type", "ns", "data"}`."""
         ...
@@ -133,39 +133,46 @@ class GraphThread:
     async def _run(self, graph_input: Any, cause: str) -> AsyncGenerator[str, None]:
         async with self._turn:
             streamed: set[str] = set()
+            began = False
             try:
                 parts = self._runs.run(self._graph, graph_input, self._config, cause=cause)
                 async with aclosing(parts) as running:
                     async for part in running:
-                        for text in self._spoken(part, streamed):
-                            yield text
+                        for text, begins in self._spoken(part, streamed):
+                            yield f" {text}" if begins and began else text
+                            began = True
             finally:
                 await asyncio.shield(self._look())  # a barge-in cancels us in here
 
-    def _spoken(self, part: Mapping[str, Any], streamed: set[str]) -> list[str]:
-        """What of this part is to be spoken: each message once, a streamed one as it comes."""
+    def _spoken(self, part: Mapping[str, Any], streamed: set[str]) -> list[tuple[str, bool]]:
+        """What of this part is to be spoken, and whether it begins a message.
+
+        Each message once, a streamed one as it comes.
+        """
         if part["type"] == "messages":
             message, about = part["data"]
             if not isinstance(message, AIMessage) or "nostream" in (about.get("tags") or ()):
                 return []
             is_chunk = type(message).__name__ == "AIMessageChunk"
             if is_chunk:
-                streamed.add(message.id or "")
-                return [text] if (text := _text(message)) else []
+                text, begins = _text(message), message.id not in streamed
+                if text:
+                    streamed.add(message.id or "")
+                return [(text, begins)] if text else []
             return self._say_once([message], streamed)
         if part["type"] == "checkpoints" and not part.get("ns"):  # a subgraph's state is its own
             self._values = dict(part["data"]["values"])
             return self._say_once(self._messages(), streamed)
         return []
 
-    def _say_once(self, messages: list[BaseMessage], streamed: set[str]) -> list[str]:
-        texts: list[str] = []
+    def _say_once(self, messages: list[BaseMessage], streamed: set[str]) -> list[tuple[str, bool]]:
+        texts: list[tuple[str, bool]] = []
         for message in messages:
             if message.id is None or message.id in self._said:
                 continue
             self._said.add(message.id)
             if message.id not in streamed and (text := _speech(message)):
-                texts.append(f"{text} ")
+                texts.append((text, True))
         return texts
 
     async def _look(self) -> None:

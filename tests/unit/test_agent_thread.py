@@ -30,10 +30,10 @@ class PlainRuns:
     async def run(
         self,
         graph: Any,
-        input: Any,
+        input: Any,  # noqa: A002 - LangGraph's own word
         config: Any = None,
         *,
-        cause: str = "message",  # noqa: A002
+        cause: str = "message",
     ) -> AsyncGenerator[Any, None]:
         modes = ["tasks", "checkpoints", "messages", "custom"]
         stream = graph.astream(input, config, stream_mode=modes, version="v2")

@@ -1,0 +1,148 @@
+"""The agents' worker, started and watched by us: it joins, answers by its graph, and is recorded."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from services.chats import Chat
+from services.events import Kind
+from services.store.agent_records import AgentJobStatus
+from services.worker_process import WorkerPhase
+from tests.support.api_server import ApiServer, Wired
+from tests.support.waiting import eventually
+
+START_S = 60.0
+
+
+@pytest.fixture
+async def server(wired: Wired) -> AsyncIterator[ApiServer]:
+    async with wired.api(switchboard_worker="on") as opened:
+        await ready(opened)
+        yield opened
+
+
+async def ready(server: ApiServer) -> None:
+    def so() -> bool:
+        worker = server.runtime.worker
+        return worker is not None and worker.state.phase is WorkerPhase.READY
+
+    await eventually(so, within_s=START_S)
+
+
+async def start(server: ApiServer, agent: str) -> Chat:
+    chats = server.runtime.chats
+    return await server.runtime.acall(
+        lambda: chats.start(agent, user_id="nate", actor="test"), timeout_s=20
+    )
+
+
+async def said(server: ApiServer, chat: Chat, count: int, within_s: float = 15) -> list[str]:
+    """What the agent has said, once it is `count` lines."""
+
+    def so() -> object:
+        lines = [x.text for x in server.runtime.chats.get(chat.session_id).lines if x.by == "agent"]
+        return lines if len(lines) >= count else None
+
+    await eventually(so, within_s=within_s)
+    found = so()
+    assert isinstance(found, list)
+    return found
+
+
+async def write(server: ApiServer, chat: Chat, text: str) -> None:
+    chats = server.runtime.chats
+    await server.runtime.acall(lambda: chats.write(chat.session_id, text))
+
+
+async def kinds(server: ApiServer, chat: Chat) -> list[Kind]:
+    store = server.runtime.store
+    found = await server.runtime.acall(lambda: store.events(session_id=chat.session_id))
+    return [one.event.kind for one in found]
+
+
+async def test_a_text_session_is_greeted_answered_recorded_and_ended_by_its_agent(
+    server: ApiServer,
+) -> None:
+    chat = await start(server, "echo")
+    assert await said(server, chat, 1) == ["Hello, this is echo. Say something."]
+    await write(server, chat, "one two")
+    assert (await said(server, chat, 2))[1] == "You said: one two"
+    await write(server, chat, "bye")
+    assert (await said(server, chat, 3))[2] == "Good-bye."
+    await eventually(lambda: server.runtime.chats.get(chat.session_id).over, within_s=10)
+
+    async def left() -> bool:
+        store = server.runtime.store
+        jobs = await server.runtime.acall(lambda: store.agents.jobs_of(chat.session_id))
+        return [job.status for job in jobs] == [AgentJobStatus.LEFT]
+
+    await eventually(left)
+    told = await kinds(server, chat)
+    for kind in (Kind.JOB_STARTED, Kind.GRAPH_DESCRIBED, Kind.NODE_STARTED, Kind.NODE_FINISHED,
+                 Kind.STATE_SAVED, Kind.MESSAGE, Kind.AGENT_STATE, Kind.REPORT, Kind.JOB_ENDED):  # fmt: skip
+        assert kind in told, kind
+    assert told.count(Kind.RUN_FINISHED) == 3
+    assert (await server.session(chat.session_id))["status"] == "ended"
+
+
+async def test_a_killed_job_is_replaced_and_the_conversation_goes_on(server: ApiServer) -> None:
+    chat = await start(server, "echo")
+    await said(server, chat, 1)
+    await write(server, chat, "remember me")
+    await said(server, chat, 2)
+    os.kill(await job_pid(server, chat), signal.SIGKILL)
+    lines = await said(server, chat, 3, within_s=20)
+    assert "cut off" in lines[2]
+    assert "You said: remember me" in " ".join(lines[2:])
+    await write(server, chat, "still there")
+    assert "You said: still there" in (await said(server, chat, len(lines) + 1))[-1]
+    assert (await kinds(server, chat)).count(Kind.AGENT_AGAIN) == 1
+
+
+async def job_pid(server: ApiServer, chat: Chat) -> int:
+    stream = server.runtime.jobs.streams.of_session(chat.session_id)
+    assert stream is not None
+    return stream.hello.pid
+
+
+async def test_a_killed_worker_is_started_again_and_its_sessions_go_on(server: ApiServer) -> None:
+    worker = server.runtime.worker
+    assert worker is not None
+    chat = await start(server, "echo")
+    await said(server, chat, 1)
+    before = worker.state.pid
+    assert before is not None
+    os.kill(before, signal.SIGKILL)
+    await eventually(lambda: worker.state.restarts == 1, within_s=10)
+    await ready(server)
+    assert worker.state.pid != before
+    lines = await said(server, chat, 2, within_s=30)
+    assert "cut off" in lines[1]
+
+
+async def test_commands_reach_the_agent(server: ApiServer) -> None:
+    chat = await start(server, "echo")
+    await said(server, chat, 1)
+    where = f"/api/voice/session/{chat.session_id}/commands"
+
+    async def command(action: str, **args: Any) -> str:
+        reply = await server.http.post(where, json={"action": action, "args": args})
+        assert reply.status_code == 202, reply.text
+        return str(reply.json()["status"])
+
+    assert await command("say", text="A word from above.") == "done"
+    assert (await said(server, chat, 2))[1] == "A word from above."
+    assert await command("say") == "refused"
+    assert await command("go_on") == "refused"
+    assert await command("pause") == "done"
+    await write(server, chat, "nobody listens")
+    assert await command("go_on") == "done"
+    assert "nobody listens" not in " ".join(await said(server, chat, 3))
+    assert await command("end", reason="enough", text="That is all.") == "done"
+    await eventually(lambda: server.runtime.chats.get(chat.session_id).over, within_s=15)
+    assert "That is all." in (await said(server, chat, 4))[3]
