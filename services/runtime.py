@@ -263,7 +263,7 @@ class Runtime:
             poll_interval_s=settings.switchboard_poll_interval_s,
         )
         self.actions = RoomActions(self.livekit, self.rooms, self.store, self.hub, now=self.now)
-        self.overview = Overview(self.rooms, self.store, self.embedded, now=self.now)
+        self.overview = Overview(self.rooms, self.store, self.embedded, self.hub, now=self.now)
         self.sessions = Sessions(
             settings,
             self.livekit,
