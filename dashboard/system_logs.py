@@ -27,7 +27,7 @@ _FIT: Final = 16  # so few lines need no scrolling, even where they wrap
 
 def logs(system: System, *, embedded: bool) -> None:
     """Both logs behind one switch. It follows the end until the reader scrolls up."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    with st.container(horizontal=True, vertical_alignment="center"):
         source = st.segmented_control(
             "Log",
             list(_SOURCES),
@@ -35,6 +35,7 @@ def logs(system: System, *, embedded: bool) -> None:
             default=Source.SWITCHBOARD,
             required=True,
             key="system.log.source",
+            label_visibility="collapsed",
         )
         level = st.selectbox(
             "Level",
@@ -43,6 +44,7 @@ def logs(system: System, *, embedded: bool) -> None:
             format_func=lambda one: _LEVELS[one],
             key="system.log.level",
             width=210,
+            label_visibility="collapsed",
         )
         words = st.text_input(
             "Search",
@@ -50,6 +52,7 @@ def logs(system: System, *, embedded: bool) -> None:
             placeholder="words that a line must hold",
             max_chars=_WORDS_LIMIT,
             icon=":material/search:",
+            label_visibility="collapsed",
         )
         place = st.empty()
     if source is Source.LIVEKIT and not embedded:

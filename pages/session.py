@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import bridge, feedback, nav, sessions
 from dashboard.parts import live_part
+from dashboard.title import title
 from services.ids import is_session_id
 
 session_id = st.query_params.get("id") or st.session_state.get("session.id", "")
@@ -21,15 +22,14 @@ def body() -> None:
     events = bridge.read(lambda: store.events(session_id=session_id))
     sessions.heading(session)
     sessions.facts(session)
-    st.subheader("Who was there", anchor=False)
+    st.header("Who was there", anchor=False)
     sessions.visits_table(visits)
-    st.subheader("What happened", anchor=False)
+    st.header("What happened", anchor=False)
     sessions.events_table(events)
-    sessions.end_dialog(session)
 
 
 if not is_session_id(session_id):
-    st.title("Session", anchor=False)
+    title("Session")
     feedback.show_empty(
         "No session is chosen.",
         hint="Choose one on the overview.",
@@ -38,3 +38,4 @@ if not is_session_id(session_id):
     )
 else:
     body()
+    sessions.end_dialog(session_id)
