@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import bridge, dialogs, feedback, nav, viewer
+from dashboard import bridge, dialogs, feedback, nav, viewer, why
 from dashboard import format as fmt
 from dashboard.act import act
 from dashboard.facts import facts_table
@@ -120,6 +120,9 @@ def agents(view: RoomView) -> None:
                     "Start one; then ask again.",
                     icon=":material/smart_toy:",
                 )
+    if view.agents == 0 and (view.agent_name or asked_for):
+        with st.expander("Why is the agent not here?", icon=":material/troubleshoot:"):
+            why.walk(bridge.read(lambda: runtime.jobs.why.ask(view.name)))
     names = [entry.name for entry in runtime.graphs.all()]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(

@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Sequence
 from typing import Final
 
-from services.checks import dashboard, database, livekit, machine, shell
+from services.checks import dashboard, database, livekit, machine, missing_agents, shell
 from services.checks.finding import Area, Check, Finding, Report, Verdict
 from services.clock import rfc3339, utc_now
 from services.errors import ConfigError, SwitchboardError
@@ -89,6 +89,7 @@ class Doctor:
         return (  # of one area the earlier group is read first
             self._inside(),
             livekit.examine(runtime.livekit, runtime.target, reach, now=runtime.now),
+            missing_agents.examine(runtime.rooms.snapshot.rooms, runtime.jobs.why, runtime.now()),
             self._webhooks(complete=complete),
             database.examine(runtime.settings),
             _one(database.writer(runtime.store)),
