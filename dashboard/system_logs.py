@@ -12,7 +12,11 @@ from services.clock import utc_now
 from services.log_view import LogEntry, LogLevel, Source, matching
 from services.system import LOG_LINES, System
 
-_SOURCES: Final = {Source.SWITCHBOARD: "Switchboard", Source.LIVEKIT: "livekit-server"}
+_SOURCES: Final = {
+    Source.SWITCHBOARD: "Switchboard",
+    Source.LIVEKIT: "livekit-server",
+    Source.WORKER: "Worker",
+}
 _LEVELS: Final = {
     LogLevel.DEBUG: "Everything",
     LogLevel.INFO: "Info and worse",
@@ -26,7 +30,7 @@ _FIT: Final = 16  # so few lines need no scrolling, even where they wrap
 
 
 def logs(system: System, *, embedded: bool) -> None:
-    """Both logs behind one switch. It follows the end until the reader scrolls up."""
+    """Each log behind one switch. It follows the end until the reader scrolls up."""
     with st.container(horizontal=True, vertical_alignment="center"):
         source = st.segmented_control(
             "Log",
@@ -59,6 +63,13 @@ def logs(system: System, *, embedded: bool) -> None:
         feedback.show_empty(
             "Switchboard cannot see this log.",
             hint="LIVEKIT_URL names a server that runs elsewhere; its log is there.",
+            icon=":material/description:",
+        )
+        return
+    if source is Source.WORKER and bridge.runtime().worker is None:
+        feedback.show_empty(
+            "No worker runs on this machine.",
+            hint="A worker that runs elsewhere has its log there.",
             icon=":material/description:",
         )
         return

@@ -40,6 +40,7 @@ STREAMS: Final = 2_000
 _ROOM_WAIT_S: Final = 5.0  # a room that others made: our first poll or webhook adopts it
 _LOOK_S: Final = 0.1
 _AGAIN_S: Final = 0.5
+_NAMES: Final = 1_000
 
 OnJob = Callable[["Stream"], Awaitable[None]]
 
@@ -70,6 +71,7 @@ class Streams:
         self._open: dict[str, Stream] = {}
         self._connected: list[OnJob] = []
         self._lost: list[OnJob] = []
+        self.seen_agents: set[str] = set()  # names of agents that connected since our start
         self.closing = False  # we are stopping: sockets that close now say nothing of their jobs
         hub.provide(TOPIC, dict)
 
@@ -117,6 +119,8 @@ class Streams:
             before.outbox.close()
         stream = Stream(hello, session.id, session.room_sid or hello.room_sid, outbox, acked)
         self._open[hello.stream_id] = stream
+        if len(self.seen_agents) < _NAMES:
+            self.seen_agents.add(hello.agent_name)
         await self._tell(stream, Kind.JOB_CONNECTED, _facts(hello))
         outbox.push(Welcome(protocol=PROTOCOL, session_id=session.id, acked=acked))
         for listener in self._connected:
