@@ -21,6 +21,7 @@ from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
+from switchboard_recorder.guard import Guard
 from switchboard_recorder.once import Once
 from switchboard_recorder.protocol import BATCH, EVENT_BYTES, FRAME_BYTES, EventKind, Live
 from switchboard_recorder.spool import STREAM_BYTES, Spool, sound
@@ -162,7 +163,9 @@ class Journal:
 
     def finish_soon(self) -> None:
         """`finish`, without waiting for a disk that hangs."""
-        threading.Thread(target=self.finish, name="switchboard-finish", daemon=True).start()
+        threading.Thread(
+            target=Guard(), args=(self.finish,), name="switchboard-finish", daemon=True
+        ).start()
 
     def finish(self) -> None:
         """The end: the files go when everything is safe, else they wait for who delivers them."""

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
+from functools import lru_cache
 from itertools import islice
 from math import isfinite
 from pathlib import PurePath
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 REDACTED: Final = "[redacted]"
 SECRET_KEYS: Final = frozenset(
@@ -142,15 +143,15 @@ class _Walk:
     def plain(self, value: object, path: str, depth: int) -> Any:
         """See `Plain.__call__`."""
         self._left -= 4
-        match value:
-            case str() if type(value) is str:
-                return self._text(value, path)
-            case None | bool():
-                return self._rules.leaf(path, value)
-            case int() if type(value) is int:
-                return self._rules.leaf(path, value) if abs(value) < _SAFE_INT else _long(value)
-            case float() if type(value) is float:
-                return self._rules.leaf(path, value) if isfinite(value) else str(value)
+        cls = type(value)  # isinstance() would ask the object itself, which may fail
+        if cls is str:
+            return self._text(value, path)  # type: ignore[arg-type]  # it is one
+        if value is None or cls is bool or (cls is float and isfinite(value)):  # type: ignore[arg-type]
+            return self._rules.leaf(path, value)  # type: ignore[arg-type]
+        if cls is int:
+            return self._rules.leaf(path, value) if abs(value) < _SAFE_INT else _long(value)  # type: ignore[arg-type]
+        if cls is float:
+            return str(value)
         if self._left <= 0:
             return f"[left out: {_name(value)}]"
         if depth <= 0:
@@ -234,8 +235,8 @@ class _Walk:
             return value.total_seconds()
         if isinstance(value, PurePath) or cls.__module__ in _TEXTUAL:
             return self._text(str(value), path)
-        names = _pydantic_names(cls)
-        if hasattr(cls, "additional_kwargs") or "additional_kwargs" in names:
+        names = _shown_names(cls)
+        if "additional_kwargs" in names:
             return self._message(value, path, depth)
         if is_dataclass(value) and not isinstance(value, type):
             names = tuple(spec.name for spec in fields(value) if spec.repr)
@@ -260,12 +261,22 @@ class _Walk:
 _TEXTUAL: Final = frozenset({"uuid", "decimal", "fractions", "ipaddress", "re"})
 
 
-def _pydantic_names(cls: type) -> tuple[str, ...]:
-    """The names of a pydantic model's fields that its repr would show; () for anything else."""
+def _names_of(cls: type) -> tuple[str, ...]:
+    """The names of a pydantic model's fields that its repr would show; () for anything else.
+
+    `additional_kwargs` is always among them: it marks LangChain's messages.
+    """
     found = getattr(cls, "model_fields", None) or getattr(cls, "__pydantic_fields__", None)
     if not isinstance(found, Mapping):
         return ()
-    return tuple(name for name, spec in found.items() if getattr(spec, "repr", True) is not False)
+    return tuple(
+        name
+        for name, spec in found.items()
+        if getattr(spec, "repr", True) is not False or name == "additional_kwargs"
+    )
+
+
+_shown_names: Final = cast("Callable[[type], tuple[str, ...]]", lru_cache(maxsize=1_000)(_names_of))
 
 
 def _key(value: object) -> str:
@@ -278,11 +289,11 @@ def _long(value: int) -> str:
 
 
 def _name(value: object) -> str:
-    cls = type(value)
+    cls, size = type(value), ""
     try:
         size = f" of {len(value):,}" if isinstance(value, Mapping | list | tuple | Set) else ""
     except Exception:  # noqa: BLE001  # anybody's __len__
-        size = ""
+        return f"{cls.__module__}.{cls.__qualname__}".removeprefix("builtins.")
     return f"{cls.__module__}.{cls.__qualname__}{size}".removeprefix("builtins.")
 
 
