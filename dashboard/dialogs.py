@@ -108,13 +108,12 @@ def confirm(
 
     @st.dialog(fmt.md(title), icon=icon, on_dismiss=close)
     def draw() -> None:
+        if _find(key) is not slot:  # dismissed just as something changed: only this part runs
+            st.rerun()
         st.markdown(body)
         if lines := consequences():
             st.markdown("\n".join(f"- {line}" for line in lines))
-        if slot.step is _Step.RUNNING:  # its run was stopped before it could tell
-            slot.step, slot.error = _Step.WAITING, _UNKNOWN
-        if slot.error is not None:
-            feedback.show_error(slot.error, key=f"{key}.error", retry=False)
+        _show_error(slot)
         locked = slot.step is _Step.WANTED
         with st.container(horizontal=True, horizontal_alignment="right"):
             # Cancel comes first: it is what the keyboard reaches first.
@@ -142,6 +141,13 @@ def confirm(
 _UNKNOWN: Final = UnavailableError(
     "It is not known whether this was done.", hint="Look first, before you try again."
 )
+
+
+def _show_error(slot: _Open) -> None:
+    if slot.step is _Step.RUNNING:  # its run was stopped before it could tell
+        slot.step, slot.error = _Step.WAITING, _UNKNOWN
+    if slot.error is not None:
+        feedback.show_error(slot.error, key=f"{slot.key}.error", retry=False)
 
 
 def _want(slot: _Open) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from livekit import api
 from playwright.async_api import expect
 
@@ -23,9 +25,11 @@ async def test_a_message_reaches_the_chosen_participant(
     await expect(page.get_by_text("The message is empty.")).to_be_visible()
 
     await message.fill("Grüße 🎧 <b>")
-    await page.get_by_role("combobox", name="To").click()
-    await page.get_by_role("option", name="ben").click()
-    await page.keyboard.press("Escape")
+    to = page.get_by_role("combobox", name="To")
+    await to.press_sequentially("ben")
+    await expect(page.get_by_role("option", name="ben")).to_be_visible()
+    await to.press("Enter")
+    await to.press("Escape")
     await page.get_by_role("textbox", name="Topic").fill("desk")
     await page.get_by_role("button", name="Send").click()
     await expect(page.get_by_text("The message was sent to ben.")).to_be_visible()
@@ -116,6 +120,32 @@ async def test_a_dialog_stays_open_while_people_come_and_names_them(
     await page.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
     assert "asked" in await steps.rooms_at_livekit(control_room.target)
+
+
+async def test_dialogs_open_and_close_in_the_midst_of_live_updates(
+    control_room: ControlRoom, open_page: Pages, join_room: People, browser_log: BrowserLog
+) -> None:
+    """Drawn by a part that is drawn anew at the same moment they would blank the whole page."""
+    await join_room(control_room.target, "turmoil", "ana", audio=False)
+    page = await open_page(f"{control_room.url}/room?name=turmoil")
+    dialog = page.get_by_role("dialog")
+
+    async def come_and_go() -> None:
+        for number in range(4):
+            person = await join_room(control_room.target, "turmoil", f"p{number}", audio=False)
+            await person.leave()
+
+    coming = asyncio.create_task(come_and_go())
+    opened = 0
+    while not coming.done() or opened < 4:
+        await page.get_by_role("button", name="End room").click()
+        await expect(dialog).to_contain_text("will be put out.")
+        await page.keyboard.press("Escape")
+        await expect(dialog).to_be_hidden()
+        opened += 1
+    await coming
+    await expect(steps.card_of(page, "ana")).to_be_visible()
+    browser_log.assert_clean(*steps.KNOWN_ERRORS)
 
 
 async def test_a_room_that_ends_elsewhere_says_so_and_leads_to_its_session(
