@@ -155,7 +155,7 @@ class _AgentFolding:
         asked = event.data.get("interrupts")
         if not isinstance(asked, list):
             return
-        ids = [str(one.get("id")) for one in asked if isinstance(one, dict)]
+        ids = [one for one in asked if isinstance(one, str)]
         self._db.execute(
             update(t.interrupts)
             .where(

@@ -207,6 +207,19 @@ async def test_an_answer_that_the_agent_refuses_may_be_given_again(
     assert "already answered by api" in again.json()["detail"]
 
 
+async def test_what_the_graph_no_longer_asks_after_a_run_need_not_be_answered(
+    server: ApiServer, wired: Wired, url: str
+) -> None:
+    made = await server.create()
+    where = f"/api/voice/session/{made['session_id']}/interrupts"
+    async with open_stream(url, wired.target, made["room_name"]) as job:
+        await asks(job, "i1")
+        await asks(job, "i2")
+        await job.tell("run_finished", run="r1", ms=1.0, next=["approve"], interrupts=["i2"])
+    told = (await server.http.get(where)).json()
+    assert {one["interrupt_id"]: one["status"] for one in told} == {"i1": "gone", "i2": "pending"}
+
+
 async def test_a_command_waits_for_the_agent_to_connect_again(
     server: ApiServer, wired: Wired, url: str
 ) -> None:
