@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
+import pandas as pd
 import streamlit as st
 
-from dashboard import bridge, feedback, viewer
+from dashboard import bridge, chat, feedback, nav, viewer
 from dashboard import format as fmt
 from dashboard.facts import facts_table
+from dashboard.graph_drawing import graph_chart
 from services.clock import utc_now
+from services.graphs import Drawing
+from services.jobs.streams import Stream
+from services.jobs.work import Latency
 from services.livekit.server_log import RegisteredWorker
 from services.worker_process import WorkerPhase, WorkerProcess, WorkerState
 
+_SHOWN: Final = 50
 _PHASES: Final = {
     WorkerPhase.READY: ("green", ":material/check_circle:"),
     WorkerPhase.WAITING: ("blue", ":material/hourglass_top:"),
@@ -97,3 +104,74 @@ def registered(workers: tuple[RegisteredWorker, ...] | None) -> None:
         for worker in workers
     ]
     st.dataframe(rows, hide_index=True, key="agents.registered", alt="Registered agent workers")
+
+
+def graph(name: str, drawing: Drawing | None, latency: Latency) -> None:
+    """One agent: its graph, how fast it answered lately, and a text chat with it."""
+    with st.container(border=True):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**{fmt.md(name)}**", width="content")
+            if latency.median_ms is not None and latency.p95_ms is not None:
+                answers = fmt.count_text(latency.count, "answer")
+                st.badge(
+                    f"{fmt.latency(latency.median_ms / 1000)} median, "
+                    f"{fmt.latency(latency.p95_ms / 1000)} p95 of {answers} in the last hour",
+                    icon=":material/timer:",
+                    color="gray",
+                )
+            else:
+                st.caption("No spoken answer in the last hour.", width="content")
+            st.space("stretch")
+            st.button(
+                "Chat in text",
+                key=f"agents.chat.start.{name}",
+                icon=":material/chat:",
+                on_click=chat.start,
+                args=(name,),
+                help="Starts a session in which you write and the agent writes back.",
+            )
+        _drawing(name, drawing)
+        if len(latency.points) > 1:
+            _latency_chart(name, latency)
+
+
+def _drawing(name: str, drawing: Drawing | None) -> None:
+    if drawing is None or drawing.error:
+        text = drawing.error if drawing is not None else "langgraph.json no longer names it."
+        st.warning(fmt.md(text), icon=":material/warning:")
+        return
+    graph_chart(drawing.nodes, drawing.edges, key=f"agents.graph.{name}", name=name)
+
+
+def _latency_chart(name: str, latency: Latency) -> None:
+    rows = pd.DataFrame(
+        {
+            "At": [at for at, _ in latency.points],
+            "Milliseconds": [ms for _, ms in latency.points],
+        }
+    )
+    st.scatter_chart(rows, x="At", y="Milliseconds", height=140, alt=f"Answer times of {name}")
+
+
+def at_work(streams: Sequence[Stream]) -> None:
+    """The jobs that are connected now, and the sessions that they are in."""
+    if not streams:
+        feedback.show_empty(
+            "No agent is in a session.",
+            hint="Chat with one below, or create a session.",
+            icon=":material/headset_off:",
+        )
+        return
+    for stream in streams[:_SHOWN]:
+        hello = stream.hello
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(
+                f":material/smart_toy: **{fmt.md(hello.agent_name or fmt.ABSENT)}** "
+                f":small[:gray[on {fmt.md(hello.host or 'an unknown host')}, process {hello.pid}, "
+                f"{stream.acked:,} events]]",
+                width="content",
+            )
+            nav.link("session", "Session", icon=":material/forum:", id=stream.session_id)
+            nav.link("room", "Room", icon=":material/meeting_room:", name=hello.room_name)
+    if len(streams) > _SHOWN:
+        st.caption(f"And {len(streams) - _SHOWN:,} more.")

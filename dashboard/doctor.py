@@ -8,7 +8,7 @@ import streamlit as st
 
 from dashboard import bridge, feedback, viewer
 from dashboard import format as fmt
-from dashboard.sessions import Colour
+from dashboard.title import Colour
 from services.checks.finding import Area, Finding, Report, Verdict
 from services.doctor import Doctor
 from services.errors import SwitchboardError
@@ -38,7 +38,9 @@ def summary(doctor: Doctor) -> None:
         return
     colour, icon, _ = _LOOKS[report.worst]
     bad = [f for f in report.findings if f.verdict in {Verdict.PROBLEM, Verdict.WARNING}]
-    text = "All checks are well" if not bad else fmt.listing([f.name for f in bad], limit=3)
+    unknown = report.count(Verdict.UNKNOWN)
+    well = f"{unknown} could not be told" if unknown else "nothing needs mending"
+    text = fmt.listing([f.name for f in bad], limit=3) if bad else well
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(_counted(report), icon=icon, color=colour)
         st.caption(f"{text} · checked {viewer.moment(report.at)}", width="content")
@@ -48,7 +50,7 @@ def _counted(report: Report) -> str:
     problems, warnings = report.count(Verdict.PROBLEM), report.count(Verdict.WARNING)
     parts = [fmt.count_text(problems, "problem")] if problems else []
     parts += [fmt.count_text(warnings, "warning")] if warnings else []
-    return ", ".join(parts) or f"{report.count(Verdict.OK)} of {len(report.findings)} well"
+    return ", ".join(parts) or f"{fmt.count_text(report.count(Verdict.OK), 'check')} passed"
 
 
 def examination(doctor: Doctor) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import bridge, feedback, nav, parts
+from dashboard import bridge, dialogs, feedback, nav, parts
 from services.errors import SwitchboardError
 
 _STATIC: Final = Path(__file__).resolve().parent / "static"
@@ -37,6 +37,7 @@ def main() -> None:
         st.title("Switchboard cannot start")
         feedback.show_error(problem, key="gate")
         return
+    dialogs.begin_page(page.url_path)
     feedback.show_flashes()
     parts.run(page.run, key="page")
 

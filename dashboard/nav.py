@@ -45,6 +45,13 @@ ENTRIES: Final = (
         help="Every open room, live. Create and end rooms here.",
     ),
     Entry(
+        name="agents",
+        title="Agents",
+        icon=":material/smart_toy:",
+        section="Operate",
+        help="Graphs, workers, how fast they answer; talk to an agent in text.",
+    ),
+    Entry(
         name="tokens",
         title="Tokens",
         icon=":material/key:",

@@ -10,8 +10,10 @@ import streamlit as st
 
 from dashboard import bridge, feedback, nav, viewer
 from dashboard import format as fmt
-from dashboard.sessions import Colour, session_table
-from services.errors import SwitchboardError
+from dashboard.act import act
+from dashboard.sessions import session_list
+from dashboard.title import Colour
+from services.clock import utc_now
 from services.overview import Attention, Condition, Level, Need, OverviewView
 from services.sessions import NewSession
 from services.store.records import Origin, Sample
@@ -35,22 +37,22 @@ _NEEDS: Final = {
 _MORE_TIME: Final = timedelta(hours=1)
 _AGAIN_FOR: Final = timedelta(hours=2)
 _SHOWN_AT_FIRST: Final = 6
+_ABOUT_CHARS: Final = 56
+_CARD_PX: Final = 176
 
 
 def conditions(view: OverviewView) -> None:
     """Whether each part is well: colour, icon and word say the same."""
-    for column, condition in zip(st.columns(len(view.conditions)), view.conditions, strict=True):
-        with column:
+    with st.grid(len(view.conditions), min_column_width=_CARD_PX):
+        for condition in view.conditions:
             _condition(condition)
 
 
 def _condition(condition: Condition) -> None:
     colour, icon = _COLOURS[condition.level]
-    with st.container(border=True, height="stretch", gap="xsmall"):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**{condition.name}**", width="content")
-            st.space("stretch")
-            st.badge(condition.word, icon=icon, color=colour)
+    with st.container(border=True, height="stretch", gap="xxsmall"):
+        st.markdown(f":gray[{condition.name}]")
+        st.markdown(f":{colour}[{icon}] **{condition.word}**")
         if condition.progress is not None:
             st.progress(condition.progress)
         st.caption(fmt.md(condition.text))
@@ -69,10 +71,11 @@ def figures(view: OverviewView) -> None:
         ("Agents", view.agents, lambda s: s.agents, "Agents that are in a room"),
         ("Sessions", view.sessions, lambda s: s.sessions, "Sessions that go on now"),
     ]
-    for column, (name, value, of, text) in zip(st.columns(4), parts, strict=True):
+    grid = st.grid(len(parts), min_column_width=_CARD_PX)
+    for name, value, of, text in parts:
         hour = [of(sample) for sample in view.trend]
         delta = _change(value - hour[0]) if hour else "no history yet"
-        column.metric(
+        grid.metric(
             name,
             fmt.number(value),
             delta,
@@ -94,30 +97,38 @@ def attention(view: OverviewView) -> None:
     if not view.attention:
         st.markdown(":green[:material/check_circle:] Nothing needs attention.")
         return
-    show_all = st.session_state.get("overview.all", False)
-    shown = view.attention if show_all else view.attention[:_SHOWN_AT_FIRST]
-    for number, need in enumerate(shown):
-        _need(need, key=f"overview.need.{need.need}.{need.room_name or need.user_id or number}")
+    shown = view.attention
+    if not st.session_state.get("overview.all", False):
+        shown = shown[:_SHOWN_AT_FIRST]
+    with st.container(gap="xsmall"):
+        for number, need in enumerate(shown):
+            _need(need, key=f"overview.need.{need.need}.{need.room_name or need.user_id or number}")
     hidden = len(view.attention) - len(shown) + view.attention_more
-    if hidden:
-        st.caption(f"And {hidden:,} more.")
-    if len(view.attention) > _SHOWN_AT_FIRST:
-        st.toggle("Show all", key="overview.all")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if len(view.attention) > _SHOWN_AT_FIRST:
+            st.toggle("Show all", key="overview.all")
+        if hidden:
+            st.caption(f"And {hidden:,} more.", width="content")
 
 
 def _need(need: Attention, *, key: str) -> None:
     icon, title = _NEEDS[need.need]
-    with (
-        st.container(border=True),
-        st.container(horizontal=True, vertical_alignment="center", gap="small"),
-    ):
-        about = need.room_name or (f"{need.user_id} with {need.agent_name}" if need.user_id else "")
-        text = f"{icon} **{title}**" + (f" · {fmt.code(about)}" if about else "")
-        since = f" · {viewer.moment(need.since)}" if need.since is not None else ""
-        st.markdown(f"{text}  \n:gray[{fmt.md(need.text)}{since}]", width="stretch")
-        if need.room_name:
-            nav.link("room", "Open", icon=":material/arrow_forward:", name=need.room_name)
-        _mend(need, key=key)
+    about = need.room_name or (f"{need.user_id} with {need.agent_name}" if need.user_id else "")
+    named = f" · {fmt.code(fmt.shorten(about, _ABOUT_CHARS))}" if about else ""
+    since = f" · {_when(need)}" if need.since is not None else ""
+    with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(
+            f"{icon} **{title}**{named}  \n:small[:gray[{fmt.md(need.text)}{since}]]",
+            width="stretch",
+        )
+        with st.container(horizontal=True, width="content", vertical_alignment="center"):
+            _mend(need, key=key)
+
+
+def _when(need: Attention) -> str:
+    if need.need is Need.EXPIRING:
+        return f"ends {fmt.until(need.since, now=utc_now())}"
+    return f"since {viewer.moment(need.since)}"
 
 
 def _mend(need: Attention, *, key: str) -> None:
@@ -125,36 +136,34 @@ def _mend(need: Attention, *, key: str) -> None:
     match need.need:
         case Need.LIVEKIT if runtime.embedded is not None:
             embedded = runtime.embedded
-            _button("Restart the server", key, lambda: bridge.write(embedded.restart))
+            act(
+                "Restart the server",
+                key,
+                lambda: bridge.write(embedded.restart),
+                done="The server restarts.",
+            )
         case Need.LIVEKIT | Need.WEBHOOKS:
             nav.link("system", "Check the system", icon=":material/troubleshoot:", tab="doctor")
         case Need.CREATION_FAILED:
             wanted = NewSession(
                 user_id=need.user_id, agent_name=need.agent_name or None, duration=_AGAIN_FOR
             )
-            _button("Create it now", key, lambda: _create(wanted))
+            act("Create it now", key, lambda: _create(wanted), done="The session was created.")
         case Need.NO_AGENT if need.agent_name:
-            _button("Ask for it again", key, lambda: _ask_again(need))
-        case Need.NO_AGENT:
-            pass  # nobody knows which agent belongs there: the room's page lets one choose
+            nav.link("room", "Open the room", name=need.room_name)
+            done = f"{fmt.code(need.agent_name)} was asked for again."
+            act("Ask for it again", key, lambda: _ask_again(need), done=done)
+        case Need.NO_AGENT:  # nobody knows which agent belongs there
+            nav.link("room", "Choose an agent", name=need.room_name)
         case Need.ANSWER:
             nav.link("session", "Answer it", icon=":material/reply:", id=need.session_id)
         case Need.GIVEN_UP:
             nav.link("room", "See why", icon=":material/troubleshoot:", name=need.room_name)
         case Need.EXPIRING:
-            _button("One more hour", key, lambda: _more_time(need))
-
-
-def _button(label: str, key: str, do: Callable[[], object]) -> None:
-    if not st.button(label, key=key, type="primary"):
-        return
-    try:
-        do()
-    except SwitchboardError as error:
-        feedback.show_error(error, key=f"{key}.error")
-    else:
-        feedback.flash(f"{label}: done.")
-        st.rerun()
+            nav.link("room", "Open the room", name=need.room_name)
+            act(
+                "One more hour", key, lambda: _more_time(need), done="It goes on for one more hour."
+            )
 
 
 def _create(wanted: NewSession) -> None:
@@ -186,4 +195,4 @@ def latest(view: OverviewView) -> None:
             action=lambda: nav.link("rooms", "Go to rooms", icon=":material/meeting_room:"),
         )
     else:
-        session_table(view.latest, key="overview.latest")
+        session_list(view.latest, key="overview.latest")

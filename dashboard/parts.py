@@ -13,7 +13,7 @@ from collections.abc import Callable
 import streamlit as st
 from streamlit.errors import FragmentHandledException
 
-from dashboard import bridge, feedback
+from dashboard import bridge, dialogs, feedback
 from dashboard.components.live import MAX_PER_SECOND, live
 from services.errors import SwitchboardError
 
@@ -26,11 +26,13 @@ def live_part(
     """Make a drawing function a part that is drawn anew when one of the topics changes.
 
     What it raises is drawn in its place, and it goes on listening. `key` names it on its page.
+    Dialogs are drawn by the page, outside of it (`dialogs`).
     """
 
     def decorate(draw: Callable[[], object]) -> Callable[[], None]:
         @functools.wraps(draw)
         def guarded() -> None:
+            dialogs.let_page_draw()
             run(draw, key=key)
             try:
                 live(bridge.live_url(*topics), key=f"{key}.live", max_per_second=max_per_second)

@@ -1,73 +1,102 @@
-"""Writing to a room: a message to who is in it, and its metadata. Apart from what reruns live."""
+"""Writing to a room: a message to who is in it, and its metadata."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import bridge, feedback
+from dashboard import bridge
 from dashboard import format as fmt
-from services.errors import BadInputError, SwitchboardError
+from dashboard.act import attempt, show_failure
+from services.errors import BadInputError
 from services.rooms_view import RoomView
 
 _ALL = "everybody"
+_HEIGHT_PX = 150
+_FIELD_PX = 150
 
 
 def message_form(view: RoomView) -> None:
     """Send a data packet to everybody or to some."""
-    actions = bridge.runtime().actions
+    key = f"room.message.{view.room.sid}"
+    text_key, sent_key = f"{key}.text", f"{key}.sent"
+    if st.session_state.pop(sent_key, False):
+        st.session_state[text_key] = ""
     identities = [p.identity for p in view.participants if not p.is_observer]
-    with st.form("room.message", clear_on_submit=False, border=True):
-        text = st.text_area("Message", key="room.message.text", placeholder="What they should get")
-        left, right = st.columns(2)
-        to = left.multiselect("To", identities, key="room.message.to", placeholder=_ALL)
-        topic = right.text_input(
+    with st.form(key, height="stretch"):
+        text = st.text_area(
+            "Message", key=text_key, placeholder="What they should get", height=_HEIGHT_PX
+        )
+        grid = st.grid(2, min_column_width=_FIELD_PX)
+        to = grid.multiselect(
+            "To", identities, key=f"{key}.to", placeholder=_ALL, format_func=fmt.plain
+        )
+        topic = grid.text_input(
             "Topic",
             placeholder="none",
-            key="room.message.topic",
+            key=f"{key}.topic",
             help="The data packet's topic, by which apps tell packets apart.",
         )
-        sent = st.form_submit_button("Send", key="room.message.send", icon=":material/send:")
-    if not sent:
-        return
-    try:
+        sent = st.form_submit_button("Send", key=f"{key}.send", icon=":material/send:")
+
+    def send() -> None:
         if not text.strip():
             raise BadInputError("The message is empty.", hint="Write something first.")
+        actions = bridge.runtime().actions
         bridge.write(
             lambda: actions.send_message(
                 view.name, text, topic=topic, identities=tuple(to), actor=bridge.ACTOR
             )
         )
-    except SwitchboardError as error:
-        feedback.show_error(error, key="room.message.error")
-    else:
-        st.success(f"Sent to {fmt.md(fmt.listing(to)) if to else _ALL}.", icon=":material/check:")
+        st.session_state[sent_key] = True
+
+    if sent:
+        who = fmt.md(fmt.listing(to)) if to else _ALL
+        attempt(key, send, done=f"The message was sent to {who}.")
+    show_failure(key)
 
 
 def metadata_form(view: RoomView) -> None:
     """Replace the room's metadata; everybody in it is told."""
-    actions = bridge.runtime().actions
-    with st.form("room.metadata", border=True):
+    key = f"room.metadata.{view.room.sid}"
+    now = _pretty(view.room.metadata)
+    base = st.session_state.setdefault(f"{key}.base", now)
+    with st.form(key, height="stretch"):
         text = st.text_area(
             "Metadata",
-            value=_pretty(view.room.metadata),
-            key="room.metadata.text",
-            height=160,
+            value=base,
+            key=f"{key}.text",
+            height=_HEIGHT_PX,
             help="Everybody in the room can read it. `switchboard` marks rooms of ours.",
         )
-        as_json = st.checkbox("Check that it is JSON", value=True, key="room.metadata.json")
-        saved = st.form_submit_button("Save", key="room.metadata.save", icon=":material/save:")
-    if not saved:
-        return
-    try:
+        as_json = st.checkbox("Check that it is JSON", value=True, key=f"{key}.json")
+        saved = st.form_submit_button("Save", key=f"{key}.save", icon=":material/save:")
+
+    def save() -> None:
         if as_json and text.strip():
             _check(text)
+        actions = bridge.runtime().actions
         bridge.write(lambda: actions.update_metadata(view.name, text, actor=bridge.ACTOR))
-    except SwitchboardError as error:
-        feedback.show_error(error, key="room.metadata.error")
-    else:
-        st.success("Saved; everybody in the room was told.", icon=":material/check:")
+        st.session_state[f"{key}.base"] = _pretty(text)
+
+    if saved:
+        attempt(key, save, done="Saved; everybody in the room was told.")
+    show_failure(key)
+    if now != base:
+        _changed_meanwhile(key, lambda: _load(key, now))
+
+
+def _changed_meanwhile(key: str, load: Callable[[], None]) -> None:
+    """What somebody is typing is not replaced under their hands: they are asked."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption("The room's metadata has changed since you opened it.", width="content")
+        st.button("Show what it is now", key=f"{key}.load", type="tertiary", on_click=load)
+
+
+def _load(key: str, text: str) -> None:
+    st.session_state[f"{key}.base"] = st.session_state[f"{key}.text"] = text
 
 
 def _check(text: str) -> None:

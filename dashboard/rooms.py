@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import bridge, dialogs, feedback, nav, viewer
 from dashboard import format as fmt
+from dashboard.title import title_bar
 from services.errors import SwitchboardError
 from services.sessions import CreatedSession, NewSession
 from services.store.records import Origin
@@ -23,9 +24,7 @@ _NAMED: Final = 12  # rooms named one by one before they are ended
 
 def header(selected: Sequence[str]) -> None:
     """The title, and what can be done: create, and end what is selected."""
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.title("Rooms", anchor=False, width="content")
-        st.space("stretch")
+    with title_bar("Rooms"):
         if selected:
             st.button(
                 f"End {fmt.count_text(len(selected), 'room')}",
@@ -52,34 +51,43 @@ def end_dialog() -> None:
         return
     names: tuple[str, ...] = asked["names"]
     runtime = bridge.runtime()
-    found = {view.name: view for view in runtime.rooms.snapshot.rooms}
-    views = [found[name] for name in names if name in found]
-    lines = [
-        f"{fmt.code(view.name)}: {fmt.count_text(view.people, 'person', 'people')} and "
-        f"{fmt.count_text(view.agents, 'agent')} put out"
-        for view in views[:_NAMED]
-    ]
-    if len(views) > _NAMED:
-        rest = views[_NAMED:]
-        people = sum(view.people for view in rest)
-        lines.append(
-            f"and {fmt.count_text(len(rest), 'more room')} with "
-            f"{fmt.count_text(people, 'person', 'people')}"
-        )
+    rooms = fmt.count_text(len(names), "room")
     dialogs.confirm(
         _END,
-        title=f"End {fmt.count_text(len(names), 'room')}?",
+        title=f"End {rooms}?",
         body="LiveKit deletes them and puts everybody out at once. This cannot be undone.",
-        consequences=[*lines, "They stay closed: old tokens do not open them again."],
-        button=f"End {fmt.count_text(len(names), 'room')}",
+        consequences=lambda: [
+            *_put_out(names),
+            "They stay closed: old tokens do not open them again.",
+        ],
+        topics=("rooms",),
+        button=f"End {rooms}",
         on_confirm=lambda: bridge.write(
             lambda: runtime.actions.end_many(
                 names, actor=bridge.ACTOR, reason="Ended by an operator."
             ),
             timeout_s=_END_TIMEOUT_S,
         ),
-        done=f"{fmt.count_text(len(names), 'room')} ended.",
+        done=f"{rooms} ended.",
     )
+
+
+def _put_out(names: Sequence[str]) -> list[str]:
+    """Who is put out of which room, as it is now."""
+    found = {view.name: view for view in bridge.runtime().rooms.snapshot.rooms}
+    views = [found[name] for name in names if name in found]
+    lines = [
+        f"{fmt.code(view.name)}: {fmt.count_text(view.people, 'person', 'people')} and "
+        f"{fmt.count_text(view.agents, 'agent')} put out"
+        for view in views[:_NAMED]
+    ]
+    if rest := views[_NAMED:]:
+        people = sum(view.people for view in rest)
+        lines.append(
+            f"and {fmt.count_text(len(rest), 'more room')} with "
+            f"{fmt.count_text(people, 'person', 'people')}"
+        )
+    return lines
 
 
 def create_dialog() -> None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 import pandas as pd
 import streamlit as st
 
 from dashboard import bridge, dialogs, nav, viewer
 from dashboard import format as fmt
+from dashboard.facts import facts_table
+from dashboard.title import Badge, title_bar
 from services.clock import utc_now
 from services.events import Certainty, Event, Kind
 from services.store.records import SessionRecord, SessionStatus, StoredEvent, Visit
 
-Colour = Literal["red", "orange", "blue", "green", "gray"]
-
-_STATUS: Final[dict[SessionStatus, tuple[Colour, str, str]]] = {
+_STATUS: Final[dict[SessionStatus, Badge]] = {
     SessionStatus.CREATED: ("blue", ":material/schedule:", "Waiting"),
     SessionStatus.ACTIVE: ("green", ":material/graphic_eq:", "Active"),
     SessionStatus.ENDED: ("gray", ":material/check:", "Ended"),
@@ -45,44 +45,34 @@ _HOW: Final = {
     Certainty.INFERRED: "inferred",
     Certainty.INCOMPLETE: "incomplete",
 }
-_TABLE_ROWS: Final = 500
+_END: Final = "session.end.ask"
+_TITLE_CHARS: Final = 40
+_STATUS_PX: Final = 88
+_NAME_PX: Final = 300
+_CREATED_PX: Final = 156
+_LASTED_PX: Final = 124
 
 
-def session_table(sessions: Sequence[SessionRecord], *, key: str) -> None:
-    """Sessions, newest first; choosing a row opens it."""
-    now = utc_now()
-    rows = [
-        {
-            "Status": _STATUS[session.status][2],
-            "Agent": session.agent_name or fmt.ABSENT,
-            "User": session.user_id or fmt.ABSENT,
-            "Created": viewer.moment(session.created_at),
-            "Lasted": _lasted(session),
-            "People": session.people_peak,
-            "End": _end(session),
-            "Room": session.room_name,
-        }
-        for session in sessions[:_TABLE_ROWS]
-    ]
-    colours = [_STATUS[status][0] for status in SessionStatus]
-    names = [_STATUS[status][2] for status in SessionStatus]
-    table = pd.DataFrame(rows)
-    table["Status"] = [[word] for word in table["Status"]]
-    chosen = st.dataframe(
-        table,
-        key=key,
-        hide_index=True,
-        on_select="rerun",
-        selection_mode="single-row",
-        alt=f"The latest {len(rows)} sessions, newest first, as of {viewer.moment(now)}",
-        column_config={
-            "Status": st.column_config.MultiselectColumn(options=names, color=colours),
-            "People": st.column_config.NumberColumn(help="The most people at one time"),
-            "End": st.column_config.TextColumn(width="medium"),
-        },
-    )
-    if rows_chosen := chosen["selection"]["rows"]:
-        nav.go("session", id=sessions[rows_chosen[0]].id)
+def session_list(sessions: Sequence[SessionRecord], *, key: str) -> None:
+    """Sessions, newest first; each one's name leads to its page."""
+    with st.container(border=True, gap="xsmall"):
+        for session in sessions:
+            _session(session, key=f"{key}.{session.id}")
+
+
+def _session(session: SessionRecord, *, key: str) -> None:
+    colour, icon, word = _STATUS[session.status]
+    with st.container(key=key, horizontal=True, vertical_alignment="center", gap="xxsmall"):
+        st.badge(word, icon=icon, color=colour, width=_STATUS_PX)
+        with st.container(horizontal=True, width=_NAME_PX):
+            name = fmt.md(fmt.shorten(_title(session), _TITLE_CHARS))
+            nav.link("session", name, icon=":material/forum:", id=session.id)
+        # Each of its own width: what belongs together stands one below the other.
+        with st.container(horizontal=True, gap="small", wrap=False):
+            people = fmt.count_text(session.people_peak, "person", "people")
+            st.caption(f"created {viewer.moment(session.created_at)}", width=_CREATED_PX)
+            st.caption(f"{_lasted(session)} · {people}", width=_LASTED_PX)
+            st.caption(fmt.md(_end(session)))
 
 
 def _lasted(session: SessionRecord) -> str:
@@ -101,11 +91,8 @@ def _end(session: SessionRecord) -> str:
 
 def heading(session: SessionRecord) -> None:
     """Who, with which agent, and how it stands."""
-    colour, icon, word = _STATUS[session.status]
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.title(session.agent_name or "Session", width="content")
-        st.badge(word, icon=icon, color=colour)
-        st.space("stretch")
+    name = fmt.md(fmt.shorten(_title(session), _TITLE_CHARS))
+    with title_bar(name, badge=_STATUS[session.status]):
         if session.status.is_open:
             nav.link(
                 "room", "Open its room", icon=":material/meeting_room:", name=session.room_name
@@ -115,35 +102,39 @@ def heading(session: SessionRecord) -> None:
                 key="session.end",
                 icon=":material/stop_circle:",
                 on_click=dialogs.ask,
-                args=("session.end.ask",),
+                args=(_END,),
+                kwargs={"room_name": session.room_name},
             )
-    st.caption(fmt.code(session.id))
+    st.caption(f"Session {fmt.code(session.id)}")
+
+
+def _title(session: SessionRecord) -> str:
+    if session.user_id and session.agent_name:
+        return f"{session.user_id} with {session.agent_name}"
+    return session.user_id or session.agent_name or session.room_name
 
 
 def facts(session: SessionRecord) -> None:
     """What is known of the session, and how well."""
-    now = utc_now()
     rows = [
         ("User", fmt.code(session.user_id)),
+        ("Agent", fmt.code(session.agent_name)),
         ("Room", fmt.code(session.room_name)),
         ("Made by", {"api": "the API", "page": "this dashboard"}.get(session.origin, "others")),
         ("Created", _known(session.created_at, session.created_certainty)),
         ("First person", _known(session.started_at, session.started_certainty)),
         ("Ended", _known(session.ended_at, session.ended_certainty)),
-        ("Lasted", _lasted(session)),
+        ("So far" if session.status.is_open else "Lasted", _lasted(session)),
         ("Most people", fmt.number(session.people_peak)),
     ]
     if session.status.is_open and session.expires_at is not None:
-        until = fmt.until(session.expires_at, now=now)
+        until = fmt.until(session.expires_at, now=utc_now())
         rows.append(("Ends by itself", f"{viewer.moment(session.expires_at)} ({until})"))
     if session.end_reason:
         rows.append(("Why it ended", fmt.md(session.end_reason)))
     if session.dispatch_id:
         rows.append(("Agent dispatch", fmt.code(session.dispatch_id)))
-    with st.container(border=True):
-        half = (len(rows) + 1) // 2
-        for column, part in zip(st.columns(2), (rows[:half], rows[half:]), strict=True):
-            column.markdown("\n".join(f"- :gray[{name}] {value}" for name, value in part))
+    facts_table(rows, columns=2, alt="What is known of the session")
 
 
 def _known(moment: datetime | None, certainty: Certainty | None) -> str:
@@ -158,8 +149,8 @@ def visits_table(visits: Sequence[Visit]) -> None:
     """Who was there, from when to when."""
     rows = [
         {
-            "Identity": visit.identity,
-            "Kind": visit.kind + (", hidden" if visit.hidden else ""),
+            "Identity": fmt.plain(visit.identity),
+            "Kind": _kind(visit.kind) + (", hidden" if visit.hidden else ""),
             "Joined": viewer.moment(visit.joined_at),
             "Left": viewer.moment(visit.left_at),
             "Known": _worst(visit.joined_certainty, visit.left_certainty),
@@ -178,6 +169,10 @@ def visits_table(visits: Sequence[Visit]) -> None:
     )
 
 
+def _kind(kind: str) -> str:
+    return "person" if kind == "standard" else kind
+
+
 def _worst(*certainties: Certainty | None) -> str:
     for bad in (Certainty.INCOMPLETE, Certainty.INFERRED):
         if bad in certainties:
@@ -192,8 +187,8 @@ def events_table(events: Sequence[StoredEvent]) -> None:
         {
             "When": viewer.moment(stored.event.at),
             "What": _EVENTS.get(stored.event.kind, stored.event.kind),
-            "Who": stored.event.identity or stored.event.actor or fmt.ABSENT,
-            "Details": _details(stored.event),
+            "Who": fmt.plain(stored.event.identity or stored.event.actor) or fmt.ABSENT,
+            "Details": fmt.plain(_details(stored.event)),
             "From": stored.event.source,
             "Known": _HOW[stored.event.certainty],
         }
@@ -207,7 +202,10 @@ def events_table(events: Sequence[StoredEvent]) -> None:
         key="session.events",
         hide_index=True,
         alt=f"{len(rows)} events of the session, in the order of happening",
-        column_config={"Details": st.column_config.TextColumn(width="large")},
+        column_config={
+            "Who": st.column_config.TextColumn(width="medium"),
+            "Details": st.column_config.TextColumn(width="large"),
+        },
     )
 
 
@@ -222,34 +220,47 @@ def _details(event: Event) -> str:
             return f"{track.get('kind', '')} from {track.get('source', '')}"
         case Kind.PARTICIPANT_JOINED | Kind.PARTICIPANT_LEFT | Kind.PARTICIPANT_ABORTED:
             why = str(data.get("disconnect_reason", "")).replace("_", " ")
-            return ", ".join(filter(None, [str(data.get("kind", "")), why]))
+            return ", ".join(filter(None, [_kind(str(data.get("kind", ""))), why]))
         case Kind.SESSION_EXTENDED:
             return f"until {data.get('expires_at')}"
         case _:
             return str(data.get("reason") or data.get("message") or data.get("event") or "")
 
 
-def end_dialog(session: SessionRecord) -> None:
-    """Asks before the session is ended; draws while `dialogs.ask("session.end.ask")` holds."""
+def end_dialog(session_id: str) -> None:
+    """Asks before the session is ended."""
+    asked = dialogs.asked(_END)
+    if asked is None:
+        return
+    room_name = str(asked["room_name"])
     runtime = bridge.runtime()
-    view = runtime.rooms.snapshot.get(session.room_name)
-    people = [p.identity for p in view.participants if p.is_person] if view is not None else []
     dialogs.confirm(
-        "session.end.ask",
-        title=f"End session {session.id}?",
-        body="Its room is deleted at LiveKit. This cannot be undone.",
-        consequences=[
-            f"{fmt.md(fmt.listing(people))} will be put out."
-            if people
-            else "Nobody is known to be in it.",
+        _END,
+        title="End this session?",
+        body=f"{fmt.code(session_id)} in room {fmt.code(room_name)}: the room is deleted at "
+        "LiveKit. This cannot be undone.",
+        consequences=lambda: [
+            who_leaves(room_name),
             "Whoever tries to come back with an old token is put out again.",
             "Its history stays.",
         ],
+        topics=(f"room:{room_name}",),
         button="End session",
         on_confirm=lambda: bridge.write(
             lambda: runtime.sessions.end(
-                session.id, actor=bridge.ACTOR, reason="Ended by an operator."
+                session_id, actor=bridge.ACTOR, reason="Ended by an operator."
             )
         ),
         done="The session has ended.",
     )
+
+
+def who_leaves(room_name: str) -> str:
+    """Who is put out of the room when it ends, as markdown: people first, then agents."""
+    view = bridge.runtime().rooms.snapshot.get(room_name)
+    seen = view.participants if view is not None else ()
+    people = [p.identity for p in seen if p.is_person]
+    agents = [p.identity for p in seen if p.is_agent and not p.is_observer]
+    if people or agents:
+        return f"{fmt.md(fmt.listing([*people, *agents]))} will be put out."
+    return "Nobody is known to be in it."

@@ -23,6 +23,8 @@ TABS: Final = {
 }
 _TAB: Final = "system.tab"
 _LAG_GOOD_MS: Final = 20.0
+_CARD_PX: Final = 176
+_FACTS_PX: Final = 360
 
 
 def open_tab(draw: Mapping[str, Callable[[], object]]) -> None:
@@ -48,12 +50,14 @@ def _remember_tab() -> None:
 def status(view: SystemView) -> None:
     """How each part of Switchboard does, in figures."""
     _headline(view)
-    left, right = st.columns(2, gap="medium")
-    with left:
+    grid = st.grid(2, min_column_width=_FACTS_PX, gap=("small", "medium"))
+    with grid.cell():
         _facts("Switchboard", _process(view))
-        _facts("LiveKit, as asked by Switchboard", _asked(view))
-    with right:
+    with grid.cell():
         _database(view)
+    with grid.cell():
+        _facts("LiveKit, as asked by Switchboard", _asked(view))
+    with grid.cell():
         _facts("Webhooks since the start", _webhooks(view))
     st.markdown("**Versions**")
     found = dict(versions())
@@ -85,8 +89,9 @@ def _headline(view: SystemView) -> None:
         ),
         ("Live viewers", fmt.number(view.viewers), "open live streams"),
     ]
-    for column, (name, value, text) in zip(st.columns(4), cards, strict=True):
-        column.metric(name, value, text, delta_color="off", delta_arrow="off", border=True)
+    grid = st.grid(len(cards), min_column_width=_CARD_PX)
+    for name, value, text in cards:
+        grid.metric(name, value, text, delta_color="off", delta_arrow="off", border=True)
 
 
 def _process(view: SystemView) -> Rows:

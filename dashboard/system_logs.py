@@ -12,7 +12,11 @@ from services.clock import utc_now
 from services.log_view import LogEntry, LogLevel, Source, matching
 from services.system import LOG_LINES, System
 
-_SOURCES: Final = {Source.SWITCHBOARD: "Switchboard", Source.LIVEKIT: "livekit-server"}
+_SOURCES: Final = {
+    Source.SWITCHBOARD: "Switchboard",
+    Source.LIVEKIT: "livekit-server",
+    Source.WORKER: "Worker",
+}
 _LEVELS: Final = {
     LogLevel.DEBUG: "Everything",
     LogLevel.INFO: "Info and worse",
@@ -26,8 +30,8 @@ _FIT: Final = 16  # so few lines need no scrolling, even where they wrap
 
 
 def logs(system: System, *, embedded: bool) -> None:
-    """Both logs behind one switch. It follows the end until the reader scrolls up."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
+    """Each log behind one switch. It follows the end until the reader scrolls up."""
+    with st.container(horizontal=True, vertical_alignment="center"):
         source = st.segmented_control(
             "Log",
             list(_SOURCES),
@@ -35,6 +39,7 @@ def logs(system: System, *, embedded: bool) -> None:
             default=Source.SWITCHBOARD,
             required=True,
             key="system.log.source",
+            label_visibility="collapsed",
         )
         level = st.selectbox(
             "Level",
@@ -43,6 +48,7 @@ def logs(system: System, *, embedded: bool) -> None:
             format_func=lambda one: _LEVELS[one],
             key="system.log.level",
             width=210,
+            label_visibility="collapsed",
         )
         words = st.text_input(
             "Search",
@@ -50,12 +56,20 @@ def logs(system: System, *, embedded: bool) -> None:
             placeholder="words that a line must hold",
             max_chars=_WORDS_LIMIT,
             icon=":material/search:",
+            label_visibility="collapsed",
         )
         place = st.empty()
     if source is Source.LIVEKIT and not embedded:
         feedback.show_empty(
             "Switchboard cannot see this log.",
             hint="LIVEKIT_URL names a server that runs elsewhere; its log is there.",
+            icon=":material/description:",
+        )
+        return
+    if source is Source.WORKER and bridge.runtime().worker is None:
+        feedback.show_empty(
+            "No worker runs on this machine.",
+            hint="A worker that runs elsewhere has its log there.",
             icon=":material/description:",
         )
         return

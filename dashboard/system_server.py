@@ -11,12 +11,13 @@ import streamlit as st
 from dashboard import bridge, dialogs, feedback, viewer
 from dashboard import format as fmt
 from dashboard.facts import Rows, facts_table
-from dashboard.sessions import Colour
+from dashboard.title import Colour
 from services.livekit.embedded import EmbeddedState, Phase
 from services.livekit.server_metrics import ServerMetrics
 from services.system import MetricsView, Rates, System, SystemView
 
 _RESTART: Final = "system.restart"
+_CARD_PX: Final = 200
 _PHASES: Final[dict[Phase, tuple[Colour, str]]] = {
     Phase.LOOKING: ("blue", ":material/search:"),
     Phase.BUILDING: ("blue", ":material/construction:"),
@@ -96,12 +97,12 @@ def restart_dialog(system: System) -> None:
     """Asks before the server is restarted; says whom it puts out."""
     if dialogs.asked(_RESTART) is None:
         return
-    view = bridge.read(system.read)
     dialogs.confirm(
         _RESTART,
         title="Restart livekit-server?",
         body="It is back after a second or two.",
-        consequences=_consequences(view),
+        consequences=lambda: _consequences(bridge.read(system.read)),
+        topics=("rooms",),
         button="Restart",
         on_confirm=lambda: bridge.write(system.restart_server),
         done="livekit-server is restarting.",
@@ -204,8 +205,9 @@ def _figures(now: ServerMetrics, rates: Sequence[Rates]) -> None:
         ),
         ("CPU", cpu, f"of one core · memory {memory}", [r.cpu_percent or 0.0 for r in rates]),
     ]
-    for column, (name, value, text, line) in zip(st.columns(4), cards, strict=True):
-        column.metric(
+    grid = st.grid(len(cards), min_column_width=_CARD_PX)
+    for name, value, text, line in cards:
+        grid.metric(
             name,
             value,
             text,

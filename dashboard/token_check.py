@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard import bridge, feedback, tokens, viewer
 from dashboard import format as fmt
+from dashboard.facts import facts_table
 from dashboard.token_form import HOLDERS
 from dashboard.token_rights import GROUPS, SOURCES, allowed
 from services.clock import utc_now
@@ -98,13 +99,13 @@ def _read() -> None:
 
 
 def _draw(decoded: DecodedToken) -> None:
-    left, right = st.columns([3, 2], gap="large")
-    with left:
+    grid = st.grid(2, min_column_width=tokens.SIDE_PX, gap=("medium", "large"))
+    with grid.cell():
         _verdict(decoded)
         _facts(decoded)
         _rights(decoded)
         _carried(decoded)
-    with right:
+    with grid.cell():
         holder = st.selectbox(
             "Held by",
             list(HOLDERS),
@@ -142,15 +143,13 @@ def _facts(decoded: DecodedToken) -> None:
         ("Key", fmt.code(decoded.issuer)),
         ("Signature", fmt.code(decoded.algorithm or "none")),
     ]
-    with st.container(border=True):
-        for column, part in zip(st.columns(2), (rows[:4], rows[4:]), strict=True):
-            column.markdown("\n".join(f"- :gray[{name}] {value}" for name, value in part))
-        st.caption(f"Times are those of {fmt.md(viewer.zone_name())}.")
+    facts_table(rows, alt="What the token says", columns=2)
+    st.caption(f"Times are those of {fmt.md(viewer.zone_name())}.")
 
 
 def _rights(decoded: DecodedToken) -> None:
     grants = decoded.says.grants
-    st.subheader("What it allows", anchor=False)
+    st.header("What it allows", anchor=False)
     lines = []
     for group in GROUPS:
         for right in allowed(grants, group):

@@ -22,6 +22,7 @@ MEET_URL: Final = "https://meet.livekit.io/custom"
 _MINTED: Final = "tokens.minted"
 _LINK: Final = "tokens.link"
 _QR_PX: Final = 320
+SIDE_PX: Final = 420  # below that, one side stands under the other
 
 Colour = Literal["red", "orange", "blue"]
 _SEVERITY: Final[dict[Severity, tuple[Colour, str, str]]] = {
@@ -41,11 +42,11 @@ class _Made:
 
 def make() -> None:
     """The form, what the check says of it, and the token."""
-    left, right = st.columns([3, 2], gap="large")
-    with left:
+    grid = st.grid(2, min_column_width=SIDE_PX, gap=("medium", "large"))
+    with grid.cell():
         wish = token_form.draw()
         token_state.write_address()
-    with right:
+    with grid.cell():
         problem = wish.error
         if wish.request is not None:
             findings(bridge.runtime().tokens.lint(wish.request, holder=wish.holder))
@@ -58,7 +59,7 @@ def make() -> None:
 def findings(found: Sequence[Finding]) -> None:
     """What the lint says, the worst first: colour, icon and word say the same."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("Check", anchor=False, width="content")
+        st.header("Check", anchor=False, width="content")
         _counts(found)
     if not found:
         st.markdown(":green[:material/check_circle:] Nothing in it is dangerous or strange.")

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import bridge, overview, viewer
 from dashboard.parts import live_part
+from dashboard.title import title
 
 
 @live_part("overview", key="overview", max_per_second=2)
@@ -14,12 +15,14 @@ def body() -> None:
     view = bridge.read(bridge.runtime().overview.read)
     overview.conditions(view)
     overview.figures(view)
-    st.subheader("Needs attention", anchor=False)
-    overview.attention(view)
-    st.subheader("Latest sessions", anchor=False)
-    overview.latest(view)
+    with st.container():
+        st.header("Needs attention", anchor=False)
+        overview.attention(view)
+    with st.container():
+        st.header("Latest sessions", anchor=False)
+        overview.latest(view)
     st.caption(f"As of {viewer.moment(view.taken_at)}; changes appear by themselves.")
 
 
-st.title("Overview", anchor=False)
+title("Overview")
 body()

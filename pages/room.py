@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import bridge, feedback, nav, room, room_write
+from dashboard import bridge, feedback, room, room_people, room_write
 from dashboard.parts import live_part
+from dashboard.title import title
 from services.errors import NotFoundError
 from services.rooms_view import RoomView
 
@@ -27,48 +28,42 @@ def current() -> RoomView | None:
 
 @live_part(f"room:{name}", "system", key="room")
 def body() -> None:
-    """Everything that changes by itself."""
-    if (error := rt.rooms.snapshot.error) is not None:
-        feedback.show_stale(error, since=rt.rooms.snapshot.taken_at, key="room.stale")
+    """Everything that changes by itself.
+
+    Each part in a place of its own: what comes and goes above a field that somebody types in
+    must not make the browser draw that field anew.
+    """
+    error = rt.rooms.snapshot.error
+    with st.container():
+        if error is not None:
+            feedback.show_stale(error, since=rt.rooms.snapshot.taken_at, key="room.stale")
     view = rt.rooms.snapshot.get(name) if error is not None else current()
     if view is None:
-        gone()
+        title("Room")
+        if error is not None and rt.rooms.snapshot.taken_at is None:
+            st.caption("Whether this room is open is not known.")
+        else:
+            room.gone(name)
         return
-    room.heading(view)
-    room.facts(view)
-    st.subheader("Participants", anchor=False)
-    room.participants(view)
-    st.subheader("Agents", anchor=False)
-    room.agents(view)
-    room.kept_out(name, bridge.read(lambda: rt.store.denials(rt.now())))
-    room.dialogs_of(view)
-
-
-def gone() -> None:
-    """No such room is open; its session may be known."""
-    st.title("Room", anchor=False)
-    session = bridge.read(lambda: rt.store.session_of_room(name)) if name else None
-    if session is not None:
-        feedback.show_empty(
-            "This room has ended.",
-            hint="What happened in it is in its session.",
-            icon=":material/door_front:",
-            action=lambda: nav.link("session", "Open its session", id=session.id),
-        )
-        return
-    feedback.show_empty(
-        "No such room is open.",
-        hint="It may have ended, or the link is old.",
-        icon=":material/door_front:",
-        action=lambda: nav.link("rooms", "Go to rooms", icon=":material/meeting_room:"),
-    )
+    with st.container():
+        room.heading(view)
+        room.facts(view)
+    with st.container():
+        st.header("Participants", anchor=False)
+        room_people.participants(view)
+        room_people.kept_out(name, bridge.read(lambda: rt.store.denials(rt.now())))
+    with st.container():
+        st.header("Agents", anchor=False)
+        room.agents(view)
+    with st.container():
+        st.header("Write to the room", anchor=False)
+        left, right = st.columns(2)
+        with left:
+            room_write.message_form(view)
+        with right:
+            room_write.metadata_form(view)
 
 
 body()
-if (open_room := rt.rooms.snapshot.get(name)) is not None:
-    st.subheader("Write to the room", anchor=False)
-    left, right = st.columns(2)
-    with left:
-        room_write.message_form(open_room)
-    with right:
-        room_write.metadata_form(open_room)
+room.end_dialog(name)
+room_people.remove_dialog(name)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import bridge, feedback, nav, sessions
+from dashboard import agent_session, answers, bridge, feedback, nav, sessions
 from dashboard.parts import live_part
+from dashboard.title import title
 from services.ids import is_session_id
 
 session_id = st.query_params.get("id") or st.session_state.get("session.id", "")
 st.session_state["session.id"] = session_id  # the menu drops query parameters
 
 
-@live_part("sessions", key="session")
+@live_part("sessions", f"session:{session_id}", key="session", max_per_second=3)
 def body() -> None:
     """The session as it stands, anew whenever something changed."""
     store = bridge.runtime().store
@@ -21,15 +22,21 @@ def body() -> None:
     events = bridge.read(lambda: store.events(session_id=session_id))
     sessions.heading(session)
     sessions.facts(session)
-    st.subheader("Who was there", anchor=False)
+    with st.container():
+        answers.asked(session_id, bridge.read(lambda: store.agents.interrupts_of(session_id)))
+    st.header("What was said", anchor=False)
+    agent_session.turns_table(bridge.read(lambda: store.agents.turns_of(session_id)))
+    with st.container():
+        if session.status.is_open:
+            agent_session.tell(session_id, bridge.runtime().jobs.streams.of_session(session_id))
+    st.header("Who was there", anchor=False)
     sessions.visits_table(visits)
-    st.subheader("What happened", anchor=False)
+    st.header("What happened", anchor=False)
     sessions.events_table(events)
-    sessions.end_dialog(session)
 
 
 if not is_session_id(session_id):
-    st.title("Session", anchor=False)
+    title("Session")
     feedback.show_empty(
         "No session is chosen.",
         hint="Choose one on the overview.",
@@ -38,3 +45,4 @@ if not is_session_id(session_id):
     )
 else:
     body()
+    sessions.end_dialog(session_id)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard import bridge, doctor, system, system_logs, system_server
 from dashboard.components.live import live
+from dashboard.title import title
 
 shared = doctor.shared_system()
 
@@ -40,7 +41,7 @@ def logs() -> None:
     system_logs.logs(shared, embedded=bridge.runtime().embedded is not None)
 
 
-st.title("System", anchor=False)
+title("System")
 how_it_stands()
 system.open_tab(
     {

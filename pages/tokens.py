@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from dashboard import token_check, token_state, tokens
+from dashboard.title import title
 
 
 @st.fragment
@@ -19,7 +20,7 @@ def body() -> None:
         token_check.look()
 
 
-st.title("Tokens", anchor=False)
+title("Tokens")
 st.caption(
     "An access token says who may join which room, and with which rights. Making and reading one "
     "needs no LiveKit server."

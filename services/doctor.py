@@ -16,7 +16,7 @@ import time
 from collections.abc import Awaitable, Sequence
 from typing import Final
 
-from services.checks import agents, dashboard, database, livekit, machine, shell
+from services.checks import dashboard, database, livekit, machine, missing_agents, shell
 from services.checks.finding import Area, Check, Finding, Report, Verdict
 from services.clock import rfc3339, utc_now
 from services.errors import ConfigError, SwitchboardError
@@ -89,8 +89,8 @@ class Doctor:
         return (  # of one area the earlier group is read first
             self._inside(),
             livekit.examine(runtime.livekit, runtime.target, reach, now=runtime.now),
+            missing_agents.examine(runtime.rooms.snapshot.rooms, runtime.jobs.why, runtime.now()),
             self._webhooks(complete=complete),
-            agents.examine(runtime.rooms.snapshot, runtime.jobs.why, runtime.now()),
             database.examine(runtime.settings),
             _one(database.writer(runtime.store)),
             asyncio.to_thread(machine.examine, runtime.settings, started_at=runtime.started_at),
@@ -112,16 +112,16 @@ class Doctor:
         runtime = self._runtime
         embedded = runtime.embedded
         try:
-            names = [entry.name for entry in runtime.graphs.all()]
+            agents = [entry.name for entry in runtime.graphs.all()]
         except ConfigError:
-            names = []  # machine.agents says what is wrong with the file
+            agents = []  # machine.agents says what is wrong with the file
         ports = await asyncio.to_thread(
             dashboard.open_ports,
             listen_publicly=runtime.settings.switchboard_listen_publicly,
             server_pid=embedded.state.pid if embedded is not None else None,
         )
         findings = (
-            dashboard.workers(names, embedded.workers if embedded is not None else None),
+            dashboard.workers(agents, embedded.workers if embedded is not None else None),
             dashboard.lag(runtime.lag.read()),
             ports,
         )

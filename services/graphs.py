@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 
 from services.errors import BadInputError, ConfigError
+from services.settings import PROJECT_DIR
+
+_DESCRIBE_S: Final = 30.0  # a cold start imports LangGraph and every graph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +25,15 @@ class GraphEntry:
     path: str  # "./agents/pm_agent/graph.py:graph"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drawing:
+    """A graph's nodes and edges, as LangGraph's `get_graph` has them; or why there are none."""
+
+    nodes: tuple[Mapping[str, Any], ...] = ()  # id, name
+    edges: tuple[Mapping[str, Any], ...] = ()  # source, target, label, conditional
+    error: str = ""
+
+
 class Graphs:
     """The graphs of `langgraph.json`, read again when the file changes."""
 
@@ -24,6 +41,9 @@ class Graphs:
         self._file = file
         self._read_at_ns = -1
         self._entries: dict[str, GraphEntry] = {}
+        self._drawings: dict[str, Drawing] = {}
+        self._drawn_at_ns = -1
+        self._drawing = asyncio.Lock()
         self.all()  # a bad file stops the start
 
     def all(self) -> tuple[GraphEntry, ...]:
@@ -44,6 +64,54 @@ class Graphs:
                 hint='It looks like {"graphs": {"my-agent": "./agents/my_agent/graph.py:graph"}}.',
             ) from exc
         return tuple(self._entries.values())
+
+    async def drawings(self) -> Mapping[str, Drawing]:
+        """Each graph's drawing by its name; made by a process of its own, and kept.
+
+        The graphs are others' code: it runs there, bounded in time, and not in here. Made anew
+        when langgraph.json or one of its files changes.
+        """
+        async with self._drawing:
+            changed_at_ns = await asyncio.to_thread(self._changed_at_ns)
+            if changed_at_ns != self._drawn_at_ns:
+                self._drawings = await self._draw()
+                self._drawn_at_ns = changed_at_ns
+            return self._drawings
+
+    def _changed_at_ns(self) -> int:
+        files = [self._file]
+        files += [self._file.parent / entry.path.rpartition(":")[0] for entry in self.all()]
+        return max(file.stat().st_mtime_ns for file in files if file.is_file())
+
+    async def _draw(self) -> dict[str, Drawing]:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "agents.registry",
+            "--describe",
+            cwd=PROJECT_DIR,
+            env={**os.environ, "SWITCHBOARD_LANGGRAPH_JSON": str(self._file.resolve())},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        err = b""
+        try:
+            async with asyncio.timeout(_DESCRIBE_S):
+                out, err = await process.communicate()
+            told = json.loads(out)
+        except (TimeoutError, ValueError):
+            said = _last_line(err) if process.returncode is not None else "it took too long"
+            return {e.name: Drawing(error=f"It could not be drawn: {said}") for e in self.all()}
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        return {
+            name: Drawing(
+                nodes=tuple(one["nodes"]), edges=tuple(one["edges"]), error=str(one["error"])
+            )
+            for name, one in told.items()
+        }
 
     def known(self, name: str) -> GraphEntry:
         """The graph of that name.
@@ -66,3 +134,8 @@ def _entry(name: str, spec: object) -> GraphEntry:
     if not isinstance(path, str) or ":" not in path:
         raise ValueError(f"graph {name!r} needs a path like ./file.py:graph")
     return GraphEntry(name=name, path=path)
+
+
+def _last_line(text: bytes) -> str:
+    lines = text.decode(errors="replace").strip().splitlines()
+    return lines[-1][:200] if lines else "no reason was told"

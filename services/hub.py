@@ -175,6 +175,11 @@ class Hub:
             kept = tuple(message for message in found.history if message.version > version)
         return kept if kept and kept[0].version == version + 1 else None
 
+    def version(self, topic: str) -> int:
+        """How many changes of the topic were told; 0 for one that nobody knows."""
+        found = self._topics.get(topic)
+        return 0 if found is None else found.version
+
     def topics_read(self, prefix: str) -> tuple[str, ...]:
         """The topics of that prefix which somebody reads now."""
         with self._lock:

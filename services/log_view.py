@@ -1,4 +1,4 @@
-"""The ends of the two logs, our own and livekit-server's, as lines of one shape.
+"""The ends of the logs, our own, livekit-server's and the worker's, as lines of one shape.
 
 What stands in a log may come from anybody who can name a room: it is data and nothing else.
 """
@@ -6,9 +6,10 @@ What stands in a log may come from anybody who can name a room: it is data and n
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
@@ -22,6 +23,7 @@ class Source(StrEnum):
 
     SWITCHBOARD = "switchboard"
     LIVEKIT = "livekit"
+    WORKER = "worker"
 
 
 class LogLevel(StrEnum):
@@ -44,6 +46,10 @@ _RANK: Final = {
 _LEVELS: Final = {"warn": "warning", "critical": "error", "fatal": "error", "panic": "error"}
 _OURS: Final = frozenset({"at", "level", "logger", "message"})
 _VALUE_LIMIT: Final = 500
+_CONSOLE: Final = re.compile(
+    r"(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) (?P<level>[A-Z]+) (?P<logger>[\w.]+): "
+    r"(?P<message>.*)"
+)
 _ASKING: Final = "API RoomService.ListRooms"  # livekit-server logs each of our polls
 
 
@@ -72,7 +78,7 @@ class LogEntry:
 
 def parse(source: Source, lines: Iterable[str], redact: Redact) -> tuple[LogEntry, ...]:
     """The lines in their order, with tokens and known secrets blanked out."""
-    make = _ours if source is Source.SWITCHBOARD else _livekit
+    make = {Source.SWITCHBOARD: _ours, Source.LIVEKIT: _livekit, Source.WORKER: _worker}[source]
     return tuple(make(redact.clean(line)) for line in lines if line.strip())
 
 
@@ -114,6 +120,20 @@ def _livekit(line: str) -> LogEntry:
         logger=found.logger,
         message=found.message,
         fields=_fields(found.fields),
+    )
+
+
+def _worker(line: str) -> LogEntry:
+    """A line as our console handler writes it, a crash's, or one of the guard's."""
+    if (found := _CONSOLE.fullmatch(line)) is None:
+        return _livekit(line) if line.startswith("{") else _plain(line)
+    at = datetime.strptime(found["at"], "%Y-%m-%d %H:%M:%S,%f")  # noqa: DTZ007 - local time, as logging writes it
+    return LogEntry(
+        at=at.astimezone(UTC),
+        level=_level(found["level"]),
+        logger=found["logger"],
+        message=found["message"],
+        fields="",
     )
 
 

@@ -285,7 +285,9 @@ class Runtime:
             now=self.now,
         )
         stack.push_async_callback(self.jobs.close)
-        self.overview = Overview(self.rooms, self.store, self.embedded, self.jobs, now=self.now)
+        self.overview = Overview(
+            self.rooms, self.store, self.embedded, self.hub, self.jobs, now=self.now
+        )
         self.sessions = Sessions(
             settings,
             self.livekit,

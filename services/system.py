@@ -281,6 +281,9 @@ class System:
         embedded = self._runtime.embedded
         if source is log_view.Source.LIVEKIT:
             lines = embedded.tail(LOG_LINES) if embedded is not None else ()
+        elif source is log_view.Source.WORKER:
+            worker = self._runtime.worker
+            lines = worker.tail(LOG_LINES) if worker is not None else ()
         else:
             lines = server_log.tail(self._runtime.log_path, LOG_LINES)
         return log_view.parse(source, lines, self._redact)

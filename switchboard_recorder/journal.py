@@ -21,9 +21,10 @@ from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
+from switchboard_recorder.guard import Guard
 from switchboard_recorder.once import Once
 from switchboard_recorder.protocol import BATCH, EVENT_BYTES, FRAME_BYTES, EventKind, Live
-from switchboard_recorder.spool import STREAM_BYTES, Spool, sound
+from switchboard_recorder.spool import STREAM_BYTES, WORTH_BYTES, Spool, sound
 from switchboard_recorder.times import moment_text, now
 from switchboard_recorder.values import NARROWER, Plain
 
@@ -37,6 +38,7 @@ MEMORY_BYTES: Final = 8_000_000
 """What is kept in memory of what is not acknowledged."""
 LIVE: Final = 200
 _RETRY_DISK_S: Final = 5.0
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 Data = dict[str, Any] | Callable[[], dict[str, Any]]
 
@@ -147,7 +149,7 @@ class Journal:
             first = self.last_seq - len(self._lines) + 1
             for _ in range(max(0, seq - first + 1)):
                 self._bytes -= len(self._lines.popleft())
-        if self._spool is not None:
+        if self._spool is not None and self._spool.size >= WORTH_BYTES:
             self._queue.put(_Tidy())
 
     def _from_disk(self, seq: int, before: int) -> list[str]:
@@ -162,7 +164,9 @@ class Journal:
 
     def finish_soon(self) -> None:
         """`finish`, without waiting for a disk that hangs."""
-        threading.Thread(target=self.finish, name="switchboard-finish", daemon=True).start()
+        threading.Thread(
+            target=Guard(), args=(self.finish,), name="switchboard-finish", daemon=True
+        ).start()
 
     def finish(self) -> None:
         """The end: the files go when everything is safe, else they wait for who delivers them."""
@@ -192,7 +196,8 @@ class Journal:
             open_ = batch[-1] is not None
             try:
                 self._take([item for item in batch if isinstance(item, _Item)])
-                self._tidy()
+                if any(isinstance(item, _Tidy) for item in batch):
+                    self._tidy()
             except Exception as exc:  # noqa: BLE001  # nothing may end this thread
                 self._drop(len(batch), "an event could not be written down")
                 self._once.warn("work", "The recorder lost events: %s.", type(exc).__name__)
@@ -241,11 +246,11 @@ class Journal:
     def _live_frame(self, item: _Item) -> str:
         data = item.data() if callable(item.data) else item.data
         body = {"type": Live.type, "kind": item.kind, "at": moment_text(item.at), "data": data}
-        frame = json.dumps(body, ensure_ascii=False, allow_nan=False)
+        frame = _JSON.encode(body)
         if len(frame.encode()) <= EVENT_BYTES:
             return frame
         body["data"] = self._plain.data(data, NARROWER[-1])
-        return json.dumps(body, ensure_ascii=False, allow_nan=False)
+        return _JSON.encode(body)
 
     def _number(self, kind: str, at: datetime, data: dict[str, Any]) -> None:
         with self._lock:
@@ -264,12 +269,12 @@ class Journal:
 
     def _line(self, seq: int, kind: str, at: datetime, data: dict[str, Any]) -> bytes:
         record = {"seq": seq, "kind": str(kind), "at": moment_text(at), "data": data}
-        line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
+        line = _JSON.encode(record).encode()
         for limits in NARROWER[1:]:
             if len(line) <= EVENT_BYTES:
                 break
             record["data"] = self._plain.data(data, limits)
-            line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
+            line = _JSON.encode(record).encode()
         return line
 
     def _keep(self, line: bytes) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import logging
 import os
 from collections.abc import AsyncGenerator, Iterable
@@ -110,11 +109,11 @@ class Recorder:
 
     # -- telling
 
-    def emit(self, kind: EventKind | str, **data: Any) -> None:
+    def emit(self, kind: EventKind | str, /, **data: Any) -> None:
         """One numbered event: kept, sent, delivered exactly once. Values are copied now."""
         self.guard(self._put, kind, data, False)
 
-    def live(self, kind: EventKind | str, **data: Any) -> None:
+    def live(self, kind: EventKind | str, /, **data: Any) -> None:
         """Shown to whoever looks now; neither numbered nor kept."""
         self.guard(self._put, kind, data, True)
 
@@ -214,10 +213,12 @@ class Recorder:
         return made
 
     def _install_callbacks(self) -> None:
-        if importlib.util.find_spec("langchain_core") is None:
-            return
-        from switchboard_recorder.callbacks import Callbacks, current
-
+        try:
+            from switchboard_recorder.callbacks import Callbacks, current
+        except ModuleNotFoundError as exc:
+            if (exc.name or "").partition(".")[0] == "langchain_core":
+                return  # an agent without LangChain has no graphs
+            raise
         self._callbacks = Callbacks(self.runs, self.guard)
         current.install(self._callbacks)
 
@@ -266,7 +267,7 @@ class Recorder:
             log.warning("The recorder's last events were not taken in time; they are kept.")
         except Exception as exc:  # noqa: BLE001  # the job ends all the same
             log.warning("The recorder did not end well: %s.", type(exc).__name__)
-        self._journal.finish_soon()
+        self.guard(self._journal.finish_soon)
 
     async def _close(self, journal: Journal, sender: Sender, reason: str) -> None:
         if self._callbacks is not None:
@@ -298,13 +299,13 @@ def record(
     `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`. `session_id` is the dashboard's session, by default
     that of the job's metadata; without one the dashboard goes by the room.
     """
-    stream_id = new_stream_id()
     try:
+        stream_id = new_stream_id()
         hello = hello_of(ctx, stream_id=stream_id, session_id=session_id)
         recorder = Recorder(hello, url=url or "", spool_dir=spool_dir, redact=redact)
     except Exception as exc:  # noqa: BLE001  # a recorder that records nothing is better than no call
         log.warning("This job is not recorded: %s.", type(exc).__name__)
-        return Recorder(Hello(stream_id=stream_id, room_name=""))
+        return Recorder(Hello(stream_id="", room_name=""))
     if on_command is not None:
         recorder.guard(recorder.on_command, on_command)
     recorder.guard(recorder.start)

@@ -154,7 +154,7 @@ class Runs:
                 self._node_finished(frame.run, node, interrupted=True)
                 for interrupt in interrupts:
                     self.interrupted(frame.run, node.node, interrupt)
-                if "|" not in node.ns and node.node not in frame.run.next:
+                if not node.ns and node.node not in frame.run.next:
                     frame.run.next.append(node.node)
             elif type(error).__name__ == "ParentCommand":  # how a subgraph's node goes elsewhere
                 self._node_finished(frame.run, node, update=error.args[0] if error.args else None)

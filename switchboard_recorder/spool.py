@@ -29,6 +29,8 @@ from switchboard_recorder.protocol import (
 )
 
 SEGMENT_BYTES: Final = 1_000_000
+WORTH_BYTES: Final = 250_000
+"""A file whose every line is safe stays until it is so long: to make a new one costs more."""
 STREAM_BYTES: Final = 64_000_000
 """One stream keeps at most so much on disk."""
 FOLDER_BYTES: Final = 512_000_000
@@ -174,7 +176,7 @@ class Spool:
         """Remove the files whose every line is safe at the dashboard. Raises OSError."""
         while len(self._segments) > 1 and self._segments[1].first <= acked + 1:
             self._remove(self._segments.pop(0))
-        if len(self._segments) == 1 and self.last <= acked and self._segments[0].size > 0:
+        if len(self._segments) == 1 and self.last <= acked and self.size >= WORTH_BYTES:
             self._close_file()
             self._remove(self._segments.pop(0))
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime, time, timedelta
 from enum import Enum
+from functools import lru_cache
 from itertools import islice
 from math import isfinite
 from pathlib import PurePath
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 REDACTED: Final = "[redacted]"
 SECRET_KEYS: Final = frozenset(
@@ -23,6 +25,8 @@ SECRET_KEYS: Final = frozenset(
 """Keys whose values are never sent, whatever `redact` says."""
 
 _EDGE: Final = 512  # characters looked at beyond a cut, so that half a secret does not stay
+_MESSAGE_DEPTH: Final = 6  # levels that a message may have
+_MESSAGES_KNOWN: Final = 300
 _CUT: Final = re.compile(r"… \[cut: ([\d,]+) characters\]$")
 _SAFE_INT: Final = 2**63
 _LONGEST_INT_BITS: Final = 4_000
@@ -60,6 +64,7 @@ class Plain:
         self._keys = set(SECRET_KEYS)
         self._patterns: tuple[re.Pattern[str], ...] = ()
         self._replace: Callable[[str, Any], Any] | None = None
+        self._messages: OrderedDict[int, _Message] = OrderedDict()
         if callable(redact):
             self._replace = redact
         elif redact is not None:
@@ -89,7 +94,10 @@ class Plain:
 
     def text(self, value: str, path: str, limit: int) -> str:
         """`value` without patterns, cut at `limit` characters with a mark of how long it was."""
-        cut, size = len(value) > limit, f"{len(value):,}"
+        cut = len(value) > limit
+        if not cut and not self.filters and value.isascii() and "\0" not in value:
+            return value
+        size = f"{len(value):,}"
         if cut:
             if (mark := _CUT.search(value[-40:])) is not None:
                 size = mark[1]  # it was cut before: say how long it was at first
@@ -100,7 +108,7 @@ class Plain:
         if self._replace is not None:
             clean = self._replaced(path, clean)
         if cut:
-            kept = clean[: max(0, min(limit, len(clean) - _EDGE if self._filters else limit))]
+            kept = clean[: max(0, min(limit, len(clean) - _EDGE if self.filters else limit))]
             return f"{kept}… [cut: {size} characters]"
         return clean
 
@@ -116,8 +124,24 @@ class Plain:
             return str(shown)
         return shown if isinstance(shown, str | int | float | bool | None) else REDACTED
 
+    def known(self, message: Any) -> _Message | None:
+        """The message as it was made plain before, if it is the same still."""
+        found = self._messages.get(id(message))
+        return found if found is not None and found.same(message) else None
+
+    def remember(self, message: Any, shown: dict[str, Any], cost: int) -> None:
+        """A state holds the same messages step after step: each is made plain once."""
+        if self._replace is None and isinstance(message.content, str):
+            self._messages[id(message)] = _Message(message, shown, cost)
+            while len(self._messages) > _MESSAGES_KNOWN:
+                try:
+                    self._messages.popitem(last=False)
+                except KeyError:  # another thread was faster
+                    return
+
     @property
-    def _filters(self) -> bool:
+    def filters(self) -> bool:
+        """Whether texts are looked through."""
         return bool(self._patterns) or self._replace is not None
 
     def _replaced(self, path: str, value: str) -> str:
@@ -126,6 +150,29 @@ class Plain:
             return _encodable(shown) if isinstance(shown, str) else REDACTED
         except Exception:  # noqa: BLE001  # the caller's own function: hide what it failed on
             return REDACTED
+
+
+class _Message:
+    """A LangChain message and what it was made into. It keeps the message, so its id stays its own."""
+
+    __slots__ = ("_calls", "_content", "_id", "_message", "cost", "shown")
+
+    def __init__(self, message: Any, shown: dict[str, Any], cost: int) -> None:
+        self._message = message
+        self._content = message.content
+        self._id = message.id
+        self._calls = len(getattr(message, "tool_calls", None) or ())
+        self.shown = shown
+        self.cost = cost
+
+    def same(self, message: Any) -> bool:
+        """Whether it is this message, and nobody has written into it since."""
+        return (
+            message is self._message
+            and message.content is self._content
+            and message.id is self._id
+            and len(getattr(message, "tool_calls", None) or ()) == self._calls
+        )
 
 
 class _Walk:
@@ -142,15 +189,15 @@ class _Walk:
     def plain(self, value: object, path: str, depth: int) -> Any:
         """See `Plain.__call__`."""
         self._left -= 4
-        match value:
-            case str() if type(value) is str:
-                return self._text(value, path)
-            case None | bool():
-                return self._rules.leaf(path, value)
-            case int() if type(value) is int:
-                return self._rules.leaf(path, value) if abs(value) < _SAFE_INT else _long(value)
-            case float() if type(value) is float:
-                return self._rules.leaf(path, value) if isfinite(value) else str(value)
+        cls = type(value)  # isinstance() would ask the object itself, which may fail
+        if cls is str:
+            return self._text(value, path)  # type: ignore[arg-type]  # it is one
+        if value is None or cls is bool or (cls is float and isfinite(value)):  # type: ignore[arg-type]
+            return self._rules.leaf(path, value)  # type: ignore[arg-type]
+        if cls is int:
+            return self._rules.leaf(path, value) if abs(value) < _SAFE_INT else _long(value)  # type: ignore[arg-type]
+        if cls is float:
+            return str(value)
         if self._left <= 0:
             return f"[left out: {_name(value)}]"
         if depth <= 0:
@@ -234,8 +281,8 @@ class _Walk:
             return value.total_seconds()
         if isinstance(value, PurePath) or cls.__module__ in _TEXTUAL:
             return self._text(str(value), path)
-        names = _pydantic_names(cls)
-        if hasattr(cls, "additional_kwargs") or "additional_kwargs" in names:
+        names = _shown_names(cls)
+        if "additional_kwargs" in names:
             return self._message(value, path, depth)
         if is_dataclass(value) and not isinstance(value, type):
             names = tuple(spec.name for spec in fields(value) if spec.repr)
@@ -245,11 +292,19 @@ class _Walk:
 
     def _message(self, value: Any, path: str, depth: int) -> dict[str, Any]:
         """A LangChain message: what is empty is left out, and so are the provider's own fields."""
+        whole = self._limits is NARROWER[0] and depth > _MESSAGE_DEPTH
+        if whole and (known := self._rules.known(value)) is not None and known.cost < self._left:
+            self._left -= known.cost
+            return known.shown
+        before = self._left
         found = {"type": value.type, "content": value.content}
         for name in _MESSAGE_FIELDS:
             if item := getattr(value, name, None):
                 found[name] = item
-        return self._mapping(found, path, depth)
+        made = self._mapping(found, path, depth)
+        if whole and self._left > self._limits.text:  # it was not cut for want of room
+            self._rules.remember(value, made, before - self._left)
+        return made
 
     def _text(self, value: str, path: str) -> str:
         made = self._rules.text(value, path, min(self._limits.text, max(0, self._left)))
@@ -260,12 +315,22 @@ class _Walk:
 _TEXTUAL: Final = frozenset({"uuid", "decimal", "fractions", "ipaddress", "re"})
 
 
-def _pydantic_names(cls: type) -> tuple[str, ...]:
-    """The names of a pydantic model's fields that its repr would show; () for anything else."""
+def _names_of(cls: type) -> tuple[str, ...]:
+    """The names of a pydantic model's fields that its repr would show; () for anything else.
+
+    `additional_kwargs` is always among them: it marks LangChain's messages.
+    """
     found = getattr(cls, "model_fields", None) or getattr(cls, "__pydantic_fields__", None)
     if not isinstance(found, Mapping):
         return ()
-    return tuple(name for name, spec in found.items() if getattr(spec, "repr", True) is not False)
+    return tuple(
+        name
+        for name, spec in found.items()
+        if getattr(spec, "repr", True) is not False or name == "additional_kwargs"
+    )
+
+
+_shown_names: Final = cast("Callable[[type], tuple[str, ...]]", lru_cache(maxsize=1_000)(_names_of))
 
 
 def _key(value: object) -> str:
@@ -278,11 +343,11 @@ def _long(value: int) -> str:
 
 
 def _name(value: object) -> str:
-    cls = type(value)
+    cls, size = type(value), ""
     try:
         size = f" of {len(value):,}" if isinstance(value, Mapping | list | tuple | Set) else ""
     except Exception:  # noqa: BLE001  # anybody's __len__
-        size = ""
+        return f"{cls.__module__}.{cls.__qualname__}".removeprefix("builtins.")
     return f"{cls.__module__}.{cls.__qualname__}{size}".removeprefix("builtins.")
 
 

@@ -1,1 +1,1 @@
-"""pm-agent: a project manager on the phone."""
+"""pm-agent: a project manager on the phone. `graph.py` draws it, `nodes.py` says what it does."""

@@ -51,6 +51,7 @@ STREAMS: Final = 2_000
 _ROOM_WAIT_S: Final = 5.0  # a room that others made: our first poll or webhook adopts it
 _LOOK_S: Final = 0.1
 _AGAIN_S: Final = 0.5
+_NAMES: Final = 1_000
 
 _REASON: Final = 500
 CROWDED: Final = QUEUE_LIMIT // 2
@@ -103,6 +104,7 @@ class Streams:
         self._connected: list[OnConnected] = []
         self._lost: list[OnLost] = []
         self._committed: list[OnCommitted] = []
+        self.seen_agents: set[str] = set()  # names of agents that connected since our start
         self.closing = False  # we are stopping: sockets that close now say nothing of their jobs
         hub.provide(TOPIC, dict)
 
@@ -175,6 +177,8 @@ class Streams:
             raise
         outbox.push(Welcome(protocol=PROTOCOL, session_id=session.id, acked=stream.acked))
         if not hello.late:
+            if len(self.seen_agents) < _NAMES:
+                self.seen_agents.add(hello.agent_name)
             for listener in self._connected:
                 await listener(stream)
         self._hub.touch(TOPIC)

@@ -90,7 +90,12 @@ class AgentWork:
         self.worker = self.why.worker = worker
 
     def takes_jobs(self, agent_name: str) -> bool:
-        """Whether some worker is known to take jobs for that agent now."""
+        """Whether some worker is known to take jobs for that agent.
+
+        An outside server tells of no worker: there, one that has sent the agent before counts.
+        """
+        if self._embedded is None and agent_name in self.streams.seen_agents:
+            return True
         if self._embedded is not None and any(
             worker.agent_name == agent_name for worker in self._embedded.workers
         ):

@@ -34,7 +34,7 @@ from services.livekit.server_process import pidfile_in, write_pidfile
 from services.settings import Settings
 from tests.support.livekit_server import livekit_binary
 from tests.support.participants import People
-from tests.support.secrets import assert_no_secrets_in_files
+from tests.support.secrets import assert_no_secrets, assert_no_secrets_in_files
 from tests.support.waiting import eventually, wait_until
 from tests.support.webhook_inbox import WebhookInbox
 
@@ -158,6 +158,20 @@ async def test_no_secret_and_no_token_gets_into_its_files(
     for path in folder.iterdir():
         assert path.name in {"lock", "server.pid"} or path.stat().st_mode & 0o077 == 0, path
     assert secret not in " ".join(process_of(server).cmdline())
+
+
+async def test_a_refused_token_is_not_in_its_log(settings: Settings, open_server: Open) -> None:
+    server = await open_server(settings)
+    grants = api.VideoGrants(room_join=True, room="refused")
+    key = server.target.api_key
+    token = api.AccessToken(key, "x" * 32).with_identity("ana").with_grants(grants).to_jwt()
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{server.target.url}/rtc/validate", params={"access_token": token}) as answer,
+    ):
+        assert answer.status == 401
+    await eventually(lambda: any("[token]" in line for line in server.tail(200)))
+    assert_no_secrets("\n".join(server.tail(200)), where="the server's log")
 
 
 async def test_its_webhooks_come_signed_with_its_own_key(

@@ -75,6 +75,7 @@ class Desk:
     ack_after_s: float = 0.0
     silent: bool = False  # no welcome
     noise: tuple[str, ...] = ()  # frames sent after the welcome
+    turned_away: int = 0
     rejected: list[str] = field(default_factory=list)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     _runner: web.AppRunner | None = None
@@ -90,6 +91,11 @@ class Desk:
         """The only stream."""
         (told,) = self.streams.values()
         return told
+
+    @property
+    def count(self) -> int:
+        """How many records it has committed, of all streams."""
+        return sum(len(told.records) for told in self.streams.values())
 
     async def start(self) -> None:
         """Listen."""
@@ -141,6 +147,8 @@ class Desk:
 
     async def _stream(self, request: web.Request) -> web.StreamResponse:
         if self.status:
+            self.turned_away += 1
+            self.changed.set()
             return web.Response(status=self.status)
         token = request.headers["Authorization"].removeprefix("Bearer ")
         claims = jwt.decode(token, SECRET, algorithms=["HS256"], audience=AUDIENCE, issuer=KEY)

@@ -27,7 +27,7 @@ def page() -> None:
         "end",
         title="End *a*?",
         body="It closes at once.",
-        consequences=["2 people are put out.", "Its name is never used again."],
+        consequences=lambda: ["2 people are put out.", "Its name is never used again."],
         button="End room",
         on_confirm=end,
         done="Room a ended.",

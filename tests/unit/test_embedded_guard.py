@@ -16,6 +16,7 @@ import pytest
 
 from services.livekit import guard
 from services.livekit.server_log import parse_line
+from services.logs import Redact
 from tests.support.waiting import wait_until
 
 GUARD = [sys.executable, "-I", guard.__file__]
@@ -190,6 +191,44 @@ def test_a_line_without_end_does_not_fill_the_memory(log: Path) -> None:
     longest = max(len(text) for text in log.read_text().splitlines())
     assert longest <= 2 * guard.MAX_LINE
     assert log.read_text().count("x") == 300_000
+
+
+TOKEN = ".".join(("eyJhbGciOiJIUzI1NiJ9", "eyJzdWIiOiJhbmEifQ", "c2lnbmF0dXJlLW9mLWl0LWFsbA"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"error": "invalid token: {TOKEN}, error: token is expired"}}',
+        f"GET /rtc?access_token={TOKEN}&protocol=15",
+        f"{TOKEN} and {TOKEN.rpartition('.')[0]}.",
+        "eyJ is how each begins; eyJhbGci.eyJz is none",
+    ],
+)
+def test_a_token_is_blanked_out_as_in_our_own_log(text: str) -> None:
+    cleaned = guard.without_tokens(text.encode()).decode()
+    assert cleaned == Redact().clean(text)
+    assert "c2lnbmF0dXJl" not in cleaned
+    assert ("[token]" in cleaned) is (TOKEN[:36] in text)
+
+
+def test_no_token_gets_into_the_file_wherever_the_pipe_cuts_the_output(
+    log: Path, tmp_path: Path
+) -> None:
+    words = guard.MAX_LINE // 2 - 20  # so that a line without end is cut off inside the token
+    parts = [
+        f"one {TOKEN[:30]}",
+        f"{TOKEN[30:]} two\n{'x ' * words}{TOKEN[:50]}",
+        f"{TOKEN[50:]} three\n",
+    ]
+    script = tmp_path / "say.py"
+    script.write_text(f"import os\nfor part in {parts!r}:\n    os.write(1, part.encode())\n")
+    assert Guarded(f"{sys.executable} -I {script}", "--log", log).run_out() == 0
+    text = log.read_text()
+    assert "c2lnbmF0dXJl" not in text
+    assert "one [token] two\n" in text
+    assert text.count("[token]") == 2
+    assert text.count("x ") == words
 
 
 def test_a_disk_that_refuses_does_not_stop_the_command(log: Path) -> None:

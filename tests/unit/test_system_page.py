@@ -53,6 +53,22 @@ def reading(**changes: object) -> ServerMetrics:
     return replace(first, **changes)  # type: ignore[arg-type]  # each test names fields of it
 
 
+def test_the_workers_lines_are_read_as_it_writes_them() -> None:
+    lines = [
+        "2026-11-25 03:59:14,502 INFO livekit.agents: shutting down worker",
+        "Traceback (most recent call last):",
+        '{"level":"info","ts":1795579154.9,"logger":"guard","msg":"server process ended"}',
+    ]
+    first, second, third = parse(Source.WORKER, lines, Redact())
+    assert (first.level, first.logger, first.message) == (
+        LogLevel.INFO,
+        "livekit.agents",
+        "shutting down worker",
+    )
+    assert second.level is LogLevel.PLAIN
+    assert (third.logger, third.message) == ("guard", "server process ended")
+
+
 def test_rates_are_the_growth_between_two_readings() -> None:
     later = reading(
         at=NOW + timedelta(seconds=2),

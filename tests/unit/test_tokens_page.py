@@ -81,8 +81,9 @@ def made(page: AppTest, **params: str) -> str:
 
 def words(page: AppTest) -> str:
     """All that the page says, as it is read: without markdown's backslashes and joiners."""
-    drawn = [*page.markdown, *page.caption, *page.warning, *page.error, *page.subheader]
-    text = "\n".join(str(part.value) for part in drawn)
+    drawn = [*page.markdown, *page.caption, *page.warning, *page.error, *page.header]
+    tables = [table.value.to_csv(index=False) for table in page.table]
+    text = "\n".join([*(str(part.value) for part in drawn), *tables])
     return re.sub(r"\\(.)|\u2060", r"\1", text)
 
 

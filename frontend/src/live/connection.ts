@@ -137,17 +137,23 @@ export class Connection {
     const since = this.#lastSign;
     if (reason === "refused") {
       this.#set({ kind: "refused", since });
-      const pause = this.#refusals === 0 ? 0 : doubling(REFUSAL_MS, this.#refusals - 1);
-      this.#refusals += 1;
-      this.#refusal = setTimeout(() => {
-        for (const listener of this.#listeners) listener.onRefused();
-      }, pause);
+      this.#askForUrl();
       return;
     }
     this.#set({ kind: "retrying", since });
     const pause = doubling(RETRY_MS, this.#failures) * (0.75 + Math.random() / 2);
     this.#failures += 1;
     this.#retry = setTimeout(() => this.#connect(), pause);
+  }
+
+  /** Again and again: Streamlit 1.67 loses what is asked while its own connection is down. */
+  #askForUrl(): void {
+    const pause = this.#refusals === 0 ? 0 : doubling(REFUSAL_MS, this.#refusals - 1);
+    this.#refusal = setTimeout(() => {
+      this.#refusals += 1;
+      this.#askForUrl();
+      for (const listener of this.#listeners) listener.onRefused();
+    }, pause);
   }
 
   #sign(): void {

@@ -164,8 +164,20 @@ describe("a live connection", () => {
     }
     expect(listener.refusals).toBe(1);
     server.last.end("refused");
-    vi.advanceTimersByTime(60_000);
+    vi.advanceTimersByTime(2_000);
     expect(listener.refusals).toBe(2);
+  });
+
+  it("asks again for a ticket when nobody gives one, and stops once it has one", () => {
+    server.last.end("refused");
+    vi.advanceTimersByTime(2_000);
+    expect(listener.refusals).toBe(2);
+    vi.advanceTimersByTime(4_000);
+    expect(listener.refusals).toBe(3);
+    connection.setUrl("api/live?ticket=2");
+    server.last.accept();
+    vi.advanceTimersByTime(30_000);
+    expect(listener.refusals).toBe(3);
   });
 
   it("keeps a fresh ticket for later while the stream is open", () => {

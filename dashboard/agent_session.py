@@ -1,0 +1,100 @@
+"""Drawing an agent's part in a session: what both said and how fast, and what it may be told."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import streamlit as st
+
+from dashboard import bridge, feedback, viewer
+from dashboard import format as fmt
+from dashboard.act import attempt, show_failure
+from services.errors import BadInputError, ConflictError
+from services.jobs.streams import Stream
+from services.store.agent_records import CommandStatus, Turn
+from switchboard_recorder.protocol import Action
+
+_KEY: Final = "session.tell"
+_SHOWN: Final = 100
+
+
+def turns_table(turns: tuple[Turn, ...]) -> None:
+    """What was said, in order, with the parts of each answer's time."""
+    if not turns:
+        feedback.show_empty(
+            "Nothing was said yet, as far as a recorder told.",
+            icon=":material/chat_bubble:",
+        )
+        return
+    rows = [
+        {
+            "At": viewer.moment(turn.started_at),
+            "Caller": turn.user_text,
+            "Agent": f"{turn.agent_text}{' …' if turn.interrupted else ''}",
+            "Answered after": _ms(turn.answer_ms),
+            "End of turn": _ms(turn.end_of_turn_ms),
+            "Transcription": _ms(turn.transcription_ms),
+            "Graph": _ms(turn.graph_ms),
+            "Speech": _ms(turn.speech_ms),
+        }
+        for turn in turns[-_SHOWN:]
+    ]
+    st.dataframe(rows, hide_index=True, key="session.turns", alt="What was said, in order")
+
+
+def tell(session_id: str, stream: Stream | None) -> None:
+    """Say something by the agent, whisper to it, pause it, hand over, end politely."""
+    if stream is None:
+        st.caption("No agent is connected; a command would wait for one some seconds.")
+        return
+    able = set(stream.hello.actions)
+    if not able:
+        st.caption("This agent takes no commands: its recorder was given no handler.")
+        return
+    text = st.text_input(
+        "Text", key=f"{_KEY}.text", placeholder="what to say, or to whisper", max_chars=2_000
+    )
+    with st.container(horizontal=True):
+        if Action.SAY in able:
+            _button("Say", session_id, Action.SAY, text, "record_voice_over", "Spoken as it is.")
+        if Action.COACH in able:
+            _button(
+                "Whisper", session_id, Action.COACH, text, "hearing", "The caller hears nothing."
+            )
+        if Action.PAUSE in able:
+            _button("Pause", session_id, Action.PAUSE, "", "pause", "It neither hears nor answers.")
+        if Action.GO_ON in able:
+            _button("Go on", session_id, Action.GO_ON, "", "play_arrow", "After a pause.")
+        if Action.HAND_OVER in able:
+            _button("Hand over", session_id, Action.HAND_OVER, "", "swap_horiz", "A person speaks.")
+        if Action.END in able:
+            _button("End politely", session_id, Action.END, "", "waving_hand", "With a good-bye.")
+    show_failure(_KEY)
+
+
+def _button(
+    label: str, session_id: str, action: Action, text: str, icon: str, explained: str
+) -> None:
+    clicked = st.button(
+        label, key=f"{_KEY}.{action.value}", icon=f":material/{icon}:", help=explained
+    )
+    if clicked:
+        attempt(_KEY, lambda: _send(session_id, action, text), done=f"{label}: done.")
+
+
+def _send(session_id: str, action: Action, text: str) -> None:
+    wants_text = action in {Action.SAY, Action.COACH}
+    if wants_text and not text.strip():
+        raise BadInputError("The text is empty.", hint="Write what to say, then press it again.")
+    commands = bridge.runtime().jobs.commands
+    args = {"text": text.strip()} if wants_text else {}
+    done = bridge.write(lambda: commands.send(session_id, action, args, actor=bridge.ACTOR))
+    if done.status is not CommandStatus.DONE:
+        raise ConflictError(
+            done.detail or "The agent has not answered yet.",
+            hint=f"The command is {done.status.value}.",
+        )
+
+
+def _ms(value: float | None) -> str:
+    return fmt.ABSENT if value is None else fmt.latency(value / 1000)

@@ -1,0 +1,39 @@
+"""What holds for every page: named controls, headings in order, no error, nothing cut off."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from tests.support import steps
+from tests.support.browser import BrowserLog, ColorScheme, Pages
+from tests.support.control_room import ControlRoom
+from tests.support.participants import People
+
+PAGES = ["", "rooms", "room?name=every", "session?id={session}", "tokens", "system", "room"]
+
+
+@pytest.mark.parametrize(
+    ("color_scheme", "width"), [("light", 1440), ("dark", 1024), ("light", 420)]
+)
+async def test_every_page_is_named_ordered_and_without_an_error(
+    control_room: ControlRoom,
+    open_page: Pages,
+    join_room: People,
+    browser_log: BrowserLog,
+    color_scheme: ColorScheme,
+    width: int,
+) -> None:
+    await join_room(control_room.target, "every", "ana")
+    made = await steps.new_session(control_room.url, "every")
+    page = await open_page(color_scheme=color_scheme, width=width)
+    for path in PAGES:
+        await page.goto(f"{control_room.url}/{path.format(session=made['session_id'])}")
+        await steps.wait_until_drawn(page)
+        assert await steps.nameless_controls(page) == [], path
+        levels = [level for level, _ in await steps.headings(page)]
+        assert levels[:1] == [1], (path, levels)
+        assert all(b - a <= 1 for a, b in itertools.pairwise(levels)), (path, levels)
+        assert await steps.too_wide_by(page) == 0, path
+    browser_log.assert_clean(*steps.KNOWN_ERRORS)

@@ -1,0 +1,98 @@
+"""What open tabs do when LiveKit or the dashboard dies, and when it is back."""
+
+from __future__ import annotations
+
+import httpx
+from playwright.async_api import expect
+
+from tests.support import steps
+from tests.support.browser import Pages
+from tests.support.control_room import ControlRoom
+from tests.support.participants import People
+
+BACK_MS = 20_000
+
+
+async def test_pages_say_that_livekit_is_away_and_recover_by_themselves(
+    mortal_control_room: ControlRoom, open_page: Pages, mortal_people: People
+) -> None:
+    room = mortal_control_room
+    await mortal_people(room.target, "outage", "ana", audio=False)
+    overview = await open_page(room.url)
+    rooms = await open_page(f"{room.url}/rooms")
+    one = await open_page(f"{room.url}/room?name=outage")
+    await expect(overview.get_by_text("Answers in")).to_be_visible()
+    await expect(steps.people_in(steps.row_of(rooms, "outage"))).to_have_text("1")
+    await expect(steps.card_of(one, "ana")).to_be_visible()
+    for page in (overview, rooms, one):
+        await steps.mark(page)
+    mortal_people.kill()
+    room.livekit.kill()
+
+    away = "LiveKit could not be reached"
+    await expect(overview.get_by_text(away).first).to_be_visible(timeout=BACK_MS)
+    await expect(overview.get_by_text("LiveKit does not answer")).to_be_visible()
+    await expect(rooms.get_by_text(away).first).to_be_visible(timeout=BACK_MS)
+    await expect(rooms.get_by_text("Rows as of")).to_be_visible()
+    await expect(steps.row_of(rooms, "outage")).to_be_visible()
+    await expect(one.get_by_text(away).first).to_be_visible(timeout=BACK_MS)
+    await expect(one.get_by_text("What you see below is as of")).to_be_visible()
+    await expect(steps.card_of(one, "ana")).to_be_visible()
+
+    # What cannot be done meanwhile says why, keeps the form, and is offered again later.
+    await rooms.get_by_role("button", name="Create a room").click()
+    dialog = rooms.get_by_role("dialog")
+    await dialog.get_by_label("Name", exact=True).fill("not-yet")
+    await dialog.get_by_role("button", name="Create the room").click()
+    await expect(dialog.get_by_text(away).first).to_be_visible(timeout=BACK_MS)
+    await expect(dialog.get_by_label("Name", exact=True)).to_have_value("not-yet")
+    async with httpx.AsyncClient(timeout=15) as http:
+        body = {"user_id": "kim", "agent_id": "pm-agent", "session_duration_hours": 1}
+        assert (await http.post(f"{room.url}/api/voice/session", json=body)).status_code == 503
+
+    room.livekit.start()
+    await expect(overview.get_by_text("Answers in")).to_be_visible(timeout=BACK_MS)
+    await dialog.get_by_role("button", name="Create the room").click()
+    await expect(dialog.get_by_text("The room is open")).to_be_visible(timeout=BACK_MS)
+    await expect(one.get_by_text("This room has ended.")).to_be_visible(timeout=BACK_MS)
+    for page in (overview, rooms, one):
+        await steps.assert_not_reloaded(page)
+
+    create = overview.get_by_role("button", name="Create it now")
+    before = await steps.rooms_at_livekit(room.target)
+    await expect(overview.get_by_text("kim with pm-agent").first).to_be_visible()
+    await create.first.click()
+    await expect(overview.get_by_text("The session was created.")).to_be_visible()
+    assert len(await steps.rooms_at_livekit(room.target) - before) == 1
+
+
+async def test_open_tabs_recover_when_the_dashboard_is_killed_and_started_again(
+    mortal_control_room: ControlRoom, open_page: Pages, join_room: People
+) -> None:
+    room = mortal_control_room
+    await join_room(room.target, "survives", "ana", audio=False)
+    overview = await open_page(room.url)
+    rooms = await open_page(f"{room.url}/rooms?q=survives")
+    one = await open_page(f"{room.url}/room?name=survives")
+    await expect(steps.people_in(steps.row_of(rooms, "survives"))).to_have_text("1")
+    await expect(steps.card_of(one, "ana")).to_be_visible()
+    await expect(overview.get_by_text("Answers in")).to_be_visible()
+    for page in (overview, rooms, one):
+        await steps.mark(page)
+    room.dashboard.kill()
+    await expect(rooms.get_by_text("Live updates lost")).to_be_visible(timeout=BACK_MS)
+    await join_room(room.target, "survives", "ben", audio=False)
+    room.dashboard.start()
+
+    await expect(steps.people_in(steps.row_of(rooms, "survives"))).to_have_text(
+        "2", timeout=BACK_MS
+    )
+    await expect(steps.card_of(one, "ben")).to_be_visible(timeout=BACK_MS)
+    people = overview.get_by_test_id("stMetric").filter(has_text="People")
+    await expect(people.get_by_test_id("stMetricValue")).to_have_text("2", timeout=BACK_MS)
+    await join_room(room.target, "survives", "cid", audio=False)
+    await expect(steps.people_in(steps.row_of(rooms, "survives"))).to_have_text("3")
+    await expect(steps.card_of(one, "cid")).to_be_visible()
+    await expect(people.get_by_test_id("stMetricValue")).to_have_text("3")
+    for page in (overview, rooms, one):
+        await steps.assert_not_reloaded(page)
