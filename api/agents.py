@@ -19,7 +19,7 @@ from services.jobs.outbox import Outbox
 from services.jobs.stream_token import StreamClaims
 from services.jobs.streams import Stream
 from services.runtime import Runtime, held_runtime
-from services.store.agent_records import CommandRecord, InterruptRecord
+from services.store.agent_records import CommandRecord, InterruptRecord, InterruptStatus
 from switchboard_recorder.protocol import (
     PROTOCOL,
     Action,
@@ -27,7 +27,6 @@ from switchboard_recorder.protocol import (
     Events,
     Hello,
     Live,
-    Message,
     ProtocolError,
     Refusal,
     decode,
@@ -44,6 +43,8 @@ _REFUSED: Final = 4001
 _WE_STOP: Final = 1012  # what uvicorn closes sockets with when it is stopped
 _GONE: Final = (WebSocketDisconnect, WebSocketDisconnected)
 _ACTOR: Final = "api"
+_SAVED: Final = Kind.STATE_SAVED
+_SAYS: Final = Kind.AGENT_STATE
 
 
 # -- the stream
@@ -73,8 +74,11 @@ async def stream(socket: WebSocket) -> None:
 
 
 async def _serve(runtime: Runtime, socket: WebSocket, claims: StreamClaims) -> None:
-    async with asyncio.timeout(_HELLO_S):
-        hello = decode(await socket.receive_text())
+    try:
+        async with asyncio.timeout(_HELLO_S):
+            hello = decode(await _frame(socket))
+    except TimeoutError:
+        raise ProtocolError("No hello came.") from None
     if not isinstance(hello, Hello):
         raise ProtocolError("A stream begins with a hello.")
     if hello.protocol > PROTOCOL:
@@ -88,6 +92,9 @@ async def _serve(runtime: Runtime, socket: WebSocket, claims: StreamClaims) -> N
         await _read(runtime, socket, opened)
     except WebSocketDisconnect as exc:
         by_us = exc.code == _WE_STOP
+    except (ProtocolError, SwitchboardError) as exc:
+        log.warning("an agent's stream is closed", extra={"reason": str(exc)})
+        outbox.push(_refusal(exc))
     finally:
         outbox.close()
         await asyncio.wait({writing}, timeout=1)
@@ -101,14 +108,14 @@ async def _serve(runtime: Runtime, socket: WebSocket, claims: StreamClaims) -> N
 async def _read(runtime: Runtime, socket: WebSocket, opened: Stream) -> None:
     streams = runtime.jobs.streams
     while True:
-        message = decode(await socket.receive_text())
+        message = decode(await _frame(socket))
         match message:
             case Events():
                 batch = message
                 await runtime.acall(lambda: streams.take(opened, batch), timeout_s=_PATIENCE_S)  # noqa: B023
             case Live():
                 shown = message
-                await runtime.acall(lambda: _soon(lambda: streams.live(opened, shown)))  # noqa: B023
+                await runtime.acall(lambda: streams.live(opened, shown))  # noqa: B023
             case Bye():
                 last = message
                 await runtime.acall(lambda: streams.bye(opened, last))  # noqa: B023
@@ -116,8 +123,11 @@ async def _read(runtime: Runtime, socket: WebSocket, opened: Stream) -> None:
                 continue  # what this version does not know
 
 
-async def _soon(do: Any) -> None:
-    do()
+async def _frame(socket: WebSocket) -> str:
+    try:
+        return await socket.receive_text()
+    except KeyError:
+        raise ProtocolError("A frame is text.") from None
 
 
 async def _write(socket: WebSocket, outbox: Outbox) -> None:
@@ -127,6 +137,8 @@ async def _write(socket: WebSocket, outbox: Outbox) -> None:
                 await socket.send_text(encode(message))
             except _GONE:
                 return
+            except ValueError:  # one that cannot be written must not silence those after it
+                log.exception("a message to an agent's job was left out")
     await _close(socket)
 
 
@@ -137,14 +149,15 @@ async def _close(socket: WebSocket) -> None:
         return  # it is closed already
 
 
-async def _refuse(socket: WebSocket, exc: Exception) -> None:
-    said: Message
+def _refusal(exc: ProtocolError | SwitchboardError) -> Refusal:
     if isinstance(exc, SwitchboardError):
-        said = Refusal(code=exc.code, message=str(exc), again=exc.retryable or _later(exc))
-    else:
-        said = Refusal(code="protocol", message=str(exc))
+        return Refusal(code=exc.code, message=str(exc), again=exc.retryable or _later(exc))
+    return Refusal(code="protocol", message=str(exc))
+
+
+async def _refuse(socket: WebSocket, exc: ProtocolError | SwitchboardError) -> None:
     try:
-        await socket.send_text(encode(said))
+        await socket.send_text(encode(_refusal(exc)))
         await socket.close(_REFUSED)
     except _GONE:
         return  # it did not wait for that
@@ -190,6 +203,20 @@ class InterruptOut(BaseModel):
     answered_by: str
     answered_at: str | None
     decision: Any
+
+
+class StateOut(BaseModel):
+    """The graph's last saved state. `values` None: none was saved, or it was too long to keep."""
+
+    session_id: str
+    connected: bool  # whether the agent's job is connected now
+    agent_state: str  # LiveKit's word; "" while it is not connected
+    saved_at: str | None
+    checkpoint_id: str
+    step: Any
+    next: Any
+    values: Any
+    waiting: list[InterruptOut]
 
 
 class Decision(BaseModel):
@@ -254,6 +281,30 @@ async def session_events(
     ]
     more = len(events) == limit
     return EventsOut(events=events, next_after=events[-1].seq if more else None)
+
+
+@router.get("/voice/session/{session_id}/state")
+async def session_state(runtime: SharedRuntime, session_id: str) -> StateOut:
+    """How far the session's graph is: its last saved state, and what it waits for."""
+    store, streams = runtime.store, runtime.jobs.streams
+    await runtime.acall(lambda: store.session(session_id))
+    newest = await runtime.acall(lambda: store.latest_of(session_id, (_SAVED, _SAYS)))
+    asked = await runtime.acall(lambda: store.agents.interrupts_of(session_id))
+    saved = newest[_SAVED].event if _SAVED in newest else None
+    data = saved.data if saved is not None else {}
+    said = newest[_SAYS].event.data.get("new") if _SAYS in newest else ""
+    connected = streams.of_session(session_id) is not None
+    return StateOut(
+        session_id=session_id,
+        connected=connected,
+        agent_state=str(said) if connected else "",
+        saved_at=rfc3339(saved.at) if saved is not None else None,
+        checkpoint_id=str(data.get("checkpoint_id") or ""),
+        step=data.get("step"),
+        next=data.get("next") or [],
+        values=data.get("values"),
+        waiting=[_interrupt(one) for one in asked if one.status is InterruptStatus.PENDING],
+    )
 
 
 @router.get("/voice/session/{session_id}/interrupts")

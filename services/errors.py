@@ -12,6 +12,8 @@ SwitchboardError
     ├── LiveKitUnavailableError
     │   └── LiveKitTimeoutError
     ├── StoreUnavailableError
+    │   └── StoreRejectedError 422, not retryable
+    ├── StreamGapError
     └── RuntimeClosedError
 LiveKitRefusedError 502      LiveKit answered, and said no
 """
@@ -113,6 +115,19 @@ class StoreUnavailableError(UnavailableError):
     """The database does not answer."""
 
     code, title = "store_unavailable", "The database is not available"
+
+
+class StoreRejectedError(StoreUnavailableError):
+    """The database answers, and will never take this."""
+
+    code, http_status, retryable = "store_rejected", 422, False
+    title = "The database refused it"
+
+
+class StreamGapError(UnavailableError):
+    """An agent's events do not follow on what is committed: it sends again from there."""
+
+    code, title = "stream_gap", "Events are missing"
 
 
 class RuntimeClosedError(UnavailableError):

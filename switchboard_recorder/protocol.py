@@ -293,11 +293,12 @@ def _converted(cls: type[Any], name: str, value: Any) -> Any:
 def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        in_utc = moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the first hours of year 1 are before it in UTC
         raise ProtocolError("A moment is not RFC 3339.") from None
     if moment.tzinfo is None:
         raise ProtocolError("A moment has no time zone.")
-    return moment.astimezone(UTC)
+    return in_utc
 
 
 def _moment_text(value: object) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final
 
@@ -14,9 +16,11 @@ from services.events import Event, Kind, Source
 from services.hub import Hub
 from services.ids import new_command_id
 from services.jobs.feed import Feeds
+from services.jobs.intake import plain
 from services.jobs.streams import TOPIC, Stream, Streams
 from services.store.agent_records import CommandRecord, InterruptStatus
 from services.store.records import SessionRecord
+from services.store.rows import clean
 from services.store.store import Store
 from switchboard_recorder.protocol import Action, Command
 
@@ -26,7 +30,6 @@ PATIENCE: Final = timedelta(seconds=20)
 """How long a command may wait for an agent that is away, and for its answer."""
 ARGS_BYTES: Final = 32_000
 _TICK_S: Final = 0.5
-_LOOK_S: Final = 0.02
 
 
 class Commands:
@@ -38,7 +41,9 @@ class Commands:
         self._feeds = feeds
         self._hub = hub
         self._now = now
+        self._answered: dict[str, asyncio.Event] = {}  # commands that somebody waits for
         streams.on_connected(self._deliver_waiting)
+        streams.on_committed(self._take_answers)
 
     async def send(
         self,
@@ -65,7 +70,8 @@ class Commands:
             )
         command = self._command(session, action, args, actor)
         await self._store.agents.add_command(command)
-        return await self._dispatch(session, command, wait_s)
+        with self._awaited(command.id):
+            return await self._dispatch(session, command, wait_s)
 
     async def answer(
         self,
@@ -85,14 +91,16 @@ class Commands:
         session = await self._open_session(session_id)
         args = {"interrupt_id": interrupt_id, "decision": dict(decision)}
         command = self._command(session, Action.RESUME, args, actor, interrupt_id)
-        found = await self._store.agents.claim_interrupt(interrupt_id, dict(decision), command)
+        decided = command.args["decision"]
+        found = await self._store.agents.claim_interrupt(interrupt_id, decided, command)
         if found.command_id != command.id:
             if found.status is InterruptStatus.GONE:
                 raise ConflictError("The agent no longer asks this.")
             at = f"{found.answered_at:%H:%M:%S} UTC" if found.answered_at else "a moment ago"
             by = found.answered_by or "somebody else"
             raise ConflictError(f"This was already answered by {by} at {at}.")
-        return await self._dispatch(session, command, wait_s)
+        with self._awaited(command.id):
+            return await self._dispatch(session, command, wait_s)
 
     async def run(self) -> None:
         """Give up what no agent answered in its time, until cancelled."""
@@ -103,6 +111,8 @@ class Commands:
             except StoreUnavailableError as exc:
                 log.warning("commands were not looked through", extra={"error": exc.code})
                 continue
+            for command in expired:
+                self._wake(command.id)
             if expired:
                 self._hub.touch(TOPIC)
                 self._hub.touch("overview")
@@ -123,7 +133,8 @@ class Commands:
         actor: str,
         interrupt_id: str | None = None,
     ) -> CommandRecord:
-        if len(repr(args)) > ARGS_BYTES:
+        told: dict[str, Any] = clean(plain(dict(args)))
+        if len(json.dumps(told, default=str).encode()) > ARGS_BYTES:
             raise BadInputError(
                 "The command is too long.", hint=f"At most {ARGS_BYTES:,} bytes.", field="args"
             )
@@ -132,7 +143,7 @@ class Commands:
             id=new_command_id(),
             session_id=session.id,
             action=action.value,
-            args=dict(args),
+            args=told,
             actor=actor,
             interrupt_id=interrupt_id,
             issued_at=now,
@@ -184,10 +195,24 @@ class Commands:
 
     async def _outcome(self, command_id: str, wait_s: float) -> CommandRecord:
         """The command once it is answered, or as it stands when the time is over."""
-        loop = asyncio.get_running_loop()
-        deadline_s = loop.time() + wait_s
-        while True:
-            command = await self._store.agents.command(command_id)
-            if not command.status.is_open or loop.time() > deadline_s:
-                return command
-            await asyncio.sleep(_LOOK_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._answered[command_id].wait()
+        return await self._store.agents.command(command_id)
+
+    @contextmanager
+    def _awaited(self, command_id: str) -> Iterator[None]:
+        self._answered[command_id] = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._answered[command_id]
+
+    def _take_answers(self, events: tuple[Event, ...]) -> None:
+        for event in events:
+            if event.kind is Kind.COMMAND_DONE:
+                self._wake(str(event.data.get("command_id", "")))
+
+    def _wake(self, command_id: str) -> None:
+        if (answered := self._answered.get(command_id)) is not None:
+            answered.set()

@@ -23,10 +23,10 @@ from services.hub import Hub
 from services.ids import SessionId
 from services.jobs.feed import Feeds
 from services.jobs.streams import TOPIC, Stream, Streams
-from services.livekit.models import Dispatch
 from services.livekit.service import LiveKitService
 from services.rooms import Rooms
 from services.rooms_view import RoomView
+from services.store.agent_records import AgentJob
 from services.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,8 @@ class RecoveryTiming:
     grace_s: float = 1.5  # a job that is alive connects again within it
     after_start_s: float = 10.0  # likewise, for jobs from before our own start
     no_job_s: float = 5.0  # a dispatch without a job, while a worker takes jobs
+    look_s: float = 15.0  # a room whose dispatch has had its job is looked at again so late
+    pause_s: float = 2.0  # before the second try, and twice as long before each further one
     tick_s: float = 1.0
     tries: int = 3
     within: timedelta = timedelta(minutes=10)
@@ -58,10 +60,21 @@ class GivenUp:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    stream_id: str
+    room_name: str
+    identity: str
+    dispatch_id: str
+
+
 @dataclass(slots=True)
 class _Tries:
     at: deque[datetime] = field(default_factory=deque)
     last_s: float = float("-inf")
+    agent_name: str = ""
+    metadata: str | None = None  # of the dispatch that we took away, for the one in its place
+    looked_s: float = float("-inf")
 
 
 class Recovery:
@@ -90,6 +103,7 @@ class Recovery:
         self._now = now
         self._timing = timing
         self._tries: dict[str, _Tries] = {}
+        self._owed: dict[str, _Lost] = {}  # lost while nobody else was in the room
         self._aio_tasks: set[asyncio.Task[None]] = set()
         self.given_up: dict[str, GivenUp] = {}
         streams.on_lost(self._lost)
@@ -101,12 +115,12 @@ class Recovery:
         while True:
             await asyncio.sleep(self._timing.tick_s)
             for view in self._rooms.snapshot.rooms:
-                if self._waits_for_a_job(view):
+                if self._waits_for_a_job(view) and await self._nobody_took_it(view):
                     await self._ask_again(view.name, "No worker took the dispatch.")
-            open_rooms = {view.name for view in self._rooms.snapshot.rooms}
-            for session_id, one in list(self.given_up.items()):
-                if one.room_name not in open_rooms:
-                    self._forget(session_id)
+                self._pay(view)
+            here = {view.session.id for view in self._rooms.snapshot.rooms if view.session}
+            for session_id in {*self._tries, *self._owed, *self.given_up} - here:
+                self._forget(session_id)
 
     async def close(self) -> None:
         """Stop what is under way."""
@@ -116,7 +130,7 @@ class Recovery:
 
     # -- lost sockets
 
-    async def _lost(self, stream: Stream) -> None:
+    def _lost(self, stream: Stream) -> None:
         hello = stream.hello
         self._start(
             self._after_grace(hello.stream_id, hello.room_name, hello.identity, hello.dispatch_id)
@@ -136,25 +150,43 @@ class Recovery:
             return
         if view.session is not None and self._streams.of_session(view.session.id) is not None:
             return  # another job has taken its place
-        if not view.people:
-            return  # nobody is left to talk to
-        await self._ask_again(
-            room_name,
-            "The agent's process is gone.",
-            ghost=identity,
-            dispatch_id=dispatch_id,
-        )
+        session = view.session
+        if session is None:
+            return
+        if not view.people:  # nobody is left to talk to; if somebody comes again, so does it
+            self._owed[session.id] = _Lost(stream_id, room_name, identity, dispatch_id)
+            return
+        if (pause_s := self._pause_s(session.id)) > 0:
+            await asyncio.sleep(pause_s)
+        reason = "The agent's process is gone."
+        while not self._back(stream_id, session.id):
+            if await self._ask_again(room_name, reason, ghost=identity, dispatch_id=dispatch_id):
+                return
+            await asyncio.sleep(self._pause_s(session.id))
+
+    def _pay(self, view: RoomView) -> None:
+        session = view.session
+        if session is not None and view.people and (lost := self._owed.pop(session.id, None)):
+            self._start(
+                self._bring_back(lost.stream_id, lost.room_name, lost.identity, lost.dispatch_id)
+            )
+
+    def _back(self, stream_id: str, session_id: SessionId) -> bool:
+        return self._streams.is_open(stream_id) or self._streams.of_session(session_id) is not None
+
+    def _pause_s(self, session_id: SessionId) -> float:
+        """How long to wait before the next try: nothing before the first one."""
+        tries = self._tries.get(session_id)
+        made = len(tries.at) if tries is not None else 0
+        return self._timing.pause_s * 2 ** (made - 1) if made else 0.0
 
     async def _is_back(self, stream: Stream) -> None:
         self.given_up.pop(stream.session_id, None)
+        self._owed.pop(stream.session_id, None)
 
     async def _look_for_left_behind(self) -> None:
         """Jobs that were connected when we last stopped have some seconds to come back."""
-        try:
-            jobs = await self._store.agents.connected_jobs()
-        except StoreUnavailableError as exc:
-            log.warning("jobs from before were not read", extra={"error": exc.code})
-            return
+        jobs = await self._connected_before()
         if not jobs:
             return
         await asyncio.sleep(self._timing.after_start_s)
@@ -177,7 +209,17 @@ class Recovery:
                 },
             )
             await self._write(gone)
-            await self._bring_back(job.stream_id, job.room_name, job.identity, job.dispatch_id)
+            self._start(
+                self._bring_back(job.stream_id, job.room_name, job.identity, job.dispatch_id)
+            )
+
+    async def _connected_before(self) -> tuple[AgentJob, ...]:
+        while True:
+            try:
+                return await self._store.agents.connected_jobs()
+            except StoreUnavailableError as exc:
+                log.warning("jobs from before were not read yet", extra={"error": exc.code})
+                await asyncio.sleep(self._timing.tick_s)
 
     # -- dispatches that nobody took
 
@@ -194,44 +236,79 @@ class Recovery:
             return False
         tries = self._tries.get(session.id)
         since_s = asyncio.get_running_loop().time() - (tries.last_s if tries else float("-inf"))
-        if since_s < self._timing.no_job_s:
+        if since_s < max(self._timing.no_job_s, self._pause_s(session.id)):
             return False
         return bool(view.people) or not session.started_at  # nobody left: let the room end
+
+    async def _nobody_took_it(self, view: RoomView) -> bool:
+        """Whether the agent was asked for and LiveKit gave nobody the job.
+
+        An agent that came and went again (it said good-bye, or has no recorder) had its job.
+        """
+        session = view.session
+        if session is None:
+            return False
+        tries = self._tries.setdefault(session.id, _Tries())
+        now_s = asyncio.get_running_loop().time()
+        if now_s - tries.looked_s < self._timing.look_s:
+            return False
+        try:
+            found = await self._livekit.list_dispatches(view.name)
+        except SwitchboardError as exc:
+            log.warning("dispatches were not looked at", extra={"error": exc.code})
+            return False
+        mine = [dispatch for dispatch in found if dispatch.agent_name == session.agent_name]
+        if any(dispatch.jobs for dispatch in mine):
+            tries.looked_s = now_s
+            return False
+        return bool(mine) or tries.metadata is not None
 
     # -- asking again
 
     async def _ask_again(
         self, room_name: str, reason: str, *, ghost: str = "", dispatch_id: str = ""
-    ) -> None:
+    ) -> bool:
+        """One try. False: it failed and may be tried again."""
         view = self._rooms.snapshot.get(room_name)
         session = view.session if view is not None else None
         if session is None or not self._may_try(session.id, room_name, session.agent_name, reason):
-            return
+            return True
+        tries = self._tries[session.id]
+        removed = False
+        deleted: list[str] = []
         try:
             old = await self._livekit.list_dispatches(room_name)
             if ghost:
-                await self._remove_ghost(room_name, ghost)
+                removed = await self._remove_ghost(room_name, ghost)
             mine = [d for d in old if d.id == dispatch_id] or [
                 d for d in old if d.agent_name == session.agent_name
             ]
+            if mine:
+                tries.agent_name, tries.metadata = mine[0].agent_name, mine[0].metadata
             for dispatch in mine:
                 await self._livekit.delete_dispatch(room_name, dispatch.id)
-            name = mine[0].agent_name if mine else session.agent_name
+                deleted.append(dispatch.id)
+            name = tries.agent_name or session.agent_name
             made = await self._livekit.create_dispatch(
-                room_name, name, metadata=_resumed(mine, session.id, session.user_id)
+                room_name,
+                name,
+                metadata=_resumed(tries.metadata or "", session.id, session.user_id),
             )
         except NotFoundError:
-            return  # the room has ended meanwhile
+            return True  # the room has ended meanwhile
         except SwitchboardError as exc:
             log.warning("an agent was not asked for again", extra={"error": exc.code})
-            return
-        tries = len(self._tries[session.id].at)
-        await self._tell(
-            Kind.AGENT_AGAIN,
-            room_name,
-            session.id,
-            {"reason": reason, "tries": tries, "dispatch_id": made.id, "agent_name": name},
-        )
+            return not exc.retryable
+        facts = {
+            "reason": reason,
+            "tries": len(tries.at),
+            "agent_name": name,
+            "dispatch_id": made.id,
+            "deleted_dispatches": deleted,
+            "removed": ghost if removed else "",
+        }
+        await self._tell(Kind.AGENT_AGAIN, room_name, session.id, facts)
+        return True
 
     def _may_try(self, session_id: SessionId, room_name: str, agent_name: str, reason: str) -> bool:
         now, timing = self._now(), self._timing
@@ -254,15 +331,17 @@ class Recovery:
         tries.last_s = asyncio.get_running_loop().time()
         return True
 
-    async def _remove_ghost(self, room_name: str, identity: str) -> None:
+    async def _remove_ghost(self, room_name: str, identity: str) -> bool:
         try:
             await self._livekit.remove_participant(room_name, identity)
         except NotFoundError:
-            return  # LiveKit has noticed by itself
+            return False  # LiveKit has noticed by itself
+        return True
 
     def _forget(self, session_id: str) -> None:
         self.given_up.pop(session_id, None)
         self._tries.pop(session_id, None)
+        self._owed.pop(session_id, None)
 
     async def _tell(
         self, kind: Kind, room_name: str, session_id: SessionId, data: dict[str, Any]
@@ -302,13 +381,12 @@ class Recovery:
             log.error("bringing an agent back failed", exc_info=exc)
 
 
-def _resumed(mine: list[Dispatch], session_id: SessionId, user_id: str) -> str:
+def _resumed(before: str, session_id: SessionId, user_id: str) -> str:
     """The metadata of the dispatch before, and that it goes on."""
-    told: Any = {}
     try:
-        told = json.loads(mine[0].metadata) if mine and mine[0].metadata else {}
+        told = json.loads(before or "{}")
     except ValueError:
-        return mine[0].metadata  # the agent's own matter
+        return before  # the agent's own matter
     if not isinstance(told, dict):
-        return mine[0].metadata
+        return before
     return json.dumps({"session_id": session_id, "user_id": user_id, **told, "resumed": "true"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Final
 
 import jwt
 
@@ -11,7 +12,8 @@ from services.errors import BadSignatureError
 from services.livekit.target import LiveKitTarget
 from switchboard_recorder.protocol import AUDIENCE, TOKEN_MOST_S
 
-_LEEWAY_S = 30
+_LEEWAY_S: Final = 30
+_ID_MOST: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,4 +54,6 @@ def verify(token: str, target: LiveKitTarget) -> StreamClaims:
     stream_id, room_name = claims["sub"], claims.get("room")
     if not isinstance(room_name, str) or not room_name or not stream_id:
         raise BadSignatureError("The stream's token names no room.")
+    if len(stream_id) > _ID_MOST:
+        raise BadSignatureError("The stream's name is too long.", hint="64 characters at most.")
     return StreamClaims(stream_id=stream_id, room_name=room_name)

@@ -140,9 +140,7 @@ class AgentWork:
 
     async def close(self) -> None:
         """Close every stream; the jobs connect again to whoever comes next."""
-        self.streams.closing = True
-        for stream in self.streams.open_streams:
-            stream.outbox.close()
+        self.streams.close_all()
         await self.recovery.close()
 
     async def _after(self, written: Written) -> None:

@@ -29,6 +29,14 @@ _HELLO_TEXT: Final = (
     "job_id", "dispatch_id", "worker_id", "agent_name", "host", "recorder",
 )  # fmt: skip
 _OUTCOMES: Final = {status.value: status for status in CommandStatus if not status.is_open}
+_UNANSWERED: Final[dict[str, Any]] = {
+    "status": InterruptStatus.PENDING,
+    "command_id": None,
+    "answered_by": "",
+    "answered_at": None,
+    "decision": None,
+}
+_MS_MOST: Final = 86_400_000
 _JOIN_WITHIN: Final = timedelta(seconds=60)  # a later answer begins a turn of its own
 
 
@@ -88,6 +96,7 @@ class _AgentFolding:
 
     def _job_connected(self, event: Event) -> None:
         hello = event.data
+        late = bool(hello.get("late"))  # the job is over: somebody else delivers what it left
         row = {
             "stream_id": _text(event, "stream_id"),
             "session_id": event.session_id,
@@ -101,6 +110,11 @@ class _AgentFolding:
             "left_at": None,
             "left_reason": "",
         }
+        if late:
+            over = {"status": AgentJobStatus.LOST, "left_at": event.at, "left_reason": "seen late"}
+            new = [row | over | {"last_seq": 0}]
+            self._db.execute(insert_pair_new(self._dialect, t.jobs), new)
+            return
         known = self._db.execute(
             update(t.jobs).where(t.jobs.c.stream_id == row["stream_id"]).values(**row)
         )
@@ -127,7 +141,7 @@ class _AgentFolding:
     def _interrupt_raised(self, event: Event) -> None:
         row = {
             "session_id": event.session_id,
-            "interrupt_id": _text(event, "interrupt_id"),
+            "interrupt_id": _interrupt_id(event),
             "node": _text(event, "node"),
             "value": event.data.get("value"),
             "status": InterruptStatus.PENDING,
@@ -136,9 +150,20 @@ class _AgentFolding:
         }
         # told again after a crash: the graph still asks the same
         self._db.execute(insert_pair_new(self._dialect, t.interrupts), [row])
+        columns = t.interrupts.c  # asked anew: what was done with the answer failed
+        self._db.execute(
+            update(t.interrupts)
+            .where(
+                columns.session_id == event.session_id,
+                columns.interrupt_id == row["interrupt_id"],
+                columns.status.in_((InterruptStatus.RESUMED, InterruptStatus.GONE)),
+                func.coalesce(columns.answered_at, columns.asked_at) < event.at,
+            )
+            .values(**row | _UNANSWERED)
+        )
 
     def _interrupt_resumed(self, event: Event) -> None:
-        self._interrupts(event, InterruptStatus.RESUMED, _text(event, "interrupt_id"))
+        self._interrupts(event, InterruptStatus.RESUMED, _interrupt_id(event))
 
     def _interrupts(
         self, event: Event, status: InterruptStatus, interrupt_id: str | None = None
@@ -155,7 +180,7 @@ class _AgentFolding:
         asked = event.data.get("interrupts")
         if not isinstance(asked, list):
             return
-        ids = [one for one in asked if isinstance(one, str)]
+        ids = [str(one.get("id") if isinstance(one, dict) else one)[:80] for one in asked]
         self._db.execute(
             update(t.interrupts)
             .where(
@@ -271,13 +296,7 @@ def reopen_interrupt(connection: Connection, command_id: str) -> None:
             t.interrupts.c.command_id == command_id,
             t.interrupts.c.status == InterruptStatus.ANSWERED,
         )
-        .values(
-            status=InterruptStatus.PENDING,
-            command_id=None,
-            answered_by="",
-            answered_at=None,
-            decision=None,
-        )
+        .values(**_UNANSWERED)
     )
 
 
@@ -286,6 +305,13 @@ def _text(event: Event, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _interrupt_id(event: Event) -> str:
+    return _text(event, "interrupt_id")[:80]
+
+
 def _number(values: dict[str, Any], name: str) -> float | None:
+    """Milliseconds; None for what is no number or none that could be meant."""
     value = values.get(name)
-    return float(value) if isinstance(value, int | float) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    return float(value) if 0 <= value < _MS_MOST else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 from functools import cache
 from typing import Any
@@ -54,11 +55,13 @@ def insert_pair_new(dialect_name: str, table: Table) -> Insert:
 
 
 def clean(value: Any) -> Any:
-    """The same JSON value without NUL characters and without halves of characters."""
+    """The same JSON value without NUL, halves of characters, NaN and infinity."""
     if isinstance(value, str):
         if _NUL in value:
             value = value.replace(_NUL, "\N{REPLACEMENT CHARACTER}")
         return value if value.isascii() else value.encode(errors="replace").decode()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
     if isinstance(value, dict):
         return {clean(key): clean(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

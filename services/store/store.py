@@ -119,6 +119,30 @@ class Store:
         """
         return self._committed(self.writer.append(events))
 
+    async def commit(self, *events: Event) -> tuple[Written, ...]:
+        """Write events and wait until they are committed, however long the database is away.
+
+        Raises:
+            StoreUnavailableError: too many wait already: none of these was taken.
+            StoreRejectedError: the database will never take one of them; none is written.
+        """
+        return await self.writer.append(events)
+
+    async def latest_of(self, session_id: str, kinds: Sequence[Kind]) -> dict[Kind, StoredEvent]:
+        """The newest event of each of these kinds in a session; kinds it had none of are absent."""
+        found: dict[Kind, StoredEvent] = {}
+        async with self._reading() as db:
+            for kind in kinds:
+                query = (
+                    select(t.events)
+                    .where(t.events.c.session_id == session_id, t.events.c.kind == kind)
+                    .order_by(t.events.c.seq.desc())
+                    .limit(1)
+                )
+                if (row := (await db.execute(query)).mappings().first()) is not None:
+                    found[kind] = stored_event(row)
+        return found
+
     async def _committed(self, writing: Awaitable[tuple[Written, ...]]) -> tuple[Written, ...]:
         try:
             async with asyncio.timeout(self._timeout_s):

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.errors import StoreUnavailableError
+from services.errors import StoreRejectedError, StoreUnavailableError
 from services.events import Event
 from services.store.batch import Written, write_batch
 from services.store.engine import CONNECT_ERRORS
@@ -62,7 +62,8 @@ class Writer:
         The caller may stop waiting (a timeout, a cancelled page): they are written all the same.
 
         Raises:
-            StoreUnavailableError: too many wait already, or we are closing, or they were rejected.
+            StoreUnavailableError: too many wait already, or we are closing.
+            StoreRejectedError: the database will never take them.
         """
         if self._closing or self.waiting + len(events) > QUEUE_LIMIT:
             raise StoreUnavailableError(
@@ -147,7 +148,7 @@ class Writer:
         log.error("the database rejected an event", extra={"error": _first_line(exc)})
         if not batch[0].done.done():
             batch[0].done.set_exception(
-                StoreUnavailableError("The database rejected an event.", hint="See the log.")
+                StoreRejectedError("The database rejected an event.", hint="See the log.")
             )
             batch[0].done.exception()  # nobody may be waiting any more
 

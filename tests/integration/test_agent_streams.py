@@ -15,7 +15,7 @@ from services.errors import ConflictError
 from services.events import Kind
 from services.jobs.feed import session_topic
 from services.store.agent_records import AgentJobStatus, CommandStatus, InterruptStatus
-from switchboard_recorder.protocol import Ack, Action, Events, Welcome
+from switchboard_recorder.protocol import Ack, Action, Events, Refusal, Welcome
 from tests.support.api_server import ApiServer, Wired
 from tests.support.job_stream import JobStream, open_stream, stream_token
 from tests.support.waiting import eventually
@@ -60,16 +60,20 @@ async def test_events_are_kept_once_and_in_order_over_reconnects(
     assert [data.get("node") for _, data in told] == ["0", "1", "2", "3", None]
 
 
-async def test_a_gap_is_answered_by_what_is_safe_and_closes_nothing(
+async def test_a_gap_is_refused_and_the_job_sends_again_from_what_is_safe(
     server: ApiServer, wired: Wired, url: str
 ) -> None:
     made = await server.create()
-    async with open_stream(url, wired.target, made["room_name"]) as job:
-        first, second = job.record("custom", n=1), job.record("custom", n=2)
-        await job.say(Events(events=(second,)))
-        await eventually(lambda: sum(isinstance(m, Welcome) for m in job.heard) == 2)
-        await job.send(first, second)
-    assert [data["n"] for _, data in await kept(server, made["session_id"])] == [1, 2]
+    async with open_stream(url, wired.target, made["room_name"], stream_id="str_g") as job:
+        first, second, third = (job.record("custom", n=n) for n in (1, 2, 3))
+        await job.send(first)
+        await job.say(Events(events=(third,)))
+        refusal = await job.wait_for(Refusal)
+        assert (refusal.code, refusal.again) == ("stream_gap", True)
+    async with open_stream(url, wired.target, made["room_name"], stream_id="str_g") as job:
+        assert (await job.wait_for(Welcome)).acked == 1
+        await job.send(second, third)
+    assert [data["n"] for _, data in await kept(server, made["session_id"])] == [1, 2, 3]
 
 
 async def test_a_kind_that_is_not_the_agents_to_tell_or_is_unknown_is_kept_as_other(
