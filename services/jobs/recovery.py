@@ -13,7 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from services.clock import Now
@@ -46,6 +46,7 @@ class RecoveryTiming:
     within: timedelta = timedelta(minutes=10)
 
 
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
 DEFAULT_TIMING: Final = RecoveryTiming()
 
 
@@ -254,11 +255,13 @@ class Recovery:
             return False
         try:
             found = await self._livekit.list_dispatches(view.name)
+            before = await self._store.agents.jobs_of(session.id, limit=1)
         except SwitchboardError as exc:
             log.warning("dispatches were not looked at", extra={"error": exc.code})
             return False
-        mine = [dispatch for dispatch in found if dispatch.agent_name == session.agent_name]
-        if any(dispatch.jobs for dispatch in mine):
+        left = before[0].left_at or before[0].connected_at if before else _NEVER
+        mine = [d for d in found if d.agent_name == session.agent_name]
+        if any(d.jobs or (d.created_at or _NEVER) < left for d in mine):
             tries.looked_s = now_s
             return False
         return bool(mine) or tries.metadata is not None

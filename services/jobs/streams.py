@@ -150,16 +150,8 @@ class Streams:
             ConflictError: too many streams, or the job of a late one lives.
             StoreUnavailableError: try again.
         """
-        if hello.stream_id != claims.stream_id or hello.room_name != claims.room_name:
-            raise DeniedError("The hello does not fit its token.")
-        if len(self._open) >= STREAMS and hello.stream_id not in self._open:
-            raise ConflictError("Too many agents are connected.", hint="Start another dashboard.")
-        session = await self._session_of(hello)
-        if hello.session_id and hello.session_id != session.id:
-            raise DeniedError("The hello names the session of another room.")
+        session = await self._admitted(claims, hello)
         before = self._open.get(hello.stream_id)
-        if before is not None and hello.late and not before.hello.late:
-            raise ConflictError("The job of this stream is connected itself.")
         stream = Stream(hello, session.id, (session.room_sid or hello.room_sid)[:64], outbox)
         self._open[hello.stream_id] = stream
         try:
@@ -258,6 +250,19 @@ class Streams:
             log.warning("a lost job was not written down yet", extra={"error": exc.code})
 
     # -- inside
+
+    async def _admitted(self, claims: StreamClaims, hello: Hello) -> SessionRecord:
+        """The session of a stream that may be opened."""
+        if hello.stream_id != claims.stream_id or hello.room_name != claims.room_name:
+            raise DeniedError("The hello does not fit its token.")
+        if len(self._open) >= STREAMS and hello.stream_id not in self._open:
+            raise ConflictError("Too many agents are connected.", hint="Start another dashboard.")
+        session = await self._session_of(hello)
+        if hello.session_id and hello.session_id != session.id:
+            raise DeniedError("The hello names the session of another room.")
+        if hello.late and self.is_open(hello.stream_id):
+            raise ConflictError("The job of this stream is connected itself.")
+        return session
 
     def _drop(self, stream: Stream) -> None:
         if self._open.get(stream.hello.stream_id) is stream:

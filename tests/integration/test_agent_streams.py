@@ -211,17 +211,60 @@ async def test_an_answer_that_the_agent_refuses_may_be_given_again(
     assert "already answered by api" in again.json()["detail"]
 
 
-async def test_what_the_graph_no_longer_asks_after_a_run_need_not_be_answered(
+async def test_what_a_run_still_asks_waits_on_and_what_it_asks_no_more_is_gone(
     server: ApiServer, wired: Wired, url: str
 ) -> None:
     made = await server.create()
     where = f"/api/voice/session/{made['session_id']}/interrupts"
+
+    async def stands() -> dict[str, str]:
+        return {i["interrupt_id"]: i["status"] for i in (await server.http.get(where)).json()}
+
     async with open_stream(url, wired.target, made["room_name"]) as job:
         await asks(job, "i1")
         await asks(job, "i2")
-        await job.tell("run_finished", run="r1", ms=1.0, next=["approve"], interrupts=["i2"])
-    told = (await server.http.get(where)).json()
-    assert {one["interrupt_id"]: one["status"] for one in told} == {"i1": "gone", "i2": "pending"}
+        await job.tell("run_finished", run="r1", ms=5, next=["approve"], interrupts=["i1"])
+        assert await stands() == {"i1": "pending", "i2": "gone"}
+        await job.tell("run_finished", run="r2", ms=5, next=[], interrupts=[])
+        assert await stands() == {"i1": "gone", "i2": "gone"}
+        await asks(job, "i1")  # the node failed after its answer, and asks the same again
+        assert await stands() == {"i1": "pending", "i2": "gone"}
+
+
+async def test_the_state_of_a_session_is_its_last_saved_one_and_what_it_waits_for(
+    server: ApiServer, wired: Wired, url: str
+) -> None:
+    made = await server.create()
+    where = f"/api/voice/session/{made['session_id']}/state"
+    before = (await server.http.get(where)).json()
+    assert (before["values"], before["connected"], before["waiting"]) == (None, False, [])
+    async with open_stream(url, wired.target, made["room_name"]) as job:
+        await job.tell("state_saved", step=1, checkpoint_id="c1", next=["plan"], values={"a": 1})
+        await job.tell("state_saved", step=2, checkpoint_id="c2", next=["ask"], values={"a": 2})
+        await job.tell("agent_state_changed", old="listening", new="thinking")
+        await asks(job)
+        state = (await server.http.get(where)).json()
+    assert (state["step"], state["next"], state["values"]) == (2, ["ask"], {"a": 2})
+    assert (state["connected"], state["agent_state"]) == (True, "thinking")
+    assert [one["interrupt_id"] for one in state["waiting"]] == ["i1"]
+    missing = await server.http.get("/api/voice/session/ses_0/state")
+    assert missing.status_code == 404
+
+
+async def test_a_newer_socket_of_a_job_takes_over_and_the_older_one_is_closed(
+    server: ApiServer, wired: Wired, url: str
+) -> None:
+    made = await server.create()
+    store = server.runtime.store
+    async with (
+        open_stream(url, wired.target, made["room_name"], stream_id="str_n") as older,
+        open_stream(url, wired.target, made["room_name"], stream_id="str_n") as newer,
+    ):
+        await eventually(lambda: older.socket.closed)
+        await newer.tell("custom", n=1)
+        (job,) = await server.runtime.acall(lambda: store.agents.jobs_of(made["session_id"]))
+        assert job.status is AgentJobStatus.CONNECTED
+        assert len(server.runtime.jobs.streams.open_streams) == 1
 
 
 async def test_a_command_waits_for_the_agent_to_connect_again(

@@ -100,6 +100,15 @@ class Person:
             base64.b64decode(payload), topic=topic, destination_identities=to
         )
 
+    async def rpc(self, to: str, method: str, payload: str) -> str:
+        """What the other one answered, or the error that came in its place."""
+        try:
+            return await self.room.local_participant.perform_rpc(
+                destination_identity=to, method=method, payload=payload, response_timeout=2
+            )
+        except rtc.RpcError as exc:
+            return f"error {exc.code}"
+
     async def update(self, metadata: str | None, attributes: dict[str, str] | None) -> None:
         me = self.room.local_participant
         if metadata is not None:
@@ -140,6 +149,8 @@ class Host:
                 return person.seen()
             case "say":
                 await person.say(args["payload"], args["topic"], args["to"])
+            case "rpc":
+                return await person.rpc(args["to"], args["method"], args["payload"])
             case "update":
                 await person.update(args["metadata"], args["attributes"])
             case _:

@@ -183,6 +183,11 @@ class Participant:
         payload = base64.b64encode(raw).decode()
         await self._host.ask("say", self.who, payload=payload, topic=topic, to=list(to))
 
+    async def rpc(self, to: str, method: str, payload: str) -> str:
+        """Call a remote method of somebody; gives the answer, or `error <code>`."""
+        answer: str = await self._host.ask("rpc", self.who, to=to, method=method, payload=payload)
+        return answer
+
     async def update(
         self, *, metadata: str | None = None, attributes: dict[str, str] | None = None
     ) -> None:
