@@ -44,7 +44,7 @@ class ApiFirst:
         self._mount = Mount("/api", app=api)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
+        if scope["type"] != "lifespan":
             match, child_scope = self._mount.matches(scope)
             if match is Match.FULL:
                 scope.update(child_scope)
