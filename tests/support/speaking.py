@@ -117,6 +117,14 @@ class SpeakingCaller:
         stopped = (silent["last"] - times["began"]) * 1000
         return BargeIn(stopped_ms=round(stopped, 1), after=turn)
 
+    async def clock(self) -> float:
+        """The moment now, for `unasked`."""
+        return float((await self._host.ask("seen", self._who))["clock"])
+
+    async def unasked(self, since: float) -> Turn:
+        """What the agent says after `since` without being asked by us; timed from then."""
+        return await self._answer("", since)
+
     async def leave(self) -> None:
         """Hang up."""
         await self._host.ask("leave", self._who)
