@@ -4,4 +4,9 @@ import streamlit as st
 
 from api import server
 
-app = st.App("dashboard/main.py", lifespan=server.lifespan, routes=server.routes())
+app = st.App(
+    "dashboard/main.py",
+    lifespan=server.lifespan,
+    routes=server.routes(),
+    middleware=server.middleware(),
+)

@@ -2,7 +2,8 @@
 
 `"name": "./folder/file.py:variable"`, or an object with that as its `path`. The variable is a
 compiled graph, a `StateGraph`, or a function (async or not) that gives one. Beside it a module may
-define `waiting(state) -> str`: what to say while a human's answer is awaited.
+define hooks by their names, as docs/your-own-agent.md says: `waiting(state) -> str`, what to say
+while a human's answer is awaited.
 
 `python -m agents.registry --describe` prints each graph's nodes and edges as JSON.
 """
@@ -88,7 +89,7 @@ def _module(file: Path, entry: GraphEntry) -> tuple[ModuleType, str]:
     path = (file.parent / where).resolve()
     try:
         module = _MODULES.get(path) or _import(path)
-    except Exception as exc:
+    except (Exception, SystemExit) as exc:  # a script that was named by mistake may exit
         raise ConfigError(
             f"The graph {entry.name!r} cannot be loaded: {type(exc).__name__}: {exc}.",
             hint=f"langgraph.json says {entry.path}.",
@@ -143,7 +144,12 @@ async def _made(entry: GraphEntry, value: Any) -> Any:
 
 def _with_checkpointer(entry: GraphEntry, made: Any, checkpointer: Any) -> Any:
     if isinstance(made, StateGraph):
-        return made.compile(checkpointer=checkpointer, name=entry.name)
+        try:
+            return made.compile(checkpointer=checkpointer, name=entry.name)
+        except Exception as exc:
+            raise ConfigError(
+                f"The graph {entry.name!r} does not compile: {type(exc).__name__}: {exc}."
+            ) from exc
     if isinstance(made, CompiledStateGraph):
         return made.copy(update={"checkpointer": checkpointer})
     raise ConfigError(f"The graph {entry.name!r} is a {type(made).__name__}, not a graph.")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from services.runtime import Runtime, get_runtime
+from services.runtime import Runtime, get_runtime, held_runtime
 
 
-def _runtime(_: Request) -> Runtime:
-    return get_runtime()
+async def _runtime(_: Request) -> Runtime:
+    """Not async, FastAPI would call it on a thread of its pool: a hop for each request."""
+    runtime = held_runtime()
+    if runtime is not None and runtime.alive:
+        return runtime
+    return await asyncio.to_thread(get_runtime)
 
 
 SharedRuntime = Annotated[Runtime, Depends(_runtime)]

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import streamlit as st
-from starlette.routing import BaseRoute, Mount
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Match, Mount
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.app import create_api
 from api.nodelay import turn_off_delay
@@ -26,10 +28,29 @@ ASSETS: Final = Path(__file__).resolve().parent.parent / "dashboard" / "componen
 
 def routes() -> list[BaseRoute]:
     """What the server answers beside Streamlit's own pages."""
-    return [
-        Mount("/api", app=create_api()),
-        Mount("/switchboard-assets", app=StaticFiles(directory=ASSETS)),
-    ]
+    return [Mount("/switchboard-assets", app=StaticFiles(directory=ASSETS))]
+
+
+def middleware() -> list[Middleware]:
+    """What sees a request before Streamlit does."""
+    return [Middleware(ApiFirst, api=create_api())]
+
+
+class ApiFirst:
+    """Answers what is under /api; Streamlit's browser sessions and compression never see it."""
+
+    def __init__(self, app: ASGIApp, api: ASGIApp) -> None:
+        self._app = app
+        self._mount = Mount("/api", app=api)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            match, child_scope = self._mount.matches(scope)
+            if match is Match.FULL:
+                scope.update(child_scope)
+                await self._mount.handle(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 def _checked_settings() -> Settings:

@@ -180,16 +180,14 @@ class NewToken(BaseModel):
     participant_identity: Name | None = None
 
 
-@router.post("/session", status_code=status.HTTP_201_CREATED)
+@router.post("/session", status_code=status.HTTP_201_CREATED, response_model=VoiceSession)
 async def create_voice_session(
-    body: CreateVoiceSession,
-    runtime: SharedRuntime,
-    response: Response,
-    idempotency_key: IdempotencyKey = None,
-) -> VoiceSession:
+    body: CreateVoiceSession, runtime: SharedRuntime, idempotency_key: IdempotencyKey = None
+) -> Response:
     """Open a room, ask for the agent, and hand out a token for the caller.
 
-    The same `Idempotency-Key` gives the same session again, never a second room.
+    The same `Idempotency-Key` gives the same session again, never a second room. `dispatch_id`
+    is known a moment later: read the session for it.
     """
     wanted = body.wanted()
     made = await runtime.acall(
@@ -198,9 +196,15 @@ async def create_voice_session(
         ),
         timeout_s=2 * runtime.settings.switchboard_livekit_timeout_s + 2,
     )
-    response.headers["Location"] = f"/api/voice/session/{made.session.id}"
-    response.headers["Cache-Control"] = "no-store"
-    return _with_token(runtime, made)
+    return Response(  # ready: FastAPI would check a model once more before it writes it out
+        _with_token(runtime, made).model_dump_json(),
+        status_code=status.HTTP_201_CREATED,
+        media_type="application/json",
+        headers={
+            "Location": f"/api/voice/session/{made.session.id}",
+            "Cache-Control": "no-store",
+        },
+    )
 
 
 @router.get("/session/{session_id}")

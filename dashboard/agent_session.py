@@ -26,20 +26,40 @@ def turns_table(turns: tuple[Turn, ...]) -> None:
             icon=":material/chat_bubble:",
         )
         return
-    rows = [
+    shown = turns[-_SHOWN:]
+    st.table(
         {
-            "At": viewer.moment(turn.started_at),
-            "Caller": turn.user_text,
-            "Agent": f"{turn.agent_text}{' …' if turn.interrupted else ''}",
-            "Answered after": _ms(turn.answer_ms),
-            "End of turn": _ms(turn.end_of_turn_ms),
-            "Transcription": _ms(turn.transcription_ms),
-            "Graph": _ms(turn.graph_ms),
-            "Speech": _ms(turn.speech_ms),
-        }
-        for turn in turns[-_SHOWN:]
+            "At": [viewer.moment(turn.started_at) for turn in shown],
+            "Caller": [fmt.md(turn.user_text) for turn in shown],
+            "Agent": [_said(turn) for turn in shown],
+            "Answered after": [_times(turn) for turn in shown],
+        },
+        border="horizontal",
+        hide_index=True,
+        alt="What was said, in order",
+    )
+    if len(turns) > _SHOWN:
+        st.caption(f"The last {_SHOWN} of {len(turns):,} turns.")
+
+
+def _said(turn: Turn) -> str:
+    cut = " :orange-badge[interrupted]" if turn.interrupted else ""
+    return f"{fmt.md(turn.agent_text)}{cut}"
+
+
+def _times(turn: Turn) -> str:
+    """All of it, and its parts as far as somebody told."""
+    parts = [
+        f"{name} {_ms(value)}"
+        for name, value in (
+            ("end of turn", turn.end_of_turn_ms),
+            ("transcription", turn.transcription_ms),
+            ("graph", turn.graph_ms),
+            ("speech", turn.speech_ms),
+        )
+        if value is not None
     ]
-    st.dataframe(rows, hide_index=True, key="session.turns", alt="What was said, in order")
+    return f"{_ms(turn.answer_ms)}  \n:small[:gray[{', '.join(parts)}]]"
 
 
 def tell(session_id: str, stream: Stream | None) -> None:

@@ -20,6 +20,7 @@ _WORDS: Final = {
     InterruptStatus.GONE: ("gray", "no longer asked"),
 }
 _PAST: Final = 10
+_LINES: Final = 40
 
 
 def asked(session_id: str, interrupts: tuple[InterruptRecord, ...]) -> None:
@@ -51,7 +52,7 @@ def _question(session_id: str, one: InterruptRecord) -> None:
         )
         description = value.get("description")
         if isinstance(description, str) and description:
-            st.markdown(fmt.md(description))
+            st.markdown("  \n".join(map(fmt.md, description.splitlines()[:_LINES])))
         args = _args(one)
         text = st.text_area(
             "Arguments, as JSON",

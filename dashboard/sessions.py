@@ -51,6 +51,8 @@ _STATUS_PX: Final = 88
 _NAME_PX: Final = 300
 _CREATED_PX: Final = 156
 _LASTED_PX: Final = 124
+_WHO_PX: Final = 180
+_DETAILS_PX: Final = 290
 
 
 def session_list(sessions: Sequence[SessionRecord], *, key: str) -> None:
@@ -203,8 +205,8 @@ def events_table(events: Sequence[StoredEvent]) -> None:
         hide_index=True,
         alt=f"{len(rows)} events of the session, in the order of happening",
         column_config={
-            "Who": st.column_config.TextColumn(width="medium"),
-            "Details": st.column_config.TextColumn(width="large"),
+            "Who": st.column_config.TextColumn(width=_WHO_PX),
+            "Details": st.column_config.TextColumn(width=_DETAILS_PX),
         },
     )
 

@@ -6,6 +6,7 @@ import streamlit as st
 
 from dashboard import agents, bridge, chat
 from dashboard.parts import live_part
+from dashboard.title import title
 from services.chats import chat_topic
 
 
@@ -34,14 +35,14 @@ def graphs() -> None:
         agents.graph(name, drawings.get(name), latency)
 
 
-st.title("Agents", anchor=False)
+title("Agents")
 if session_id := chat.chosen():
     live_part(chat_topic(session_id), key="agents.chat")(lambda: chat.panel(session_id))()
 else:
     chat.show_failure()
-st.subheader("In a session now", anchor=False)
+st.header("In a session now", anchor=False)
 at_work()
-st.subheader("Graphs", anchor=False)
+st.header("Graphs", anchor=False)
 graphs()
-st.subheader("Workers", anchor=False)
+st.header("Workers", anchor=False)
 workers()

@@ -77,7 +77,7 @@ async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Co
         viewport=_SIZE,
         color_scheme=scheme,
         locale="en-GB",
-        timezone_id="UTC",
+        timezone_id="Europe/London",
     )
     page = await context.new_page()
     for name, path in (
@@ -87,6 +87,7 @@ async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Co
         ("session", f"session?id={session['session_id']}"),
         ("tokens", f"tokens?room={session['room_name']}"),
         ("system", "system"),
+        ("doctor", "system?tab=doctor"),
     ):
         await page.goto(f"{url}/{path}")
         await _settled(page)
@@ -96,6 +97,11 @@ async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Co
     await page.get_by_role("textbox", name="Who will join").wait_for()
     await _settled(page)
     await page.screenshot(path=SHOTS / f"create-{scheme}.png")
+    await page.goto(f"{url}/room?name={session['room_name']}")
+    await page.get_by_role("button", name="End room").click()
+    await page.get_by_text("will be put out.").wait_for()
+    await _settled(page)
+    await page.screenshot(path=SHOTS / f"end-{scheme}.png")
     await context.close()
 
 

@@ -42,6 +42,7 @@ class Kind(StrEnum):
     LIVEKIT_OTHER = "livekit_other"  # egress, ingress and whatever comes; `data.event` names it
 
     SESSION_CREATED = "session_created"
+    AGENT_DISPATCHED = "agent_dispatched"  # LiveKit holds the request for it: `data.dispatch_id`
     SESSION_FAILED = "session_failed"
     SESSION_ENDING = "session_ending"  # somebody or the reaper asked for the end
     SESSION_EXTENDED = "session_extended"  # `data.expires_at`: its time ends later now

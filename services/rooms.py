@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from services import rooms_compare
 from services.clock import Now
@@ -37,6 +37,7 @@ _LIVE_BEFORE_COMMIT_S: Final = 0.25  # the live view waits no longer than this f
 _SAMPLE_DAYS: Final = 7
 
 OnWritten = Callable[[Written], Awaitable[None]]
+Writing = Coroutine[Any, Any, tuple[Written, ...]]
 
 
 @dataclass(slots=True)
@@ -99,17 +100,21 @@ class Rooms:
         Raises:
             StoreUnavailableError: not committed in time (shown all the same).
         """
-        writing = asyncio.ensure_future(self._store.append(*events))
+        return await self._take(events, self._store.append(*events))
+
+    async def _take(self, events: Sequence[Event], writing: Writing) -> tuple[Written, ...]:
+        aio_task = asyncio.ensure_future(writing)
         try:
-            await asyncio.wait({writing}, timeout=_LIVE_BEFORE_COMMIT_S)
-            fresh = _fresh_ids(writing)
+            await asyncio.wait({aio_task}, timeout=_LIVE_BEFORE_COMMIT_S)
+            fresh = _fresh_ids(aio_task)
             for event in events:
                 if fresh is None or event.id in fresh:
                     self._picture.apply(event)
-            self._picture.publish(event.room_name for event in events)
-            written = await writing
+            if fresh is None:  # the database is slow; whoever looks need not wait for it
+                self._picture.publish(event.room_name for event in events)
+            written = await aio_task
         finally:
-            writing.cancel()
+            aio_task.cancel()
         for one in written:
             if one.session is not None:
                 self._picture.attach(one.session)
@@ -132,7 +137,12 @@ class Rooms:
         self._picture.apply(event)
         self._picture.attach(session)
         self._picture.publish([event.room_name])
-        aio_task = asyncio.get_running_loop().create_task(self.write_down(event))
+        try:
+            writing = self._store.append(event, soon=True)  # queued now: who reads next sees it
+        except StoreUnavailableError as exc:
+            log.warning("an event was not kept", extra={"error": exc.code})
+            return
+        aio_task = asyncio.get_running_loop().create_task(self._write_later(event, writing))
         self._taking.add(aio_task)
         aio_task.add_done_callback(self._taking.discard)
 
@@ -281,6 +291,12 @@ class Rooms:
         if events:
             await self.write_down(*events)
         self._hub.touch(room_topic(name))
+
+    async def _write_later(self, event: Event, writing: Writing) -> None:
+        try:
+            await self._take([event], writing)
+        except StoreUnavailableError as exc:
+            log.warning("an event waits for the database", extra={"error": exc.code})
 
     async def write_down(self, *events: Event) -> None:
         """Write, and go on when the database is away: the writer keeps what it was given."""

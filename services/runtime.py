@@ -26,6 +26,7 @@ from filelock import Timeout as LockTimeoutError
 from services import logs
 from services.chats import Chats
 from services.clock import Now, rfc3339, utc_now
+from services.crossing import Calls, stopping
 from services.errors import (
     ConfigError,
     LiveKitUnavailableError,
@@ -58,6 +59,7 @@ Make = Callable[[], Awaitable[T]]
 CALL_TIMEOUT_S: Final = 8.0
 START_TIMEOUT_S: Final = 30.0
 CLOSE_TIMEOUT_S: Final = 10.0
+_FINISH_S: Final = 1.0  # what is under way at the close may take so long
 _LOOK_UP_S: Final = 0.05  # how often a waiting page looks whether it was stopped
 
 
@@ -95,6 +97,7 @@ class Runtime:
         self.worker = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._calls: Calls | None = None
         self._stop: asyncio.Event | None = None
         self._ready: concurrent.futures.Future[None] = concurrent.futures.Future()
 
@@ -174,7 +177,7 @@ class Runtime:
         except TimeoutError as exc:
             raise _no_answer(timeout_s) from exc
         except concurrent.futures.CancelledError as exc:
-            raise _stopping() from exc
+            raise stopping() from exc
         finally:
             if not finish:
                 future.cancel()
@@ -189,27 +192,19 @@ class Runtime:
             if asyncio.get_running_loop() is self._loop:
                 async with asyncio.timeout(timeout_s):
                     return await make()
-            future = asyncio.wrap_future(self._submit(make, timeout_s))
-            try:
-                await asyncio.wait({future})
-            finally:
-                future.cancel()  # our caller was cancelled; else it is done
-            if future.cancelled():  # by the loop's end; if it were by our caller, wait() raises
-                raise _stopping()
-            return future.result()
+            calls = self._open_calls()
+            async with asyncio.timeout(timeout_s + 1):  # the loop may end without a word
+                return await calls.cross(_timed(make, timeout_s))
         except TimeoutError as exc:
             raise _no_answer(timeout_s) from exc
 
     def _submit(self, make: Make[T], timeout_s: float) -> concurrent.futures.Future[T]:
-        loop = self._loop
-        if loop is None or not self.alive:
-            raise _stopping()
+        return self._open_calls().submit(_timed(make, timeout_s))
 
-        async def timed() -> T:
-            async with asyncio.timeout(timeout_s):
-                return await make()
-
-        return asyncio.run_coroutine_threadsafe(timed(), loop)
+    def _open_calls(self) -> Calls:
+        if self._calls is None or not self.alive:
+            raise stopping()
+        return self._calls
 
     # -- inside
 
@@ -228,6 +223,7 @@ class Runtime:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
+        self._calls = Calls()
         async with AsyncExitStack() as stack:
             await self._open(stack)
             if self._ready.cancelled():
@@ -243,6 +239,8 @@ class Runtime:
             self.started_at = self.now()
             self._ready.set_result(None)
             await self._stop.wait()
+            # first those who ask: a connection that one of them holds could not be closed
+            await self._calls.close(patience_s=_FINISH_S)
             for aio_task in background:
                 aio_task.cancel()
 
@@ -377,14 +375,18 @@ class Runtime:
         return settings.livekit_api_secret.get_secret_value(), url, urlsplit(url).password or ""
 
 
+def _timed(make: Make[T], timeout_s: float) -> Make[T]:
+    async def timed() -> T:
+        async with asyncio.timeout(timeout_s):
+            return await make()
+
+    return timed
+
+
 def _no_answer(timeout_s: float) -> RuntimeClosedError:
     return RuntimeClosedError(
         f"No answer within {timeout_s:g} s.", hint="Try again; the System page shows more."
     )
-
-
-def _stopping() -> RuntimeClosedError:
-    return RuntimeClosedError("Switchboard is stopping.", hint="Reload in a moment.")
 
 
 def _first_of_ours(exc: BaseException) -> SwitchboardError | None:

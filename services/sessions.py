@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 _TICK_S: Final = 1.0
 _RETRY_S: Final = 5.0
 _HOUSEKEEPING_S: Final = 3600.0
+_AFTER_ANSWER_S: Final = 0.05  # what need not be in the answer must not hold it up
+_CONFIRM_TRIES: Final = 3
 _JOINS: Final = {Kind.PARTICIPANT_JOINED, Kind.ROOM_STARTED}
 
 
@@ -105,6 +107,7 @@ class Sessions:
         self._wanted_ends: dict[SessionId, tuple[str, str]] = {}  # room, actor
         self._retry_at_s: dict[SessionId, float] = {}
         self._creating: dict[str, asyncio.Lock] = {}
+        self._confirming: set[asyncio.Task[None]] = set()
         self.farewell: Callable[[SessionRecord], Awaitable[None]] | None = None
         """Lets an agent say good-bye before its session is ended because its time is over."""
         rooms.on_written(self._after)
@@ -369,7 +372,6 @@ class Sessions:
                 "agent_name": wanted.agent_name or "",
                 "user_id": wanted.user_id,
                 "identity": identity,
-                "dispatch_id": made.dispatch.id if made.dispatch is not None else "",
                 "origin": origin.value,
                 "expires_at": rfc3339(expires_at) if expires_at is not None else None,
             },
@@ -377,10 +379,46 @@ class Sessions:
         session = fold(None, None, event).session
         if session is None:
             raise AssertionError("a session_created event always has its session")
-        self._rooms.take_soon(
-            event, session
-        )  # the room's metadata says whose it is, should we die now
+        # should we die now: the room's metadata says whose it is
+        self._rooms.take_soon(event, session)
+        if wanted.agent_name is not None:
+            aio_task = asyncio.get_running_loop().create_task(
+                self._confirm_agent(session, wanted.agent_name, options.agent_metadata)
+            )
+            self._confirming.add(aio_task)
+            aio_task.add_done_callback(self._confirming.discard)
         return CreatedSession(session=session, token=made.token)
+
+    async def _confirm_agent(self, session: SessionRecord, agent_name: str, metadata: str) -> None:
+        """See that LiveKit holds the request for the agent, and write down its id."""
+        pause_s = _AFTER_ANSWER_S
+        for _ in range(_CONFIRM_TRIES):
+            await asyncio.sleep(pause_s)
+            pause_s = _RETRY_S
+            try:
+                dispatch = await self._livekit.dispatch_of(session.room_name, agent_name, metadata)
+            except NotFoundError:
+                return  # the room has ended
+            except SwitchboardError as exc:
+                log.warning(
+                    "the agent's dispatch was not read back",
+                    extra={"session": session.id, "error": exc.code},
+                )
+                continue
+            now = self._now()
+            await self._rooms.write_down(
+                Event(
+                    kind=Kind.AGENT_DISPATCHED,
+                    at=now,
+                    received_at=now,
+                    source=Source.SYSTEM,
+                    session_id=session.id,
+                    room_name=session.room_name,
+                    room_sid=session.room_sid,
+                    data={"agent_name": agent_name, "dispatch_id": dispatch.id},
+                )
+            )
+            return
 
     def _options(
         self,

@@ -298,8 +298,8 @@ class Journal:
                 return
             with self._lock:
                 first = self.last_seq - len(self._lines) + 1
-                start = max(0, self._written + 1 - first)
-                lines = list(islice(self._lines, start, None))
+                new = min(len(self._lines), self.last_seq - self._written)
+                lines = [self._lines[index] for index in range(-new, 0)]  # near the end: quick
             try:
                 if self._written + 1 < first and lines:  # acknowledged before it was written
                     spool.skip_to(first)

@@ -38,9 +38,6 @@ TOKEN_S: Final = 300
 IN_FLIGHT: Final = 2_000
 """Events that may be sent and not acknowledged; then we wait."""
 
-GATHER_S: Final = 0.004
-"""What happens within this time goes in one frame; everything is on disk meanwhile."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
@@ -212,8 +209,6 @@ class Link:
             woken.cancel()
         if not done:
             raise TimeoutError("what was sent is not acknowledged")
-        if not self._ending.is_set():
-            await asyncio.sleep(GATHER_S)
 
     async def _read(self, ws: aiohttp.ClientWebSocketResponse) -> None:
         while True:

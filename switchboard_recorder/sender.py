@@ -17,6 +17,7 @@ from switchboard_recorder.protocol import Command, Hello, Welcome
 
 log = logging.getLogger(__name__)
 
+GATHER_S: Final = 0.004
 _AWAY: Final = "away"
 
 
@@ -43,6 +44,7 @@ class Sender:
         self._wake = asyncio.Event()
         self._ending = asyncio.Event()
         self._reason = ""
+        self._telling = False
         self._once = Once(log)
         self._tries = 0
         self._aio_task: asyncio.Task[None] | None = None
@@ -52,11 +54,24 @@ class Sender:
         self._aio_task = self._loop.create_task(self._run(), name="switchboard-sender")
 
     def told(self) -> None:
-        """There is something to send. From any thread; harmless once the loop has closed."""
+        """There is something to send. From any thread; harmless once the loop has closed.
+
+        What happens within `GATHER_S` wakes the loop once and goes in one frame.
+        """
+        if self._telling or not self._journal.connected:
+            return  # it will look by itself: soon, or when it is connected
+        self._telling = True
         try:
-            self._loop.call_soon_threadsafe(self._wake.set)
+            self._loop.call_soon_threadsafe(self._told)
         except RuntimeError:
             return  # the loop is closed: the events are on disk
+
+    def _told(self) -> None:
+        self._loop.call_later(GATHER_S, self._look)
+
+    def _look(self) -> None:
+        self._telling = False  # first: what comes from now on is told again
+        self._wake.set()
 
     async def finish(self, reason: str, timeout_s: float) -> None:
         """Send what is left and say good-bye; give up after `timeout_s`."""

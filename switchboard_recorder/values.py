@@ -71,6 +71,10 @@ class Plain:
             wanted = [redact] if isinstance(redact, str) else list(redact)
             self._keys |= {key.casefold() for key in wanted if isinstance(key, str)}
             self._patterns = tuple(item for item in wanted if isinstance(item, re.Pattern))
+        self.asks = self._replace is not None
+        """Whether the caller's function decides over each leaf."""
+        self.filters = self.asks or bool(self._patterns)
+        """Whether texts are looked through."""
 
     def __call__(self, value: object, limits: Limits = NARROWER[0], *, path: str = "") -> Any:
         """JSON of `value`: dicts with text keys, lists, text, finite numbers, bools, None. Never raises."""
@@ -103,8 +107,7 @@ class Plain:
                 size = mark[1]  # it was cut before: say how long it was at first
             value = value[: limit + _EDGE]
         clean = _encodable(value)
-        for pattern in self._patterns:
-            clean = pattern.sub(REDACTED, clean)
+        clean = self.without_patterns(clean)
         if self._replace is not None:
             clean = self._replaced(path, clean)
         if cut:
@@ -139,10 +142,11 @@ class Plain:
                 except KeyError:  # another thread was faster
                     return
 
-    @property
-    def filters(self) -> bool:
-        """Whether texts are looked through."""
-        return bool(self._patterns) or self._replace is not None
+    def without_patterns(self, text: str) -> str:
+        """`text` with what the patterns find blanked out."""
+        for pattern in self._patterns:
+            text = pattern.sub(REDACTED, text)
+        return text
 
     def _replaced(self, path: str, value: str) -> str:
         try:
@@ -192,12 +196,8 @@ class _Walk:
         cls = type(value)  # isinstance() would ask the object itself, which may fail
         if cls is str:
             return self._text(value, path)  # type: ignore[arg-type]  # it is one
-        if value is None or cls is bool or (cls is float and isfinite(value)):  # type: ignore[arg-type]
-            return self._rules.leaf(path, value)  # type: ignore[arg-type]
-        if cls is int:
-            return self._rules.leaf(path, value) if abs(value) < _SAFE_INT else _long(value)  # type: ignore[arg-type]
-        if cls is float:
-            return str(value)
+        if cls in _SCALARS:
+            return self._rules.leaf(path, value) if _is_json(value) else _not_json(value)  # type: ignore[arg-type]
         if self._left <= 0:
             return f"[left out: {_name(value)}]"
         if depth <= 0:
@@ -206,7 +206,7 @@ class _Walk:
             return f"[cycle: {_name(value)}]"
         self._above.add(id(value))
         try:
-            return self._object(value, path, depth)
+            return _maker(cls)(self, value, path, depth)
         except Exception as exc:  # noqa: BLE001  # anybody's properties and iterators run here
             return f"[unreadable: {_name(value)}, {type(exc).__name__}]"
         finally:
@@ -220,27 +220,30 @@ class _Walk:
         """The value under a key, unless the key says that it is secret."""
         if self._rules.hides(key):
             return REDACTED
-        return self.plain(value, f"{path}.{key}" if path else key, depth)
+        if self._rules.asks:  # the path is for the caller's function alone
+            path = f"{path}.{key}" if path else key
+        return self.plain(value, path, depth)
 
-    def _object(self, value: object, path: str, depth: int) -> Any:
+    def _subclass(self, value: object, path: str, depth: int) -> Any:
+        """A text or a number of a class of its own, an enum's member, a pure path."""
         match value:
-            case Mapping():
-                return self._mapping(value, path, depth)
-            case str():  # of a subclass
-                return self._text(str.__str__(value), path)
             case Enum():
                 return self.plain(value.value, path, depth - 1)
-            case int() | float():  # of a subclass
-                return self.plain(
-                    int(value) if isinstance(value, int) else float(value), path, depth
-                )
-            case bytes() | bytearray() | memoryview():
-                return f"[{len(value):,} bytes]"
-            case BaseException():
-                return {"error": type(value).__name__, "message": self._text(str(value), path)}
-            case Sequence() | Set():
-                return self._sequence(value, path, depth)
-        return self._other(value, path, depth)
+            case str():
+                return self._text(str.__str__(value), path)
+            case int() | float():
+                base = int(value) if isinstance(value, int) else float(value)
+                return self.plain(base, path, depth)
+        return self._text(str(value), path)
+
+    def _bytes(self, value: Any, path: str, depth: int) -> str:
+        return f"[{len(value):,} bytes]"
+
+    def _error(self, value: object, path: str, depth: int) -> dict[str, str]:
+        return {"error": type(value).__name__, "message": self._text(str(value), path)}
+
+    def _moment(self, value: Any, path: str, depth: int) -> Any:
+        return value.total_seconds() if isinstance(value, timedelta) else value.isoformat()
 
     def _mapping(self, value: Mapping[Any, Any], path: str, depth: int) -> dict[str, Any]:
         made: dict[str, Any] = {}
@@ -248,6 +251,8 @@ class _Walk:
             if self._left <= 0:
                 break
             name = _encodable(key if type(key) is str else _key(key))[:200]
+            if self._rules.filters:
+                name = self._rules.without_patterns(name)
             self._left -= len(name)
             made[name] = self.entry(name, item, path, depth - 1)
         if (left_out := len(value) - len(made)) > 0:
@@ -273,21 +278,12 @@ class _Walk:
             made.append(self.plain(item, path, depth - 1))
         return made
 
-    def _other(self, value: object, path: str, depth: int) -> Any:
-        cls = type(value)
-        if isinstance(value, datetime | date | time):
-            return value.isoformat()
-        if isinstance(value, timedelta):
-            return value.total_seconds()
-        if isinstance(value, PurePath) or cls.__module__ in _TEXTUAL:
-            return self._text(str(value), path)
-        names = _shown_names(cls)
-        if "additional_kwargs" in names:
-            return self._message(value, path, depth)
-        if is_dataclass(value) and not isinstance(value, type):
-            names = tuple(spec.name for spec in fields(value) if spec.repr)
-        if names:
-            return self._mapping({name: getattr(value, name, None) for name in names}, path, depth)
+    def _record(self, value: Any, path: str, depth: int) -> Any:
+        """A dataclass or a pydantic model: what its repr would show."""
+        names = _shown_names(type(value))
+        return self._mapping({name: getattr(value, name, None) for name in names}, path, depth)
+
+    def _strange(self, value: object, path: str, depth: int) -> str:
         return f"[{_name(value)}]"
 
     def _message(self, value: Any, path: str, depth: int) -> dict[str, Any]:
@@ -312,17 +308,41 @@ class _Walk:
         return made
 
 
+_Maker: TypeAlias = Callable[[_Walk, Any, str, int], Any]
+
+_SCALARS: Final = frozenset({int, float, bool, type(None)})
 _TEXTUAL: Final = frozenset({"uuid", "decimal", "fractions", "ipaddress", "re"})
+_MAKERS: Final[tuple[tuple[tuple[type, ...], _Maker], ...]] = (
+    ((Mapping,), _Walk._mapping),
+    ((str, int, float, Enum, PurePath), _Walk._subclass),
+    ((bytes, bytearray, memoryview), _Walk._bytes),
+    ((BaseException,), _Walk._error),
+    ((Sequence, Set), _Walk._sequence),
+    ((datetime, date, time, timedelta), _Walk._moment),
+)
+
+
+def _maker_of(cls: type) -> _Maker:
+    """How values of a class are made plain."""
+    for classes, maker in _MAKERS:
+        if issubclass(cls, classes):
+            return maker
+    names = _names_of(cls)
+    if "additional_kwargs" in names:
+        return _Walk._message
+    if names:
+        return _Walk._record
+    return _Walk._subclass if cls.__module__ in _TEXTUAL else _Walk._strange
 
 
 def _names_of(cls: type) -> tuple[str, ...]:
-    """The names of a pydantic model's fields that its repr would show; () for anything else.
+    """The fields of a dataclass or a pydantic model that its repr shows; () for anything else.
 
     `additional_kwargs` is always among them: it marks LangChain's messages.
     """
-    found = getattr(cls, "model_fields", None) or getattr(cls, "__pydantic_fields__", None)
+    found: Any = getattr(cls, "model_fields", None) or getattr(cls, "__pydantic_fields__", None)
     if not isinstance(found, Mapping):
-        return ()
+        found = {spec.name: spec for spec in fields(cls)} if is_dataclass(cls) else {}
     return tuple(
         name
         for name, spec in found.items()
@@ -330,16 +350,23 @@ def _names_of(cls: type) -> tuple[str, ...]:
     )
 
 
-_shown_names: Final = cast("Callable[[type], tuple[str, ...]]", lru_cache(maxsize=1_000)(_names_of))
+_maker: Final = cast("Callable[[type], _Maker]", lru_cache(maxsize=2_000)(_maker_of))
+_shown_names: Final = cast("Callable[[type], tuple[str, ...]]", lru_cache(maxsize=2_000)(_names_of))
+
+
+def _is_json(value: float | bool | None) -> bool:
+    if type(value) is float:
+        return isfinite(value)
+    return not isinstance(value, int) or -_SAFE_INT < value < _SAFE_INT
+
+
+def _not_json(value: float) -> str:
+    bits = value.bit_length() if isinstance(value, int) else 0
+    return str(value) if bits <= _LONGEST_INT_BITS else f"[an int of {bits:,} bits]"
 
 
 def _key(value: object) -> str:
     return str(value) if isinstance(value, str | int | float | bool | None) else f"[{_name(value)}]"
-
-
-def _long(value: int) -> str:
-    bits = value.bit_length()
-    return str(value) if bits <= _LONGEST_INT_BITS else f"[an int of {bits:,} bits]"
 
 
 def _name(value: object) -> str:

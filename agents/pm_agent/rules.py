@@ -99,7 +99,7 @@ _MARKS: Final = tuple(
 
 # What is not kept of the beginning of an item.
 _LEAD: Final[dict[Slot, str]] = {
-    "done": rf"^(?:yesterday|last (?:week|night|friday)|this morning|so far|since (?:yesterday|monday|last time)|today|done:?|what(?:'s| i(?:'ve)?) done(?: is)?|{_SUBJECT}(?:'ve|'m|'re| have| are)?|(?:done|finished) with|also|already|just|and|then)\b[,: ]*",
+    "done": rf"^(?:yesterday|last (?:week|night|friday)|this morning|so far|since (?:yesterday|monday|last time)|today|(?:done|finished) with|done:?|what(?:'s| i(?:'ve)?) done(?: is)?|{_SUBJECT}(?:'ve|'m|'re| have| are)?|also|already|just|and|then)\b[,: ]*",
     "next": rf"^(?:today|tomorrow|next(?: up| steps?)?(?: is)?|later|{_SUBJECT}(?:'ll| will| plan(?: to)?| want to| intend to|'m going to| am going to|'m gonna|'re going to| are going to| need to| have to| should|'d like to)|(?:my |the )?plan(?: for (?:today|tomorrow))? is(?: to)?|(?:i'm )?(?:planning|going) to|will(?: be)?|also|and|then|but)\b[,: ]*",
     "blockers": rf"^(?:(?:there (?:are|is)|i have|i've(?: got)?|we have|with|my|the|our|a|one|only)(?= (?:\w+ )?blockers?\b)|blockers?(?: (?:is|are|was|were|would be|include))?|{_SUBJECT}(?:'m|'re| am| are|'ve been| was| were| got| get)|currently|still|also|now|completely|that|because(?: of)?|(?:blocked|stuck|held up)(?: (?:by|on|with|because(?: of)?|at|in)| until)?|and|but)(?![\w'])[,: ]*",
 }  # fmt: skip

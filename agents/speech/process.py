@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import secrets
+import signal
 import sys
 import threading
 import time
@@ -307,6 +308,8 @@ def main() -> int:
         except OSError:
             os._exit(0)  # the worker is gone
 
+    for ending in (signal.SIGINT, signal.SIGTERM):  # sent to the worker's whole group: it may drain
+        signal.signal(ending, signal.SIG_IGN)
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     orders = Orders.from_line(sys.stdin.readline())
     _end_with_stdin()

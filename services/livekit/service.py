@@ -61,10 +61,9 @@ class VoiceSessionOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveKitVoiceSession:
-    """A room that is open, an agent that was asked for, and a token for the caller."""
+    """A room that is open, its agent asked for, and a token for the caller."""
 
     room: Room
-    dispatch: Dispatch | None
     token: MintedToken
 
 
@@ -95,8 +94,12 @@ class LiveKitService(LiveKitClient):
     async def create_voice_session(self, options: VoiceSessionOptions) -> LiveKitVoiceSession:
         """Open the room, ask for the agent and mint the caller's token: all of it or nothing.
 
-        The room's name must be new (`ids.room_name_for`): it is not looked up first. When a
-        step fails, the room is deleted again.
+        One call does both: livekit-server 1.13.5 has dispatched the agents that CreateRoom
+        names before it answers, and starts their jobs at once (measured: as soon as after
+        CreateDispatch). `dispatch_of` tells the dispatch's id.
+
+        The room's name must be new (`ids.room_name_for`): it is not looked up first. When no
+        answer comes, the room is deleted again.
         """
         token = self._minter.mint(
             TokenRequest(
@@ -109,21 +112,33 @@ class LiveKitService(LiveKitClient):
                 grants=options.grants,
             )
         )
-        created = False
+        agents: tuple[api.RoomAgentDispatch, ...] = ()
+        if options.agent_name is not None:
+            agents = (
+                api.RoomAgentDispatch(
+                    agent_name=options.agent_name, metadata=options.agent_metadata
+                ),
+            )
         try:
-            async with self._deadline("CreateRoom and CreateDispatch"):
-                room = await self._create_room(options.room)
-                created = True
-                dispatch = None
-                if options.agent_name is not None:
-                    dispatch = await self._create_dispatch(
-                        options.room.name, options.agent_name, options.agent_metadata
-                    )
+            room = await self._create_room(options.room, agents)
         except (SwitchboardError, asyncio.CancelledError) as exc:
-            if created or _may_have_happened(exc):
+            if _may_have_happened(exc):
                 self.undo_room(options.room.name)
             raise
-        return LiveKitVoiceSession(room=room, dispatch=dispatch, token=token)
+        return LiveKitVoiceSession(room=room, token=token)
+
+    async def dispatch_of(self, room_name: str, agent_name: str, metadata: str) -> Dispatch:
+        """LiveKit's record of the agent that `create_voice_session` asked for.
+
+        Asked for anew where LiveKit holds none: an older server ignores the agents of CreateRoom.
+
+        Raises:
+            NotFoundError: the room has ended.
+        """
+        for dispatch in await self._dispatches(room_name):
+            if dispatch.agent_name == agent_name:
+                return dispatch
+        return await self.create_dispatch(room_name, agent_name, metadata=metadata)
 
     async def get_room_info(self, name: str) -> Room:
         """The open room of that name.
@@ -312,11 +327,7 @@ class LiveKitService(LiveKitClient):
             NotFoundError: no such room is open.
         """
         await self.get_room_info(room_name)  # else LiveKit thinks about it for three seconds
-        async with self._in_room(room_name):
-            found = await self._read(
-                "ListDispatch", lambda lk: lk.agent_dispatch.list_dispatch(room_name)
-            )
-        return tuple(Dispatch.from_proto(dispatch) for dispatch in found)
+        return await self._dispatches(room_name)
 
     # -- tokens and life
 
@@ -332,13 +343,16 @@ class LiveKitService(LiveKitClient):
 
     # -- inside
 
-    async def _create_room(self, options: RoomOptions) -> Room:
+    async def _create_room(
+        self, options: RoomOptions, agents: tuple[api.RoomAgentDispatch, ...] = ()
+    ) -> Room:
         request = api.CreateRoomRequest(
             name=options.name,
             empty_timeout=options.empty_timeout_s,
             departure_timeout=options.departure_timeout_s,
             max_participants=options.max_participants,
             metadata=options.metadata,
+            agents=agents,
         )
         return Room.from_proto(
             await self._write("CreateRoom", lambda lk: lk.room.create_room(request))
@@ -352,6 +366,13 @@ class LiveKitService(LiveKitClient):
             "CreateDispatch", lambda lk: lk.agent_dispatch.create_dispatch(request)
         )
         return Dispatch.from_proto(proto)
+
+    async def _dispatches(self, room_name: str) -> tuple[Dispatch, ...]:
+        async with self._in_room(room_name):
+            found = await self._read(
+                "ListDispatch", lambda lk: lk.agent_dispatch.list_dispatch(room_name)
+            )
+        return tuple(Dispatch.from_proto(dispatch) for dispatch in found)
 
     @asynccontextmanager
     async def _in_room(self, name: str) -> AsyncIterator[None]:

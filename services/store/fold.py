@@ -64,6 +64,9 @@ def _folded(session: SessionRecord, visit: Visit | None, event: Event) -> Folded
             return Folded(session=_first_person(session, visit, event), visit=visit)
         case Kind.PARTICIPANT_LEFT | Kind.PARTICIPANT_ABORTED:
             return Folded(session=session, visit=_left(session.id, visit, event))
+        case Kind.AGENT_DISPATCHED:
+            dispatch_id = str(event.data.get("dispatch_id", ""))
+            return Folded(session=replace(session, dispatch_id=dispatch_id))
         case Kind.SESSION_EXTENDED:
             return Folded(session=_extended(session, event))
         case Kind.SESSION_ENDING:

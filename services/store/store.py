@@ -110,14 +110,18 @@ class Store:
         self.writer = Writer(engine, sqlite)
         self.agents = AgentStore(self._reading, self._writing)
 
-    def append(self, *events: Event) -> Coroutine[Any, Any, tuple[Written, ...]]:
+    def append(
+        self, *events: Event, soon: bool = False
+    ) -> Coroutine[Any, Any, tuple[Written, ...]]:
         """Queue events at once, so that later reads see them; await it until they are committed.
+
+        `soon`: nobody waits for it, so the commit may wait a moment for others.
 
         Raises:
             StoreUnavailableError: not committed within the timeout; they will be written when
                 the database is back, unless the error says that too many wait.
         """
-        return self._committed(self.writer.append(events))
+        return self._committed(self.writer.append(events, soon=soon))
 
     async def commit(self, *events: Event) -> tuple[Written, ...]:
         """Write events and wait until they are committed, however long the database is away.

@@ -30,6 +30,7 @@ BATCH: Final = 500
 QUEUE_LIMIT: Final = 20_000
 _RETRY_FIRST_S: Final = 0.1
 _RETRY_MOST_S: Final = 5.0
+_SOON_S: Final = 0.02  # how long an event may wait when nobody waits for it
 _PASSING_STATES: Final = ("08", "25006", "40", "53", "55", "57", "58")
 """SQLSTATEs: connection, read-only, serialization, resources, locks, operator, system."""
 
@@ -56,8 +57,12 @@ class Writer:
         self.rejected = 0  # events that the database will never take
         self.last_error = ""
 
-    def append(self, events: Sequence[Event]) -> Awaitable[tuple[Written, ...]]:
+    def append(
+        self, events: Sequence[Event], *, soon: bool = False
+    ) -> Awaitable[tuple[Written, ...]]:
         """Queue the events at once; awaited, it gives them when they are committed, in order.
+
+        `soon`: write them within 20 ms, or with the next that are written or read.
 
         The caller may stop waiting (a timeout, a cancelled page): they are written all the same.
 
@@ -73,7 +78,10 @@ class Writer:
         waiting = _Waiting(tuple(map(cleaned, events)))
         self.waiting += len(events)
         self._queue.append(waiting)
-        self._wake.set()
+        if soon:
+            asyncio.get_running_loop().call_later(_SOON_S, self._wake.set)
+        else:
+            self._wake.set()
         return asyncio.shield(waiting.done)
 
     async def run(self) -> None:
@@ -92,6 +100,7 @@ class Writer:
         """Return when all that waits now is written or rejected, or the time is over."""
         waiting = [one.done for one in (*self._writing, *self._queue)]
         if waiting:
+            self._wake.set()
             await asyncio.wait(waiting, timeout=timeout_s)
 
     def close(self) -> None:

@@ -64,7 +64,7 @@ async def seen(server: ApiServer, room: str, people: int, agents: int) -> None:
 async def test_a_lost_agents_ghost_is_removed_and_the_agent_asked_for_again(
     server: ApiServer, wired: Wired, url: str, join_room: People
 ) -> None:
-    made = await server.create()
+    made = await server.create_with_dispatch()
     room = made["room_name"]
     await join_room(wired.target, room, "caller", token=made["token"])
     await join_room(wired.target, room, "agent-1", kind="agent", audio=False)
@@ -98,7 +98,7 @@ async def test_a_lost_agents_ghost_is_removed_and_the_agent_asked_for_again(
 async def test_a_job_that_connects_again_or_said_good_bye_is_left_in_peace(
     server: ApiServer, wired: Wired, url: str, join_room: People
 ) -> None:
-    made = await server.create()
+    made = await server.create_with_dispatch()
     room = made["room_name"]
     await join_room(wired.target, room, "caller", token=made["token"])
     await join_room(wired.target, room, "agent-1", kind="agent", audio=False)
@@ -144,7 +144,7 @@ async def test_jobs_that_were_lost_while_we_were_down_are_asked_for_again_at_sta
     wired: Wired, url: str, join_room: People
 ) -> None:
     async with wired.api() as server:
-        made = await server.create()
+        made = await server.create_with_dispatch()
         room = made["room_name"]
         await join_room(wired.target, room, "caller", token=made["token"])
         await seen(server, room, 1, 0)
@@ -165,7 +165,7 @@ async def test_jobs_that_were_lost_while_we_were_down_are_asked_for_again_at_sta
 async def test_a_dispatch_that_no_worker_took_is_made_again_once_one_takes_jobs(
     server: ApiServer, wired: Wired, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = await server.create()
+    made = await server.create_with_dispatch()
     room = made["room_name"]
     recovery = server.runtime.jobs.recovery
     monkeypatch.setattr(recovery, "_takes_jobs", lambda name: name == "pm-agent")
@@ -180,7 +180,7 @@ async def test_a_dispatch_that_no_worker_took_is_made_again_once_one_takes_jobs(
 async def test_why_names_the_first_thing_that_is_wrong(
     server: ApiServer, wired: Wired, url: str, join_room: People
 ) -> None:
-    made = await server.create()
+    made = await server.create_with_dispatch()
     room = made["room_name"]
     why = server.runtime.jobs.why
 

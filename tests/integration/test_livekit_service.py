@@ -78,18 +78,30 @@ async def test_a_voice_session_is_a_room_a_dispatch_and_a_token(
     made = await livekit.create_voice_session(voice(new_name()))
     assert made.room.sid.startswith("RM_")
     assert made.room.metadata == '{"a": 1}'
-    assert made.dispatch is not None
-    assert made.dispatch.agent_name == "pm-agent"
     person = await join_room(livekit_server.target, made.room.name, token=made.token.token)
     assert person.identity == "nate-1"
     found = await livekit.list_dispatches(made.room.name)
-    (ours,) = [one for one in found if one.agent_name]
-    assert (ours.id, ours.metadata) == (made.dispatch.id, '{"topic": "standup"}')
+    (ours,) = found  # CreateRoom with an agent asks for that one alone
+    assert (ours.agent_name, ours.metadata) == ("pm-agent", '{"topic": "standup"}')
+    assert await livekit.dispatch_of(made.room.name, "pm-agent", "") == ours
     assert all(job.status in {JobStatus.PENDING, JobStatus.FAILED} for job in ours.jobs)
     assert await livekit.end_session(made.room.name) is True
     assert await livekit.end_session(made.room.name) is False
     without = await livekit.create_voice_session(voice(new_name(), agent=None))
-    assert without.dispatch is None
+    assert [one for one in await livekit.list_dispatches(without.room.name) if one.agent_name] == []
+
+
+async def test_an_agent_that_livekit_did_not_take_from_create_room_is_asked_for_anew(
+    livekit: LiveKitService,
+) -> None:
+    made = await livekit.create_voice_session(voice(new_name(), agent=None))
+    asked = await livekit.dispatch_of(made.room.name, "pm-agent", "for you")
+    assert (asked.agent_name, asked.metadata) == ("pm-agent", "for you")
+    assert (await livekit.dispatch_of(made.room.name, "pm-agent", "for you")).id == asked.id
+    await livekit.end_room(made.room.name)
+    with pytest.raises(NotFoundError):
+        await livekit.dispatch_of(made.room.name, "pm-agent", "for you")
+    assert made.room.name not in [room.name for room in await livekit.list_rooms()]
 
 
 async def test_rooms_are_created_read_listed_changed_and_ended(livekit: LiveKitService) -> None:
@@ -268,26 +280,6 @@ async def test_a_creation_without_an_answer_is_undone_because_it_may_have_happen
         with pytest.raises(LiveKitTimeoutError):
             await service.create_voice_session(voice("half-made"))
         await eventually(lambda: any(b"/DeleteRoom" in data for data in server.heard))
-
-
-async def test_a_failed_dispatch_takes_its_room_with_it(
-    restartable_livekit: LiveKitServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with open_service(restartable_livekit.target) as service:
-
-        async def refused(*args: Any) -> Any:
-            raise LiveKitRefusedError("LiveKit answered CreateDispatch: no.")
-
-        monkeypatch.setattr(service, "_create_dispatch", refused)  # LiveKit itself refuses none
-        with pytest.raises(LiveKitRefusedError):
-            await service.create_voice_session(voice("half-made"))
-
-        async def gone() -> bool:
-            return await service.list_rooms() == ()
-
-        await eventually(gone)
-        monkeypatch.undo()
-        assert (await service.create_voice_session(voice("whole"))).dispatch is not None
 
 
 async def test_a_cancelled_creation_leaves_no_room(restartable_livekit: LiveKitServer) -> None:

@@ -233,3 +233,19 @@ async def test_what_was_known_stays_with_its_age_while_livekit_is_away(
     restartable_livekit.start()
     assert wait_until(lambda: runtime.rooms.snapshot.error is None, within_s=10)
     assert "This room has ended." in said(ran(room))
+
+
+# -- shared by all viewers
+
+
+async def test_whoever_was_told_of_a_change_reads_an_overview_that_has_it(
+    start_livekit: StartLiveKit, start_runtime: Start
+) -> None:
+    runtime = start_runtime(start_livekit().target)
+    for number in range(1, 4):
+        before = runtime.call(runtime.overview.read)
+        with runtime.hub.subscribe(("overview",)) as told:
+            new_session(runtime, f"caller-{number}")
+            await told.next()
+            after = runtime.call(runtime.overview.read)
+        assert (before.sessions, after.sessions) == (number - 1, number)

@@ -39,6 +39,16 @@ class ApiServer:
         made: dict[str, Any] = reply.json()
         return made
 
+    async def create_with_dispatch(self, **body: Any) -> dict[str, Any]:
+        """As `create`, with the id of the agent's dispatch, which is known a moment later."""
+        made = await self.create(**body)
+
+        async def dispatch_id() -> str:
+            found: str = (await self.session(made["session_id"]))["dispatch_id"]
+            return found
+
+        return {**made, "dispatch_id": await eventually(dispatch_id)}
+
     async def session(self, session_id: str) -> dict[str, Any]:
         """The session as the API tells it."""
         reply = await self.http.get(f"/api/voice/session/{session_id}")

@@ -132,9 +132,13 @@ class Host:
     def __init__(self) -> None:
         self.people: dict[str, Person] = {}
 
+    def person(self) -> Person:
+        """Somebody who is about to join."""
+        return Person()
+
     async def do(self, op: str, who: str, args: dict[str, Any]) -> object:
         if op == "join":
-            joining = Person()
+            joining = self.person()
             seen = await joining.join(args["url"], args["token"], audio=args["audio"])
             self.people[who] = joining
             return seen
@@ -158,9 +162,9 @@ class Host:
         return None
 
 
-async def main(answers: int) -> None:
+async def main(host: Host, answers: int) -> None:
     """Serve until stdin ends."""
-    host, loop = Host(), asyncio.get_running_loop()
+    loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=1 << 20)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
 
@@ -179,8 +183,13 @@ async def main(answers: int) -> None:
     await asyncio.gather(*(p.leave() for p in host.people.values()), return_exceptions=True)
 
 
-if __name__ == "__main__":
+def run(host: Host) -> None:
+    """The whole process."""
     own_stdout = os.dup(1)  # what native code prints must not mix with the answers
     os.dup2(2, 1)
-    asyncio.run(main(own_stdout))
+    asyncio.run(main(host, own_stdout))
     os._exit(0)  # livekit rtc 1.1.21: its native threads can hold a normal exit up
+
+
+if __name__ == "__main__":
+    run(Host())

@@ -69,8 +69,16 @@ class Seen:
 class ParticipantHost:
     """The process that holds the participants; starts at the first command."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(
+        self,
+        log: Path,
+        *,
+        module: str = "tests.support.participant_host",
+        answer_s: float = _ANSWER_S,
+    ) -> None:
         self._log = log
+        self._module = module
+        self._answer_s = answer_s
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._numbers = itertools.count(1)
@@ -101,7 +109,7 @@ class ParticipantHost:
         """
         future = self.send(op, who, **args)
         try:
-            async with asyncio.timeout(_ANSWER_S):
+            async with asyncio.timeout(self._answer_s):
                 return await asyncio.wrap_future(future)
         except TimeoutError:
             raise ParticipantError(f"no answer to {op}; its log: {self._log}") from None
@@ -138,7 +146,7 @@ class ParticipantHost:
         if self._process is None:
             with self._log.open("ab") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "tests.support.participant_host"],
+                    [sys.executable, "-m", self._module],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,
@@ -230,7 +238,7 @@ class People:
             ParticipantError: the server refused, or was not reached within 15 s.
         """
         if token is None:
-            token = _token(target, room, identity, grants, name, metadata, attributes, kind)
+            token = token_for(target, room, identity, grants, name, metadata, attributes, kind)
         who = f"{identity}#{next(self._numbers)}"
         raw = await self._host.ask("join", who, url=target.public_url, token=token, audio=audio)
         person = Participant(self._host, who, Seen.from_json(raw))
@@ -250,16 +258,17 @@ class People:
         self._joined.clear()
 
 
-def _token(
+def token_for(
     target: LiveKitTarget,
     room: str,
     identity: str,
-    grants: api.VideoGrants | None,
-    name: str,
-    metadata: str,
-    attributes: dict[str, str] | None,
-    kind: str,
+    grants: api.VideoGrants | None = None,
+    name: str = "",
+    metadata: str = "",
+    attributes: dict[str, str] | None = None,
+    kind: str = "standard",
 ) -> str:
+    """A token made with LiveKit's own library."""
     video = grants or api.VideoGrants(room_join=True, can_update_own_metadata=True)
     video.room = video.room or room
     return (

@@ -94,7 +94,6 @@ def created(at_s: float = 0.0) -> Event:
         agent_name="pm-agent",
         user_id="nate",
         identity="",
-        dispatch_id="AD_1",
         origin="api",
         expires_at=rfc3339(EXPIRES),
     )
@@ -325,6 +324,13 @@ def test_an_extension_holds_in_any_order_and_the_latest_wins() -> None:
     for order in itertools.permutations(events):
         if order[0].kind is not Kind.SESSION_EXTENDED:  # it is made of a session that is there
             assert Book().take(order).record.expires_at == latest
+
+
+def test_the_agents_dispatch_is_known_in_whatever_order_it_is_told() -> None:
+    events = [*WHOLE_CALL[:2], told(Kind.AGENT_DISPATCHED, 3, session_id=SESSION, dispatch_id="AD")]
+    for order in itertools.permutations(events):
+        if order[0].kind is not Kind.AGENT_DISPATCHED:
+            assert Book().take(order).record.dispatch_id == "AD"
 
 
 def test_agents_hidden_ones_and_recorders_do_not_start_a_session() -> None:

@@ -165,7 +165,7 @@ def test_bytes_and_strange_objects_are_named_and_not_shown() -> None:
 
 def test_an_object_that_fails_at_everything_is_named() -> None:
     assert "Rude" in plain([Rude()])[0]
-    assert "RuntimeError" in plain({"rude": Rude()})["rude"]
+    assert plain({"rude": RudeError("x")})["rude"].startswith("[unreadable: ")
 
 
 def test_models_and_dataclasses_show_what_their_repr_would() -> None:
