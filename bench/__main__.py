@@ -1,4 +1,4 @@
-"""`python -m bench [create|viewers|join|thousand …]`: measure, print one table.
+"""`python -m bench [create|viewers|join|thousand|agents …]`: measure, print one table.
 
 Starts a livekit-server, a dashboard and a Chromium of its own on this machine alone.
 """
@@ -11,13 +11,13 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from bench import create, join, thousand, viewers
+from bench import agent_stream, create, join, thousand, viewers
 from bench.report import Report
 from tests.support.browser import open_browser
 from tests.support.control_room import ControlRoom
 from tests.support.livekit_server import livekit_binary
 
-ALL: Final = ("create", "join", "viewers", "thousand")
+ALL: Final = ("create", "join", "viewers", "thousand", "agents")
 
 
 async def run(binary: Path, wanted: list[str]) -> Report:
@@ -33,6 +33,8 @@ async def run(binary: Path, wanted: list[str]) -> Report:
                     await create.measure(room, report)
                 if "join" in wanted:
                     await join.measure(room, browser, report, folder)
+                if "agents" in wanted:
+                    await agent_stream.measure(room, report, folder)
                 if "viewers" in wanted:
                     await viewers.measure(room, browser, report)
                 if "thousand" in wanted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -12,6 +13,8 @@ from services.hub import Hub
 from switchboard_recorder.protocol import Live
 
 KEPT: Final = 200
+KEPT_BYTES: Final = 1_000_000
+"""So much of a session is at hand for who comes to look; the rest is in the database."""
 SESSIONS: Final = 500
 
 
@@ -22,8 +25,16 @@ def session_topic(session_id: str) -> str:
 
 @dataclass(slots=True)
 class _Kept:
-    rows: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT))
+    rows: deque[tuple[int, dict[str, Any]]] = field(default_factory=deque)  # with its size
     live: dict[str, dict[str, Any]] = field(default_factory=dict)
+    size: int = 0
+
+    def add(self, row: dict[str, Any]) -> None:
+        size = len(json.dumps(row, ensure_ascii=False))
+        self.rows.append((size, row))
+        self.size += size
+        while len(self.rows) > KEPT or (self.size > KEPT_BYTES and len(self.rows) > 1):
+            self.size -= self.rows.popleft()[0]
 
 
 class Feeds:
@@ -36,7 +47,9 @@ class Feeds:
     def publish(self, session_id: str, events: tuple[Event, ...]) -> None:
         """Show committed events to whoever looks at the session."""
         rows = [_row(event) for event in events]
-        self._of(session_id).rows.extend(rows)
+        kept = self._of(session_id)
+        for row in rows:
+            kept.add(row)
         self._hub.publish(session_topic(session_id), upsert={row["id"]: row for row in rows})
 
     def live(self, session_id: str, message: Live) -> None:
@@ -64,7 +77,7 @@ class Feeds:
             found = self._feeds[session_id] = _Kept()
             self._hub.provide(
                 session_topic(session_id),
-                lambda: {"rows": [*found.rows, *found.live.values()]},
+                lambda: {"rows": [*(row for _, row in list(found.rows)), *found.live.values()]},
             )
         return found
 
