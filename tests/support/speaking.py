@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from agents.speech import hearing, speaking
+from agents.speech import hearing, speaking, wire
 from services.livekit.target import LiveKitTarget
 from tests.support.participants import ParticipantHost, token_for
 from tests.support.waiting import eventually
@@ -42,6 +42,15 @@ def spoken(text: str, *, slowness: float = 1.0) -> bytes:
     voiced = np.flatnonzero(np.abs(samples.astype(np.int32)) > _EDGE)
     cut = samples[voiced[0] : voiced[-1] + 1].astype(np.float32) * _LEVEL
     return cut.astype(np.int16).tobytes()
+
+
+def to_16k(pcm: bytes) -> bytes:
+    """What our voice speaks, at the rate that whisper hears."""
+    samples = np.frombuffer(pcm, np.int16).astype(np.float32)
+    size = len(samples) * wire.HEARD_HZ // wire.SPOKEN_HZ
+    at = np.arange(size) * (wire.SPOKEN_HZ / wire.HEARD_HZ)
+    resampled: bytes = np.interp(at, np.arange(len(samples)), samples).astype(np.int16).tobytes()
+    return resampled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
