@@ -28,7 +28,7 @@ async def answer(state: MessagesState):
 
 
 graph = StateGraph(MessagesState).add_node(answer).add_edge(START, "answer").add_edge("answer", END)
-server = AgentServer()
+server = AgentServer(host="127.0.0.1", port=0)
 
 
 @server.rtc_session(agent_name="opening-hours")
