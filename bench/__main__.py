@@ -1,4 +1,4 @@
-"""`python -m bench [create|viewers|join|thousand|agents …]`: measure, print one table.
+"""`python -m bench [create|viewers|join|thousand|agents|deaths …]`: measure, print one table.
 
 Starts a livekit-server, a dashboard and a Chromium of its own on this machine alone.
 """
@@ -11,13 +11,13 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from bench import agent_stream, create, join, thousand, viewers
+from bench import agent_stream, create, deaths, join, thousand, viewers
 from bench.report import Report
 from tests.support.browser import open_browser
 from tests.support.control_room import ControlRoom
 from tests.support.livekit_server import livekit_binary
 
-ALL: Final = ("create", "join", "viewers", "thousand", "agents")
+ALL: Final = ("create", "join", "viewers", "thousand", "agents", "deaths")
 
 
 async def run(binary: Path, wanted: list[str]) -> Report:
@@ -41,6 +41,8 @@ async def run(binary: Path, wanted: list[str]) -> Report:
                     await thousand.measure(room, browser, report)
         finally:
             room.stop()
+    if "deaths" in wanted:  # with a server, a dashboard and a worker of its own
+        await deaths.measure(report)
     return report
 
 

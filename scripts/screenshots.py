@@ -13,6 +13,7 @@ from typing import Any, Final
 import aiohttp
 from playwright.async_api import Browser, Page, ViewportSize
 
+from services.livekit.caller import TextCaller
 from tests.support.browser import ColorScheme, open_browser
 from tests.support.control_room import ControlRoom
 from tests.support.livekit_server import livekit_binary
@@ -21,6 +22,13 @@ from tests.support.participants import ParticipantHost, People
 SHOTS: Final = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
 _CALLERS: Final = ("nate", "ana", "kofi", "mei", "lars", "ines", "tariq", "yuki", "sofia")
 _HOURS: Final = (2, 0.06, 1)
+_SAID: Final = (
+    "",  # the agent greets first
+    "Yesterday I finished the login page and the export.",
+    "Today I will work on the audit log.",
+    "I am blocked by the missing database access.",
+)
+_ANSWER_S: Final = 90.0  # the first one waits for the worker to start
 _SCHEMES: Final[tuple[ColorScheme, ...]] = ("light", "dark")
 _SIZE: Final = ViewportSize(width=1280, height=800)
 
@@ -28,20 +36,24 @@ _SIZE: Final = ViewportSize(width=1280, height=800)
 async def main(binary: Path) -> None:
     """Fill a control room, then look at each page."""
     with tempfile.TemporaryDirectory() as name:
-        room = ControlRoom(binary, Path(name))
+        # Two agents for all callers: the other rooms show what waiting for one looks like.
+        env = {"SWITCHBOARD_WORKER": "on", "SWITCHBOARD_WORKER_JOBS": "2"}
+        room = ControlRoom(binary, Path(name), env=env)
         host = ParticipantHost(Path(name) / "participants.log")
         room.start()
         try:
-            sessions = await _fill(room, People(host))
+            sessions, talking = await _fill(room, People(host))
             async with open_browser() as browser:
                 for scheme in _SCHEMES:
                     await _shoot(browser, room.url, sessions[0], scheme)
+            await talking.leave()
         finally:
             host.close()
             room.stop()
 
 
-async def _fill(room: ControlRoom, people: People) -> list[dict[str, Any]]:
+async def _fill(room: ControlRoom, people: People) -> tuple[list[dict[str, Any]], TextCaller]:
+    """Sessions, of which the first is a stand-up that waits for a human's answer."""
     sessions: list[dict[str, Any]] = []
     url = f"{room.url}/api/voice/session"
     async with aiohttp.ClientSession() as http:
@@ -50,26 +62,37 @@ async def _fill(room: ControlRoom, people: People) -> list[dict[str, Any]]:
                 "user_id": caller,
                 "agent_id": "pm-agent",
                 "session_duration_hours": _HOURS[number % len(_HOURS)],
+                "mode": "text" if number == 0 else "voice",
             }
             async with http.post(url, json=body) as answer:
                 sessions.append(await answer.json())
-        for session in sessions[:6]:
-            await people(
-                room.target, session["room_name"], session["user_id"], token=session["token"]
-            )
-        for session in sessions[:3]:  # stands in for a worker: there is none yet
+        talking = await _stand_up(sessions[0])
+        for session in sessions[1:6]:
             await people(
                 room.target,
                 session["room_name"],
-                f"agent-{session['user_id']}",
-                kind="agent",
-                attributes={"lk.agent.state": "listening", "lk.agent.name": "pm-agent"},
+                session["user_id"],
+                token=session["token"],
             )
         for session in sessions[7:]:
             async with http.delete(f"{url}/{session['session_id']}") as answer:
                 answer.raise_for_status()
     await asyncio.sleep(12)  # a room without its agent is a problem only after ten seconds
-    return sessions
+    return sessions, talking
+
+
+async def _stand_up(session: dict[str, Any]) -> TextCaller:
+    heard = asyncio.Event()
+    caller = TextCaller(heard=lambda *_: heard.set(), state=lambda _: None, left=lambda _: None)
+    await caller.join(session["server_url"], session["token"])
+    for said in _SAID:
+        heard.clear()
+        if said:
+            await caller.write(said)
+        async with asyncio.timeout(_ANSWER_S):
+            await heard.wait()
+        await asyncio.sleep(0.5)  # the rest of the answer
+    return caller
 
 
 async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: ColorScheme) -> None:
@@ -85,6 +108,7 @@ async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Co
         ("rooms", "rooms"),
         ("room", f"room?name={session['room_name']}"),
         ("session", f"session?id={session['session_id']}"),
+        ("agents", "agents"),
         ("tokens", f"tokens?room={session['room_name']}"),
         ("system", "system"),
         ("doctor", "system?tab=doctor"),
