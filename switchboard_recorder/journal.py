@@ -66,6 +66,7 @@ class Journal:
         spool: Spool | None,
         plain: Plain,
         *,
+        opens: Callable[[], Spool] | None = None,
         memory_bytes: int = MEMORY_BYTES,
         stream_bytes: int = STREAM_BYTES,
         queue: int = QUEUE,
@@ -88,6 +89,7 @@ class Journal:
         self.connected = False
         self._disk = threading.Lock()  # guards the spool
         self._spool = spool
+        self._opens = opens  # makes the spool, on the journal's thread
         self._retry_disk_s = 0.0
         self._once = Once(log)
         self._told: Callable[[], None] = lambda: None
@@ -191,7 +193,23 @@ class Journal:
 
     # -- the journal's own thread
 
+    def _open(self) -> None:
+        if self._opens is None:
+            return
+        try:
+            spool = self._opens()
+        except Exception as exc:  # noqa: BLE001  # whatever it is, the call is recorded in memory
+            self._once.warn(
+                "open",
+                "The recorder has no folder (%s). It keeps what waits in memory alone.",
+                exc,
+            )
+            return
+        with self._disk:
+            self._spool = spool
+
     def _work(self) -> None:
+        self._open()
         open_ = True
         while open_:
             batch = self._batch()

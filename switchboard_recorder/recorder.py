@@ -67,7 +67,6 @@ class Recorder:
         self.runs = Runs(self.emit, self._plain)
         self._journal: Journal | None = None
         self._sender: Sender | None = None
-        self._spool: Spool | None = None
         self._callbacks: Callbacks | None = None
         self._described: set[int] = set()
         self._orphans: asyncio.Task[object] | None = None
@@ -89,13 +88,9 @@ class Recorder:
 
     def start(self) -> None:
         """Begin on the running loop: the folder, the thread, the sender, the callbacks."""
-        try:
-            self._spool = Spool.create(self._spool_dir, self._owner())
-        except OSError as exc:
-            log.warning(
-                "The recorder has no folder (%s). It keeps what waits in memory alone.", exc
-            )
-        journal = Journal(self._spool, self._plain)
+        journal = Journal(
+            None, self._plain, opens=lambda: Spool.create(self._spool_dir, self._owner())
+        )
         sender = Sender(
             self._address,
             self._hello_now,

@@ -1,8 +1,6 @@
 """A LangGraph agent on LiveKit that anybody could have written. Switchboard needs one line of it."""
 
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.language_models import GenericFakeChatModel
 from langgraph.graph import END, START, MessagesState, StateGraph
 from livekit.agents import Agent, AgentServer, AgentSession, JobContext, cli, room_io
 from livekit.plugins.langchain import LLMAdapter
@@ -10,21 +8,11 @@ from livekit.plugins.langchain import LLMAdapter
 from switchboard_recorder import record
 
 
-class Rules(BaseChatModel):
-    """Answers by rules, so that the example needs no key. Put your own model here."""
-
-    @property
-    def _llm_type(self):
-        return "rules"
-
-    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
-        said = messages[-1].text.lower()
-        answer = "Nine to five, on weekdays." if "open" in said else "Ask me when we are open."
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(answer))])
-
-
 async def answer(state: MessagesState):
-    return {"messages": [await Rules().ainvoke(state["messages"])]}
+    asked = state["messages"][-1].text.lower()
+    reply = "Nine to five, on weekdays." if "open" in asked else "Ask me when we are open."
+    model = GenericFakeChatModel(messages=iter([reply]))  # rules need no key; put your model here
+    return {"messages": [await model.ainvoke(state["messages"])]}
 
 
 graph = StateGraph(MessagesState).add_node(answer).add_edge(START, "answer").add_edge("answer", END)
