@@ -16,6 +16,7 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -26,6 +27,7 @@ from langgraph.graph.state import CompiledStateGraph, StateGraph
 from services.errors import ConfigError
 from services.graphs import GraphEntry, Graphs
 from services.settings import Settings, load_settings
+from switchboard_recorder.graphs import described
 
 _MODULES: Final[dict[Path, ModuleType]] = {}
 
@@ -159,34 +161,25 @@ def _with_checkpointer(entry: GraphEntry, made: Any, checkpointer: Any) -> Any:
 
 
 async def describe(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Each graph's `nodes` and `edges`, or why it has none (`error`)."""
+    """Each graph's `nodes` (id, name, kind), `edges` (source, target, label, conditional), `error`.
+
+    `error` is "", or why there are no nodes.
+    """
     found: dict[str, dict[str, Any]] = {}
     for name in agent_names(settings):
         try:
             loaded = await load_graph(name, None, settings=settings)
-            found[name] = drawing(loaded.graph)
+            drawn = described(loaded.graph)
+            found[name] = {"nodes": drawn["nodes"], "edges": drawn["edges"], "error": ""}
         except ConfigError as exc:
             found[name] = {"nodes": [], "edges": [], "error": str(exc)}
+        except Exception as exc:  # noqa: BLE001 - one that cannot be drawn hides no other
+            why = f"The graph {name!r} cannot be drawn: {type(exc).__name__}: {exc}."
+            found[name] = {"nodes": [], "edges": [], "error": why}
     return found
 
 
-def drawing(graph: Any) -> dict[str, Any]:
-    """`nodes` (id, name) and `edges` (source, target, label, conditional) of a graph."""
-    drawn = graph.get_graph(xray=True)
-    return {
-        "nodes": [{"id": node.id, "name": node.name} for node in drawn.nodes.values()],
-        "edges": [
-            {
-                "source": edge.source,
-                "target": edge.target,
-                "label": str(edge.data or ""),
-                "conditional": edge.conditional,
-            }
-            for edge in drawn.edges
-        ],
-        "error": "",
-    }
-
-
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(describe(load_settings()))))  # noqa: T201 - its one purpose
+    with redirect_stdout(sys.stderr):  # a graph's module may print; our answer is JSON alone
+        told = asyncio.run(describe(load_settings()))
+    print(json.dumps(told))  # noqa: T201 - its one purpose

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from bench.report import Report, quantile
 from switchboard_recorder import Recorder
+from switchboard_recorder.callbacks import Callbacks, current
 from switchboard_recorder.identity import new_stream_id
 from switchboard_recorder.protocol import Hello
 from switchboard_recorder.recorder import STREAM_MODES
@@ -32,7 +34,18 @@ TURNS: Final = 150
 MESSAGES: Final = 20  # in the state, as in the middle of a call
 BUDGET: Final = "<= 0.5 ms a step"
 
+WARM: Final = 20
+
 Turn = Callable[[], Awaitable[None]]
+Turns = tuple[tuple[Turn, bool], ...]  # and whether the handler adds itself
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """One turn: how long it took, and how much processor time until all was quiet."""
+
+    wall_ms: float
+    cpu_ms: float
 
 
 async def measure(report: Report) -> None:
@@ -57,12 +70,7 @@ async def _with(report: Report, url: str, folder: Path, when: str) -> None:
     graph = _graph()
     hello = Hello(stream_id=new_stream_id(), room_name="bench")
     recorder = Recorder(hello, url=url, api_key=KEY, api_secret=SECRET, spool_dir=folder)
-    state: dict[str, Any] = {
-        "messages": [
-            (HumanMessage if n % 2 else AIMessage)("a sentence of a stand-up " * 3, id=str(n))
-            for n in range(MESSAGES)
-        ]
-    }
+    state = _state()
     threads = iter(range(10**9))
 
     def config() -> Any:
@@ -80,42 +88,63 @@ async def _with(report: Report, url: str, folder: Path, when: str) -> None:
         async for _ in recorder.run(graph, state, config()):
             pass
 
-    for turn in (invoke, stream):
-        await _times([turn], 20)  # warm
-    bare_ms, streamed_ms = await _times([invoke, stream], TURNS)
     recorder.start()
     await asyncio.sleep(0.3)
-    recorded_ms, run_ms = await _times([invoke, run], TURNS)
-    began_s = time.perf_counter()
-    for number in range(2_000):
-        recorder.emit("step", number=number)
-        if number % 100 == 0:
-            await asyncio.sleep(0.005)
-    emit_us = (time.perf_counter() - began_s - 20 * 0.005) / 2_000 * 1e6
+    callbacks = recorder.callbacks
+    assert callbacks is not None
+    turns = ((invoke, False), (invoke, True), (stream, False), (run, False))
+    taken = await _taken(turns, callbacks)
+    emit_us = await _emit_us(recorder)
     await recorder.aclose()
-    _add(report, f"LangGraph callbacks alone (any agent){when}", bare_ms, recorded_ms)
-    _add(report, f"recorder.run() against the same stream{when}", streamed_ms, run_ms)
+    _add(report, f"LangGraph callbacks alone (any agent){when}", taken[0], taken[1])
+    _add(report, f"recorder.run() against the same stream{when}", taken[2], taken[3])
     report.add(f"recorder.emit() of a small event{when}", f"{emit_us:.0f} us")
 
 
-def _add(report: Report, what: str, bare_ms: list[float], with_ms: list[float]) -> None:
-    bare, full = statistics.median(bare_ms), statistics.median(with_ms)
-    step_ms = (full - bare) / NODES
-    tail = quantile(with_ms, 0.95) / quantile(bare_ms, 0.95)
-    figure = (
-        f"{step_ms:.2f} ms a step; a turn of {NODES} steps {full / bare:.2f}x (p95 {tail:.2f}x)"
-    )
-    report.add(what, f"{figure}; {bare:.1f} -> {full:.1f} ms", BUDGET)
-
-
-async def _times(turns: list[Turn], count: int) -> list[list[float]]:
-    taken: list[list[float]] = [[] for _ in turns]
-    for _ in range(count):
-        for index, turn in enumerate(turns):
-            began_s = time.perf_counter()
-            await turn()
-            taken[index].append((time.perf_counter() - began_s) * 1e3)
+async def _taken(turns: Turns, callbacks: Callbacks) -> list[list[Cost]]:
+    taken: list[list[Cost]] = [[] for _ in turns]
+    for number in range(WARM + TURNS):
+        for costs, (turn, by_itself) in zip(taken, turns, strict=True):
+            (current.install if by_itself else current.remove)(callbacks)
+            cost = await _cost(turn)
+            if number >= WARM:
+                costs.append(cost)
     return taken
+
+
+async def _emit_us(recorder: Recorder) -> float:
+    spent_s = 0.0
+    for _ in range(20):
+        began_s = time.perf_counter()
+        for number in range(100):
+            recorder.emit("step", number=number)
+        spent_s += time.perf_counter() - began_s
+        await asyncio.sleep(0.01)
+    return spent_s / 2_000 * 1e6
+
+
+def _add(report: Report, what: str, bare: list[Cost], recorded: list[Cost]) -> None:
+    for name, unit in (("wall_ms", "until the turn is over"), ("cpu_ms", "processor, all threads")):
+        without = [getattr(cost, name) for cost in bare]
+        with_it = [getattr(cost, name) for cost in recorded]
+        less, more = statistics.median(without), statistics.median(with_it)
+        figure = f"{(more - less) / NODES:.2f} ms a step; {less:.1f} -> {more:.1f} ms a turn, "
+        tails = quantile(with_it, 0.95) / quantile(without, 0.95)
+        report.add(f"{what}, {unit}", f"{figure}{more / less:.2f}x (p95 {tails:.2f}x)", BUDGET)
+
+
+async def _cost(turn: Turn) -> Cost:
+    began_s, cpu_s = time.perf_counter(), time.process_time()
+    await turn()
+    wall_ms = (time.perf_counter() - began_s) * 1e3
+    await asyncio.sleep(0.012)  # what the turn left to do in the background is its cost, too
+    return Cost(wall_ms=wall_ms, cpu_ms=(time.process_time() - cpu_s) * 1e3)
+
+
+def _state() -> dict[str, Any]:
+    text = "a sentence of a stand-up " * 3
+    kinds = (AIMessage, HumanMessage)
+    return {"messages": [kinds[n % 2](text, id=str(n)) for n in range(MESSAGES)]}
 
 
 def _graph() -> Graph:

@@ -124,6 +124,7 @@ async def measure(report: Report, folder: Path) -> None:
         turns = [await caller.say(SENTENCES[i % len(SENTENCES)]) for i in range(TURNS)]
         for turn in turns:
             _print(turn)
+        report.add("other load meanwhile (1 min)", f"{psutil.getloadavg()[0]:.1f}")
         first = [turn.first_audio_ms for turn in turns]
         report.add("end of speech -> first audio", spread(first), "p50 <= 750 ms")
         cuts = [

@@ -17,6 +17,7 @@ from services.graphs import Drawing
 from services.jobs.streams import Stream
 from services.jobs.work import Latency
 from services.livekit.server_log import RegisteredWorker
+from services.rooms_view import RoomView
 from services.worker_process import WorkerPhase, WorkerProcess, WorkerState
 
 _SHOWN: Final = 50
@@ -151,6 +152,35 @@ def _latency_chart(name: str, latency: Latency) -> None:
         }
     )
     st.scatter_chart(rows, x="At", y="Milliseconds", height=140, alt=f"Answer times of {name}")
+
+
+def asked_for(views: Sequence[RoomView], streams: Sequence[Stream]) -> None:
+    """Open sessions that asked for an agent, and what became of it."""
+    waiting = [view for view in views if view.session is not None and view.session.agent_name]
+    if not waiting:
+        st.caption("No open session has asked for an agent.")
+        return
+    connected = {stream.session_id: stream for stream in streams}
+    rows = []
+    for view in waiting[:_SHOWN]:
+        session = view.session
+        if session is None:
+            continue
+        stream = connected.get(session.id)
+        rows.append(
+            {
+                "Agent": session.agent_name,
+                "Room": view.name,
+                "Asked": viewer.moment(session.created_at),
+                "Dispatch": session.dispatch_id or fmt.ABSENT,
+                "Job": stream.hello.job_id if stream is not None else fmt.ABSENT,
+                "Here": "yes" if view.agents else "no",
+                "State": view.agent_state or fmt.ABSENT,
+            }
+        )
+    st.dataframe(rows, hide_index=True, key="agents.asked", alt="Agents that were asked for")
+    if len(waiting) > _SHOWN:
+        st.caption(f"And {len(waiting) - _SHOWN:,} more.")
 
 
 def at_work(streams: Sequence[Stream]) -> None:

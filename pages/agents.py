@@ -16,6 +16,13 @@ def at_work() -> None:
     agents.at_work(bridge.runtime().jobs.streams.open_streams)
 
 
+@live_part("agents", "rooms", key="agents.asked", max_per_second=1)
+def asked_for() -> None:
+    """Dispatches of open sessions."""
+    runtime = bridge.runtime()
+    agents.asked_for(runtime.rooms.snapshot.rooms, runtime.jobs.streams.open_streams)
+
+
 @live_part("agents", key="agents.workers", max_per_second=1)
 def workers() -> None:
     """This machine's worker, and every worker that LiveKit told of."""
@@ -44,5 +51,7 @@ st.header("In a session now", anchor=False)
 at_work()
 st.header("Graphs", anchor=False)
 graphs()
+st.header("Dispatches", anchor=False)
+asked_for()
 st.header("Workers", anchor=False)
 workers()

@@ -29,7 +29,7 @@ class GraphEntry:
 class Drawing:
     """A graph's nodes and edges, as LangGraph's `get_graph` has them; or why there are none."""
 
-    nodes: tuple[Mapping[str, Any], ...] = ()  # id, name
+    nodes: tuple[Mapping[str, Any], ...] = ()  # id, name, kind
     edges: tuple[Mapping[str, Any], ...] = ()  # source, target, label, conditional
     error: str = ""
 
@@ -37,12 +37,13 @@ class Drawing:
 class Graphs:
     """The graphs of `langgraph.json`, read again when the file changes."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, describe_s: float = _DESCRIBE_S) -> None:
         self._file = file
+        self._describe_s = describe_s
         self._read_at_ns = -1
         self._entries: dict[str, GraphEntry] = {}
         self._drawings: dict[str, Drawing] = {}
-        self._drawn_at_ns = -1
+        self._drawn_of: frozenset[tuple[Path, int]] | None = None
         self._drawing = asyncio.Lock()
         self.all()  # a bad file stops the start
 
@@ -69,21 +70,24 @@ class Graphs:
         """Each graph's drawing by its name; made by a process of its own, and kept.
 
         The graphs are others' code: it runs there, bounded in time, and not in here. Made anew
-        when langgraph.json or one of its files changes.
+        when langgraph.json changes or a Python file beside a graph; what failed is tried again.
         """
         async with self._drawing:
-            changed_at_ns = await asyncio.to_thread(self._changed_at_ns)
-            if changed_at_ns != self._drawn_at_ns:
-                self._drawings = await self._draw()
-                self._drawn_at_ns = changed_at_ns
+            files = await asyncio.to_thread(self._files)
+            if files != self._drawn_of:
+                self._drawings, whole = await self._draw()
+                self._drawn_of = files if whole else None
             return self._drawings
 
-    def _changed_at_ns(self) -> int:
-        files = [self._file]
-        files += [self._file.parent / entry.path.rpartition(":")[0] for entry in self.all()]
-        return max(file.stat().st_mtime_ns for file in files if file.is_file())
+    def _files(self) -> frozenset[tuple[Path, int]]:
+        """What a drawing depends on, and when each was changed (ns)."""
+        files = {self._file}
+        for entry in self.all():
+            files |= set((self._file.parent / entry.path.rpartition(":")[0]).parent.glob("*.py"))
+        return frozenset((file, file.stat().st_mtime_ns) for file in files if file.is_file())
 
-    async def _draw(self) -> dict[str, Drawing]:
+    async def _draw(self) -> tuple[dict[str, Drawing], bool]:
+        """The drawings, and whether the process came to its end."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -96,22 +100,24 @@ class Graphs:
         )
         err = b""
         try:
-            async with asyncio.timeout(_DESCRIBE_S):
+            async with asyncio.timeout(self._describe_s):
                 out, err = await process.communicate()
             told = json.loads(out)
         except (TimeoutError, ValueError):
             said = _last_line(err) if process.returncode is not None else "it took too long"
-            return {e.name: Drawing(error=f"It could not be drawn: {said}") for e in self.all()}
+            failed = Drawing(error=f"It could not be drawn: {said}")
+            return {entry.name: failed for entry in self.all()}, False
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        return {
+        drawings = {
             name: Drawing(
                 nodes=tuple(one["nodes"]), edges=tuple(one["edges"]), error=str(one["error"])
             )
             for name, one in told.items()
         }
+        return drawings, True
 
     def known(self, name: str) -> GraphEntry:
         """The graph of that name.

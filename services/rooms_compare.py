@@ -67,7 +67,9 @@ def compare(
         listed.add(room.name)
         live = picture.live.get(room.name)
         if live is not None and live.room.sid != room.sid:  # the name came back
-            events.append(_end(live, now, "Another room took its name.", was_away=was_away))
+            # our names are never used again: whoever was in it came back to a server that lost it
+            lost = was_away or (live.session is not None and live.session.ours)
+            events.append(_end(live, now, "Another room took its name.", was_away=lost))
             live = None
         if live is None:
             live = picture.add(room)

@@ -37,6 +37,8 @@ QUEUE_CHARS: Final = 16_000_000
 MEMORY_BYTES: Final = 8_000_000
 """What is kept in memory of what is not acknowledged."""
 LIVE: Final = 200
+GATHER_S: Final = 0.002
+"""What happens within this time is written down together: the call is not interrupted for each."""
 _RETRY_DISK_S: Final = 5.0
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
@@ -213,6 +215,8 @@ class Journal:
 
     def _batch(self) -> list[_Item | _Tidy | None]:
         batch = [self._next()]
+        if batch[0] is not None:
+            time.sleep(GATHER_S)
         while batch[-1] is not None and len(batch) < BATCH:
             try:
                 batch.append(self._queue.get_nowait())

@@ -79,6 +79,14 @@ class Recorder:
         """Whether the dashboard listens now."""
         return self._journal is not None and self._journal.connected
 
+    @property
+    def callbacks(self) -> Callbacks | None:
+        """The handler, for a configuration of your own: `{"callbacks": [recorder.callbacks]}`.
+
+        Not needed: it adds itself. None without LangChain, and before `start`.
+        """
+        return self._callbacks
+
     def start(self) -> None:
         """Begin on the running loop: the folder, the thread, the sender, the callbacks."""
         try:

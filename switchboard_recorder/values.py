@@ -64,7 +64,7 @@ class Plain:
         self._keys = set(SECRET_KEYS)
         self._patterns: tuple[re.Pattern[str], ...] = ()
         self._replace: Callable[[str, Any], Any] | None = None
-        self._messages: OrderedDict[int, _Message] = OrderedDict()
+        self.messages: OrderedDict[int, _Message] = OrderedDict()  # by id()
         if callable(redact):
             self._replace = redact
         elif redact is not None:
@@ -127,18 +127,13 @@ class Plain:
             return str(shown)
         return shown if isinstance(shown, str | int | float | bool | None) else REDACTED
 
-    def known(self, message: Any) -> _Message | None:
-        """The message as it was made plain before, if it is the same still."""
-        found = self._messages.get(id(message))
-        return found if found is not None and found.same(message) else None
-
     def remember(self, message: Any, shown: dict[str, Any], cost: int) -> None:
         """A state holds the same messages step after step: each is made plain once."""
-        if self._replace is None and isinstance(message.content, str):
-            self._messages[id(message)] = _Message(message, shown, cost)
-            while len(self._messages) > _MESSAGES_KNOWN:
+        if not self.asks and isinstance(message.content, str):
+            self.messages[id(message)] = _Message(message, shown, cost)
+            while len(self.messages) > _MESSAGES_KNOWN:
                 try:
-                    self._messages.popitem(last=False)
+                    self.messages.popitem(last=False)
                 except KeyError:  # another thread was faster
                     return
 
@@ -159,35 +154,42 @@ class Plain:
 class _Message:
     """A LangChain message and what it was made into. It keeps the message, so its id stays its own."""
 
-    __slots__ = ("_calls", "_content", "_id", "_message", "cost", "shown")
+    __slots__ = ("_content", "_fields", "_id", "_message", "_size", "cost", "shown")
 
     def __init__(self, message: Any, shown: dict[str, Any], cost: int) -> None:
         self._message = message
-        self._content = message.content
-        self._id = message.id
-        self._calls = len(getattr(message, "tool_calls", None) or ())
+        self._fields: dict[str, Any] = message.__dict__
+        self._content = self._fields["content"]
+        self._id = self._fields.get("id")
+        self._size = len(self._fields.get("tool_calls") or ())
         self.shown = shown
         self.cost = cost
 
-    def same(self, message: Any) -> bool:
+    def fits(self, left: int, depth: int) -> bool:
+        """Whether it would be made the same here: nothing of it cut off."""
+        return self.cost < left and depth > _MESSAGE_DEPTH
+
+    def same(self, message: object) -> bool:
         """Whether it is this message, and nobody has written into it since."""
+        found = self._fields
         return (
             message is self._message
-            and message.content is self._content
-            and message.id is self._id
-            and len(getattr(message, "tool_calls", None) or ()) == self._calls
+            and found.get("content") is self._content
+            and found.get("id") is self._id
+            and len(found.get("tool_calls") or ()) == self._size
         )
 
 
 class _Walk:
     """One value on its way: what is open above, and how much room is left."""
 
-    __slots__ = ("_above", "_left", "_limits", "_rules")
+    __slots__ = ("_above", "_left", "_limits", "_rules", "_whole")
 
     def __init__(self, rules: Plain, limits: Limits) -> None:
         self._rules = rules
         self._limits = limits
         self._left = limits.total
+        self._whole = limits is NARROWER[0]
         self._above: set[int] = set()
 
     def plain(self, value: object, path: str, depth: int) -> Any:
@@ -198,6 +200,10 @@ class _Walk:
             return self._text(value, path)  # type: ignore[arg-type]  # it is one
         if cls in _SCALARS:
             return self._rules.leaf(path, value) if _is_json(value) else _not_json(value)  # type: ignore[arg-type]
+        known = self._rules.messages.get(id(value)) if self._whole else None
+        if known is not None and known.fits(self._left, depth) and known.same(value):
+            self._left -= known.cost
+            return known.shown
         if self._left <= 0:
             return f"[left out: {_name(value)}]"
         if depth <= 0:
@@ -288,17 +294,13 @@ class _Walk:
 
     def _message(self, value: Any, path: str, depth: int) -> dict[str, Any]:
         """A LangChain message: what is empty is left out, and so are the provider's own fields."""
-        whole = self._limits is NARROWER[0] and depth > _MESSAGE_DEPTH
-        if whole and (known := self._rules.known(value)) is not None and known.cost < self._left:
-            self._left -= known.cost
-            return known.shown
         before = self._left
         found = {"type": value.type, "content": value.content}
         for name in _MESSAGE_FIELDS:
             if item := getattr(value, name, None):
                 found[name] = item
         made = self._mapping(found, path, depth)
-        if whole and self._left > self._limits.text:  # it was not cut for want of room
+        if self._whole and depth > _MESSAGE_DEPTH and self._left > self._limits.text:
             self._rules.remember(value, made, before - self._left)
         return made
 

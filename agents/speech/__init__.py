@@ -63,6 +63,6 @@ def _turns() -> TurnHandlingOptions:
     return {
         "turn_detection": inference.TurnDetector(version="v1-mini"),
         "endpointing": {"mode": "fixed", "min_delay": 0.3, "max_delay": 2.0},
-        "interruption": {"mode": "vad", "min_duration": 0.3},
+        "interruption": {"mode": "vad", "min_duration": 0.25},
         "preemptive_generation": {"enabled": False},
     }

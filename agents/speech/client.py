@@ -63,8 +63,8 @@ class Heard:
 class SpeechClient:
     """Belongs to one event loop. A request that the process dies under is asked once more."""
 
-    def __init__(self, address: str, token: str) -> None:
-        self._address, self._token = address, token
+    def __init__(self, address: str, token: str, *, away_s: float = _AWAY_S) -> None:
+        self._address, self._token, self._away_s = address, token, away_s
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Queue[Message | None]] = {}
         self._writer: asyncio.StreamWriter | None = None
@@ -158,25 +158,38 @@ class SpeechClient:
             if self._writer is not None:
                 return self._writer
             try:
-                async with asyncio.timeout(_AWAY_S):
+                async with asyncio.timeout(self._away_s):
                     reader, writer = await self._connect()
             except TimeoutError:
                 raise _LostError("it does not listen") from None
-            writer.write(Message(kind=Kind.HELLO, body=self._token.encode()).packed())
             self._writer = writer
             self._reading = asyncio.create_task(self._read(reader, writer), name="speech answers")
             return writer
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        kind, _, where = self._address.partition(":")
         while True:
             try:
-                if kind == "unix":
-                    return await asyncio.open_unix_connection(where)
-                host, _, port = where.rpartition(":")
-                return await asyncio.open_connection(host, int(port))
+                reader, writer = await self._open()
             except OSError:  # it is being started again
                 await asyncio.sleep(_AGAIN_S)
+                continue
+            try:
+                writer.write(Message(kind=Kind.HELLO, body=self._token.encode()).packed())
+                welcome = await read(reader)
+            except BaseException:
+                writer.close()
+                raise
+            if welcome is not None:
+                return reader, writer
+            writer.close()  # it was ending when we came
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        kind, _, where = self._address.partition(":")
+        if kind == "unix":
+            return await asyncio.open_unix_connection(where)
+        host, _, port = where.rpartition(":")
+        return await asyncio.open_connection(host, int(port))
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

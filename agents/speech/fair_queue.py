@@ -73,6 +73,17 @@ class FairQueue(Generic[W]):
         with self._changed:
             self._taken -= 1
 
+    def remove(self, owner: Hashable, work: W) -> None:
+        """Forget this work, if it still waits."""
+        with self._changed:
+            line = self._waiting.get(owner)
+            if line is None or work not in line:
+                return
+            line.remove(work)
+            self._size -= 1
+            if not line:
+                del self._waiting[owner]
+
     def drop(self, owner: Hashable) -> None:
         """Forget what waits for this owner."""
         with self._changed:

@@ -78,7 +78,7 @@ def verify(folder: Path, expected: Mapping[str, str], *, known: Path | None = No
             stat = path.stat()
             key = f"{path}|{stat.st_size}|{stat.st_mtime_ns}"
             if sums.get(key) != wanted:
-                sums[key] = _sum(path)
+                sums[key] = checksum(path)
         except OSError as exc:
             raise ConfigError(
                 f"The speech model file {path} cannot be read ({exc.strerror}).",
@@ -96,7 +96,8 @@ def verify(folder: Path, expected: Mapping[str, str], *, known: Path | None = No
         _keep(known, sums)
 
 
-def _sum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """The SHA-256 sum of a file."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

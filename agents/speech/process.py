@@ -103,15 +103,17 @@ class Job:
             return
         self._writer.write(message.packed())
 
-    def cancel(self, number: int) -> None:
-        """What is being made for this request goes to nobody."""
-        if request := self.requests.pop(number, None):
+    def cancel(self, number: int) -> Request | None:
+        """What is being made for this request goes to nobody. None where it is answered."""
+        request = self.requests.pop(number, None)
+        if request is not None:
             request.cancelled = True
+        return request
 
     def gone(self) -> None:
         """The job hung up."""
         for number in tuple(self.requests):
-            self.cancel(number)
+            _ = self.cancel(number)
 
 
 class Desk:
@@ -194,6 +196,7 @@ class Desk:
             ):
                 log.warning("a connection without our token is refused")
                 return
+            job.send(Message(kind=Kind.WELCOME))
             self.jobs += 1
             try:
                 while (message := await read(reader)) is not None:
@@ -213,7 +216,9 @@ class Desk:
     def _take(self, job: Job, message: Message) -> None:
         number = message.request
         if message.kind is Kind.CANCEL:
-            job.cancel(number)
+            if request := job.cancel(number):
+                self.to_hear.remove(job, request)
+                self.to_say.remove(job, request)
             return
         if number in job.requests:
             raise WireError(f"two requests with the number {number}")

@@ -72,15 +72,12 @@ class SpeechServer:
         Raises:
             ConfigError: it cannot be used, or it is not ready in a minute.
         """
-        self._process = process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "agents.speech.process",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            cwd=PROJECT_DIR,
-            limit=_LINE,
-        )
+        spawning = asyncio.create_task(self._spawn(), name="speech process starts")
+        try:
+            process = await asyncio.shield(spawning)
+        except asyncio.CancelledError:
+            await spawning  # `stop` must know of it
+            raise
         _stdin(process).write(json.dumps(self._orders).encode() + b"\n")
         try:
             async with asyncio.timeout(_READY_S):
@@ -103,6 +100,18 @@ class SpeechServer:
         if "error" in told:
             raise ConfigError(told["error"], hint=told["hint"])
         self._told = told
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "agents.speech.process",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            cwd=PROJECT_DIR,
+            limit=_LINE,
+        )
+        return self._process
 
     async def watch(self) -> None:
         """Follow what it tells, and start it again whenever it ends."""

@@ -13,13 +13,19 @@ from agents.speech import models
 
 _NOISE, _NOISE_WIDTH = 0.667, 0.8  # the voice's own settings
 _PEAK: Final = 0.8
-_FIRST: Final = (
-    48  # characters: the first audio comes after these at the latest, if they can be cut
-)
-_FIRST_LEAST: Final = 12
+_QUIET: Final = 0.02  # of the peak: what the voice breathes out before and after it speaks
+_LEAD: Final = 110  # samples of quiet kept before speech, 5 ms
+_TAIL: Final = 4_400  # and after it, 200 ms
+_FIRST_LEAST: Final = 6  # characters in the piece that is made first
+_FIRST_MOST: Final = 60
 _MOST: Final = 220
-_SENTENCE: Final = re.compile(r"(?<=[.!?…])[\"'”’)]*\s+|\n+")
+_SENTENCE: Final = re.compile(
+    r"(?<!\bMr\.)(?<!\bMs\.)(?<!\bDr\.)(?<!\bSt\.)(?<!\bMrs\.)(?<=[.!?…])[\"'”’)]*\s+|\n+"
+)
 _PAUSE: Final = re.compile(r"(?<=[,;:])\s+|\s+(?=[–—-]\s)")
+_JOINT: Final = re.compile(
+    r"\s+(?=(?:and|but|or|so|because|that|which|while|when|before|after|until|if|for|with)\s)"
+)
 _SPACE: Final = re.compile(r"\s+")
 
 
@@ -53,7 +59,11 @@ class Voice:
                 "scales": np.array([_NOISE, slowness, _NOISE_WIDTH], np.float32),
             },
         )[0].ravel()
-        level = _PEAK / max(1e-4, float(np.abs(audio).max()))
+        peak = max(1e-4, float(np.abs(audio).max()))
+        voiced = np.flatnonzero(np.abs(audio) > peak * _QUIET)
+        if voiced.size:
+            audio = audio[max(0, voiced[0] - _LEAD) : voiced[-1] + _TAIL]
+        level = _PEAK / peak
         pcm: bytes = (np.clip(audio * level, -1, 1) * 32_767).astype(np.int16).tobytes()
         return pcm
 
@@ -87,25 +97,26 @@ def pieces(text: str) -> tuple[str, ...]:
 
 
 def _cut(sentence: str, *, first: bool) -> Iterator[str]:
-    if first and len(sentence) > _FIRST:
-        head = _head(sentence, _FIRST)
-        if head:
-            yield head
-            sentence = sentence[len(head) :].lstrip()
+    if first and (head := _beginning(sentence)):
+        yield head
+        sentence = sentence[len(head) :].lstrip()
     while len(sentence) > _MOST:
-        head = _head(sentence, _MOST) or _words(sentence, _MOST)
+        end = max(_ends(_PAUSE, sentence, _MOST), default=sentence.rfind(" ", 1, _MOST + 1))
+        head = sentence[: end if end > 0 else _MOST]
         yield head
         sentence = sentence[len(head) :].lstrip()
     if sentence:
         yield sentence
 
 
-def _head(sentence: str, most: int) -> str:
-    """What stands before the last pause within `most` characters; "" where there is none."""
-    ends = [m.start() for m in _PAUSE.finditer(sentence) if _FIRST_LEAST <= m.start() <= most]
-    return sentence[: ends[-1]] if ends else ""
+def _beginning(sentence: str) -> str:
+    """What can be spoken before the rest is made: up to the first pause. "" for all of it."""
+    if ends := _ends(_PAUSE, sentence, _FIRST_MOST):
+        return sentence[: ends[0]]
+    joints = _ends(_JOINT, sentence, _FIRST_MOST) if len(sentence) > _FIRST_MOST else []
+    return sentence[: joints[0]] if joints else ""
 
 
-def _words(sentence: str, most: int) -> str:
-    end = sentence.rfind(" ", 1, most + 1)
-    return sentence[: end if end > 0 else most]
+def _ends(where: re.Pattern[str], sentence: str, most: int) -> list[int]:
+    starts = (match.start() for match in where.finditer(sentence))
+    return [start for start in starts if _FIRST_LEAST <= start <= most]

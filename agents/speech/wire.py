@@ -1,7 +1,7 @@
 """What a job and the speech process say to each other, over one socket a job.
 
 A message is a header (length of the body, kind, number of the request; big-endian), then the
-body. The job opens with HELLO. It gives each request a number; the answers carry it. What is
+body. The job opens with HELLO and waits for WELCOME. It gives each request a number; the answers carry it. What is
 heard is PCM of 16 bits, mono, 16,000 Hz; what is spoken is PCM of 16 bits, mono, 22,050 Hz.
 """
 
@@ -36,6 +36,7 @@ class Kind(IntEnum):
     GUESS = 3  # the same, but only if nobody waits -> TEXT or BUSY
     SAY = 4  # JSON {"text", "skip"}: speak it, but for its first `skip` pieces -> AUDIO…, DONE
     CANCEL = 5  # the answer to this request is no longer wanted
+    WELCOME = 15  # the token is right, and requests are served
     TEXT = 16  # JSON {"text", "took_ms", "waited_ms"}
     AUDIO = 17  # PCM of one piece
     DONE = 18  # all pieces were sent

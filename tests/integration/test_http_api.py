@@ -224,7 +224,13 @@ async def test_an_unmodified_livekit_front_end_is_served_by_its_own_fields(
     dispatches = await server.runtime.acall(
         lambda: server.runtime.livekit.list_dispatches(body_room(body))
     )
-    assert [d.metadata for d in dispatches if d.agent_name] == ['{"topic": "standup"}']
+    (told,) = [json.loads(d.metadata) for d in dispatches if d.agent_name]
+    assert told == {
+        "topic": "standup",
+        "session_id": made["session_id"],
+        "user_id": "web-1",
+        "mode": "voice",
+    }
     camel = {**body, "room_name": f"{body['room_name']}-2"}
     camel["room_config"] = {"agents": [{"agentName": "pm-agent"}]}
     assert (await server.http.post("/api/voice/session", json=camel)).status_code == 201
@@ -503,5 +509,5 @@ async def test_agents_are_those_of_langgraph_json_and_unknown_workers_are_not_in
     server: ApiServer,
 ) -> None:
     found = (await server.http.get("/api/agents")).json()
-    assert [agent["agent_id"] for agent in found["agents"]] == ["pm-agent"]
+    assert [agent["agent_id"] for agent in found["agents"]] == ["pm-agent", "echo"]
     assert found["workers"] is None

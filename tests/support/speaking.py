@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from agents.speech import hearing, speaking
+from agents.speech import hearing, speaking, wire
 from services.livekit.target import LiveKitTarget
 from tests.support.participants import ParticipantHost, token_for
 from tests.support.waiting import eventually
@@ -42,6 +42,15 @@ def spoken(text: str, *, slowness: float = 1.0) -> bytes:
     voiced = np.flatnonzero(np.abs(samples.astype(np.int32)) > _EDGE)
     cut = samples[voiced[0] : voiced[-1] + 1].astype(np.float32) * _LEVEL
     return cut.astype(np.int16).tobytes()
+
+
+def to_16k(pcm: bytes) -> bytes:
+    """What our voice speaks, at the rate that whisper hears."""
+    samples = np.frombuffer(pcm, np.int16).astype(np.float32)
+    size = len(samples) * wire.HEARD_HZ // wire.SPOKEN_HZ
+    at = np.arange(size) * (wire.SPOKEN_HZ / wire.HEARD_HZ)
+    resampled: bytes = np.interp(at, np.arange(len(samples)), samples).astype(np.int16).tobytes()
+    return resampled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +125,14 @@ class SpeakingCaller:
         turn = await self._answer(then, max(times["ended"], silent["last"]))
         stopped = (silent["last"] - times["began"]) * 1000
         return BargeIn(stopped_ms=round(stopped, 1), after=turn)
+
+    async def clock(self) -> float:
+        """The moment now, for `unasked`."""
+        return float((await self._host.ask("seen", self._who))["clock"])
+
+    async def unasked(self, since: float) -> Turn:
+        """What the agent says after `since` without being asked by us; timed from then."""
+        return await self._answer("", since)
 
     async def leave(self) -> None:
         """Hang up."""

@@ -75,7 +75,7 @@ class Caller(Person):
             following += _FRAME_S
             await asyncio.sleep(max(0.0, following - time.monotonic()))
             if pcm and not self._to_say:
-                self._ended = time.monotonic()
+                self._ended = time.monotonic() + source.queued_duration  # then it is on its way
                 self._said.set()
 
     async def _publish(self) -> None:

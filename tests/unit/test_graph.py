@@ -353,3 +353,49 @@ async def test_a_barge_in_at_any_node_leaves_a_thread_that_goes_on(
         assert "goodbye" in await caller.say("goodbye")
         assert caller.values["over"] is True
         assert await caller.say("goodbye") == ""
+
+
+ASIDES: Final = {
+    "explain": "help",
+    "repeat": "what",
+    "recall": "what did i say last time",
+    "part": "goodbye",
+}
+
+
+@pytest.mark.parametrize("saver", ["memory", "sqlite"])
+@pytest.mark.parametrize("cut", ["start", "end"])
+@pytest.mark.parametrize("node", ASIDES)
+async def test_a_barge_in_at_an_aside_harms_nothing(
+    tmp_path: Path, store: TicketStore, saver: str, cut: str, node: str
+) -> None:
+    async with open_checkpointer(Settings(switchboard_data_dir=tmp_path)) as sqlite:
+        caller = Caller(compiled(store, sqlite if saver == "sqlite" else None))
+        await caller.hear()
+        await caller.say("i fixed the login")
+        await caller.run({"messages": [HumanMessage(ASIDES[node])]}, cut_at=node, cut=cut)
+        assert node in caller.nodes
+        if not caller.values.get("over"):
+            assert caller.values["slots"] == {"done": ["fixed the login"]}
+            await caller.say("write the tests")
+            assert caller.values["slots"]["next"] == ["write the tests"]
+            await caller.say("goodbye")
+        assert caller.values["over"] is True
+        assert sum("goodbye" in text.lower() for text in caller.said if "hang up" not in text) == 1
+
+
+@pytest.mark.parametrize("saver", ["memory", "sqlite"])
+@pytest.mark.parametrize("cut", ["start", "end"])
+async def test_a_barge_in_while_being_asked_to_wait_keeps_the_question(
+    tmp_path: Path, store: TicketStore, saver: str, cut: str
+) -> None:
+    async with open_checkpointer(Settings(switchboard_data_dir=tmp_path)) as sqlite:
+        caller = Caller(compiled(store, sqlite if saver == "sqlite" else None))
+        await caller.hear()
+        await caller.say(STANDUP)
+        await caller.run({"messages": [HumanMessage("hello?")]}, cut_at="hold", cut=cut)
+        assert "hold" in caller.nodes
+        if not caller.pending:
+            await caller.say("are you there")
+        await caller.decide(ACCEPT)
+        assert len(read_tickets(store.path)) == 2

@@ -70,3 +70,62 @@ def test_an_unknown_agent_is_refused_with_the_names_that_there_are(tmp_path: Pat
         Graphs(file).known("c")
     assert caught.value.field == "agent_id"
     assert "a, b" in caught.value.hint
+
+
+GRAPH = """
+from typing import TypedDict
+from langgraph.graph import END, START, StateGraph
+
+print("a graph that prints")
+
+
+class State(TypedDict, total=False):
+    heard: str
+
+
+async def {node}(state):
+    return {{"heard": "yes"}}
+
+
+graph = StateGraph(State)
+graph.add_node("{node}", {node})
+graph.add_edge(START, "{node}")
+graph.add_edge("{node}", END)
+"""
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    (tmp_path / "a.py").write_text(text)
+    file = tmp_path / "langgraph.json"
+    file.write_text('{"graphs": {"a": "./a.py:graph"}}')
+    return file
+
+
+async def test_a_graph_is_drawn_once_and_again_when_a_file_beside_it_changes(
+    tmp_path: Path,
+) -> None:
+    graphs = Graphs(written(tmp_path, GRAPH.format(node="listen")))
+    drawn = await graphs.drawings()
+    assert drawn["a"].error == ""
+    assert [(node["id"], node["kind"]) for node in drawn["a"].nodes] == [
+        ("__start__", "start"), ("listen", "node"), ("__end__", "end"),
+    ]  # fmt: skip
+    assert await graphs.drawings() is drawn
+    (tmp_path / "a.py").write_text(GRAPH.format(node="hear"))
+    assert [node["id"] for node in (await graphs.drawings())["a"].nodes][1] == "hear"
+
+
+async def test_a_graph_that_does_not_come_to_an_end_is_told_and_tried_again(
+    tmp_path: Path,
+) -> None:
+    file = written(tmp_path, "import threading\n\nthreading.Event().wait()\n")
+    graphs = Graphs(file, describe_s=2.0)
+    first = await graphs.drawings()
+    assert first["a"].error == "It could not be drawn: it took too long"
+    assert await graphs.drawings() is not first
+
+
+async def test_a_graph_that_kills_its_process_is_told(tmp_path: Path) -> None:
+    text = "import os, sys\n\nprint('no luck', file=sys.stderr)\nos._exit(3)\n"
+    drawn = await Graphs(written(tmp_path, text)).drawings()
+    assert drawn["a"].error == "It could not be drawn: no luck"

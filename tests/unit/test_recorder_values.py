@@ -225,3 +225,21 @@ def test_a_function_that_fails_hides() -> None:
 def test_a_function_that_answers_with_something_else_hides() -> None:
     assert Plain(lambda _, __: object())({"a": "x", "n": 1}) == {"a": REDACTED, "n": REDACTED}
     assert Plain(lambda _, __: float("nan"))({"n": 1}) == {"n": "nan"}
+
+
+def test_a_message_that_was_written_into_is_shown_as_it_is_now() -> None:
+    rules, message = Plain(), AIMessage("first", id="m1")
+    assert rules([message])[0]["content"] == "first"
+    message.content = "second"
+    assert rules([message])[0]["content"] == "second"
+    message.tool_calls.append({"name": "add", "args": {}, "id": "c1", "type": "tool_call"})
+    assert rules([message])[0]["tool_calls"][0]["name"] == "add"
+    assert rules([message], Limits(text=3))[0]["content"] == "sec… [cut: 6 characters]"
+
+
+def test_no_more_messages_are_remembered_than_a_call_needs() -> None:
+    rules = Plain()
+    rules.data({"state": [AIMessage(str(n)) for n in range(90)]})
+    for _ in range(10):
+        rules.data({"state": [AIMessage(str(n)) for n in range(90)]})
+    assert len(rules.messages) <= 300
