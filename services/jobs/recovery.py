@@ -37,7 +37,7 @@ class RecoveryTiming:
     """Every wait, and how often we try."""
 
     grace_s: float = 1.5  # a job that is alive connects again within it
-    after_start_s: float = 10.0  # likewise, for jobs from before our own start
+    after_start_s: float = 10.0  # likewise after our own start, or when the database was away
     no_job_s: float = 5.0  # a dispatch without a job, while a worker takes jobs
     look_s: float = 15.0  # a room whose dispatch has had its job is looked at again so late
     pause_s: float = 2.0  # before the second try, and twice as long before each further one
@@ -141,7 +141,23 @@ class Recovery:
         self, stream_id: str, room_name: str, identity: str, dispatch_id: str
     ) -> None:
         await asyncio.sleep(self._timing.grace_s)
+        away = False
+        while not await self._lets_in():
+            away = True
+            await asyncio.sleep(self._timing.tick_s)
+        if away:  # a job that lives could not connect meanwhile
+            await asyncio.sleep(self._timing.after_start_s)
         await self._bring_back(stream_id, room_name, identity, dispatch_id)
+
+    async def _lets_in(self) -> bool:
+        """Whether the database is there: without it no job is let in."""
+        if self._store.writer.last_error:
+            return False
+        try:
+            await self._store.agents.connected_jobs(limit=1)
+        except StoreUnavailableError:
+            return False
+        return True
 
     async def _bring_back(
         self, stream_id: str, room_name: str, identity: str, dispatch_id: str

@@ -162,17 +162,17 @@ class Streams:
                     pass
             stream.acked = await self._store.agents.last_seq(hello.stream_id)
             await self._tell(stream, Kind.JOB_CONNECTED, facts_of(hello))
+            outbox.push(Welcome(protocol=PROTOCOL, session_id=session.id, acked=stream.acked))
+            if not hello.late:
+                if len(self.seen_agents) < _NAMES:
+                    self.seen_agents.add(hello.agent_name)
+                for listener in self._connected:
+                    await listener(stream)
         except BaseException:
             self._drop(stream)
-            if before is not None and not before.hello.late:
-                self._say_lost(before)
+            if not hello.late:  # there is such a job; it is lost if it does not try again
+                self._say_lost(stream)
             raise
-        outbox.push(Welcome(protocol=PROTOCOL, session_id=session.id, acked=stream.acked))
-        if not hello.late:
-            if len(self.seen_agents) < _NAMES:
-                self.seen_agents.add(hello.agent_name)
-            for listener in self._connected:
-                await listener(stream)
         self._hub.touch(TOPIC)
         return stream
 
@@ -242,12 +242,12 @@ class Streams:
         over = stream.said_bye or stream.replaced or stream.hello.late
         if over or by_us or self.closing:
             return
-        self._say_lost(stream)
         facts = {"stream_id": stream.hello.stream_id, "clean": False, "reason": "socket closed"}
         try:
             await self._tell(stream, Kind.JOB_LEFT, facts)
         except StoreUnavailableError as exc:
             log.warning("a lost job was not written down yet", extra={"error": exc.code})
+        self._say_lost(stream)
 
     # -- inside
 

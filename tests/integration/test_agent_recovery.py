@@ -6,9 +6,11 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from livekit import api
+from pydantic import SecretStr
 
 from services.events import Kind
 from services.jobs.recovery import RecoveryTiming
@@ -21,6 +23,7 @@ from switchboard_recorder.protocol import Action, Command, Welcome
 from tests.support.api_server import ApiServer, Wired
 from tests.support.job_stream import open_stream
 from tests.support.participants import People
+from tests.support.sqlite_lock import locked
 from tests.support.waiting import eventually
 
 QUICK = RecoveryTiming(
@@ -47,6 +50,12 @@ async def dispatches(server: ApiServer, room: str) -> list[Dispatch]:
     return [dispatch for dispatch in found if dispatch.agent_name]
 
 
+async def asked(server: ApiServer, room: str) -> str:
+    """The id of the room's first dispatch for its agent."""
+    found = await eventually(lambda: dispatches(server, room))
+    return found[0].id
+
+
 async def here(server: ApiServer, room: str, identity: str) -> bool:
     livekit = server.runtime.livekit
     people = await server.runtime.acall(lambda: livekit.list_participants(room))
@@ -66,17 +75,16 @@ async def test_a_lost_agents_ghost_is_removed_and_the_agent_asked_for_again(
 ) -> None:
     made = await server.create_with_dispatch()
     room = made["room_name"]
+    first = await asked(server, room)
     await join_room(wired.target, room, "caller", token=made["token"])
     await join_room(wired.target, room, "agent-1", kind="agent", audio=False)
     await seen(server, room, 1, 1)
-    async with open_stream(
-        url, wired.target, room, identity="agent-1", dispatch_id=made["dispatch_id"]
-    ):
+    async with open_stream(url, wired.target, room, identity="agent-1", dispatch_id=first):
         pass  # the socket closes without a good-bye
 
     async def again() -> bool:
         found = await dispatches(server, room)
-        return len(found) == 1 and found[0].id != made["dispatch_id"]
+        return len(found) == 1 and found[0].id != first
 
     await eventually(again)
     (after,) = await dispatches(server, room)
@@ -100,10 +108,11 @@ async def test_a_job_that_connects_again_or_said_good_bye_is_left_in_peace(
 ) -> None:
     made = await server.create_with_dispatch()
     room = made["room_name"]
+    first = await asked(server, room)
     await join_room(wired.target, room, "caller", token=made["token"])
     await join_room(wired.target, room, "agent-1", kind="agent", audio=False)
     await seen(server, room, 1, 1)
-    same = {"identity": "agent-1", "dispatch_id": made["dispatch_id"]}
+    same = {"identity": "agent-1", "dispatch_id": first}
     server.runtime.jobs.recovery._timing = replace(QUICK, grace_s=0.5)
     async with open_stream(url, wired.target, room, stream_id="str_r", **same):
         pass
@@ -111,7 +120,7 @@ async def test_a_job_that_connects_again_or_said_good_bye_is_left_in_peace(
         lost = list(server.runtime.jobs.recovery._aio_tasks)
         await eventually(lambda: all(aio_task.done() for aio_task in lost))
         await job.bye()
-    assert [d.id for d in await dispatches(server, room)] == [made["dispatch_id"]]
+    assert [d.id for d in await dispatches(server, room)] == [first]
     assert await here(server, room, "agent-1")
 
 
@@ -146,9 +155,10 @@ async def test_jobs_that_were_lost_while_we_were_down_are_asked_for_again_at_sta
     async with wired.api() as server:
         made = await server.create_with_dispatch()
         room = made["room_name"]
+        first = await asked(server, room)
         await join_room(wired.target, room, "caller", token=made["token"])
         await seen(server, room, 1, 0)
-        stream = open_stream(url, wired.target, room, dispatch_id=made["dispatch_id"])
+        stream = open_stream(url, wired.target, room, dispatch_id=first)
         job = await stream.__aenter__()
     await stream.__aexit__(None, None, None)
     assert job.stream_id
@@ -157,7 +167,7 @@ async def test_jobs_that_were_lost_while_we_were_down_are_asked_for_again_at_sta
 
         async def again() -> bool:
             found = await dispatches(server, room)
-            return len(found) == 1 and found[0].id != made["dispatch_id"]
+            return len(found) == 1 and found[0].id != first
 
         await eventually(again, within_s=20)
 
@@ -167,12 +177,13 @@ async def test_a_dispatch_that_no_worker_took_is_made_again_once_one_takes_jobs(
 ) -> None:
     made = await server.create_with_dispatch()
     room = made["room_name"]
+    first = await asked(server, room)
     recovery = server.runtime.jobs.recovery
     monkeypatch.setattr(recovery, "_takes_jobs", lambda name: name == "pm-agent")
 
     async def again() -> bool:
         found = await dispatches(server, room)
-        return len(found) == 1 and found[0].id != made["dispatch_id"]
+        return len(found) == 1 and found[0].id != first
 
     await eventually(again)
 
@@ -182,6 +193,7 @@ async def test_why_names_the_first_thing_that_is_wrong(
 ) -> None:
     made = await server.create_with_dispatch()
     room = made["room_name"]
+    first = await asked(server, room)
     why = server.runtime.jobs.why
 
     async def wrong() -> tuple[str, str]:
@@ -207,7 +219,7 @@ async def test_why_names_the_first_thing_that_is_wrong(
         steps = await server.runtime.acall(lambda: why.ask(room))
         assert {step.state for step in steps} == {StepState.OK}
     livekit = server.runtime.livekit
-    await server.runtime.acall(lambda: livekit.delete_dispatch(room, made["dispatch_id"]))
+    await server.runtime.acall(lambda: livekit.delete_dispatch(room, first))
     assert (await wrong())[0] == "Dispatch"
     wired.livekit.kill()
     assert (await wrong())[0] == "Server"
@@ -291,6 +303,7 @@ async def test_an_agent_that_said_good_bye_is_not_asked_for_again_while_the_call
 ) -> None:
     made = await server.create()
     room, recovery = made["room_name"], server.runtime.jobs.recovery
+    first = await asked(server, room)
     await join_room(wired.target, room, "caller", token=made["token"])
     async with open_stream(url, wired.target, room) as job:
         await job.bye("over")
@@ -301,7 +314,7 @@ async def test_an_agent_that_said_good_bye_is_not_asked_for_again_while_the_call
         return tries is not None and tries.looked_s > 0
 
     await eventually(looked)
-    assert [d.id for d in await dispatches(server, room)] == [made["dispatch_id"]]
+    assert [d.id for d in await dispatches(server, room)] == [first]
 
 
 async def test_a_lost_agent_is_asked_for_once_livekit_answers_again(
@@ -313,20 +326,48 @@ async def test_a_lost_agent_is_asked_for_once_livekit_answers_again(
 ) -> None:
     made = await server.create()
     room = made["room_name"]
+    first = await asked(server, room)
     await join_room(wired.target, room, "caller", token=made["token"])
     await seen(server, room, 1, 0)
-    async with open_stream(url, wired.target, room, dispatch_id=made["dispatch_id"]) as job:
+    async with open_stream(url, wired.target, room, dispatch_id=first) as job:
         with wired.livekit_frozen():
             await job.close()
             await eventually(lambda: "an agent was not asked for again" in caplog.text, within_s=15)
 
     async def again() -> bool:
         found = await dispatches(server, room)
-        return len(found) == 1 and found[0].id != made["dispatch_id"]
+        return len(found) == 1 and found[0].id != first
 
     await eventually(again, within_s=10)
     (after,) = await dispatches(server, room)
     assert json.loads(after.metadata)["mode"] == "voice"
+
+
+async def test_a_database_that_is_away_costs_no_agent_its_place(
+    wired: Wired, url: str, join_room: People, tmp_path: Path, sqlite_url: str
+) -> None:
+    given = {"database_url": SecretStr(sqlite_url), "switchboard_store_timeout_s": 0.3}
+    async with wired.api(**given) as server:
+        recovery, store = server.runtime.jobs.recovery, server.runtime.store
+        recovery._timing = replace(QUICK, after_start_s=1.0)
+        made = await server.create()
+        room = made["room_name"]
+        first = await asked(server, room)
+        await join_room(wired.target, room, "caller", token=made["token"])
+        await seen(server, room, 1, 0)
+        same = {"stream_id": "str_s", "dispatch_id": first}
+        async with open_stream(url, wired.target, room, **same) as job:
+            with locked(tmp_path / "switchboard.db"):
+                await job.close()
+                await eventually(lambda: bool(store.writer.last_error), within_s=10)
+                with pytest.raises(ConnectionError, match="store_unavailable"):
+                    async with open_stream(url, wired.target, room, **same):
+                        pass
+                assert recovery._aio_tasks
+            await eventually(lambda: not store.writer.last_error, within_s=10)
+            async with open_stream(url, wired.target, room, **same):
+                await eventually(lambda: not recovery._aio_tasks)
+                assert [d.id for d in await dispatches(server, room)] == [first]
 
 
 async def test_an_agent_lost_while_nobody_was_there_is_asked_for_when_somebody_comes(
@@ -334,15 +375,16 @@ async def test_an_agent_lost_while_nobody_was_there_is_asked_for_when_somebody_c
 ) -> None:
     made = await server.create()
     room = made["room_name"]
-    async with open_stream(url, wired.target, room, dispatch_id=made["dispatch_id"]):
+    first = await asked(server, room)
+    async with open_stream(url, wired.target, room, dispatch_id=first):
         pass
     await eventually(lambda: made["session_id"] in server.runtime.jobs.recovery._owed)
-    assert [d.id for d in await dispatches(server, room)] == [made["dispatch_id"]]
+    assert [d.id for d in await dispatches(server, room)] == [first]
     await join_room(wired.target, room, "caller", token=made["token"])
 
     async def again() -> bool:
         found = await dispatches(server, room)
-        return len(found) == 1 and found[0].id != made["dispatch_id"]
+        return len(found) == 1 and found[0].id != first
 
     await eventually(again)
 
@@ -352,11 +394,12 @@ async def test_what_a_dead_job_left_is_taken_in_without_taking_it_for_alive(
 ) -> None:
     made = await server.create()
     room, session_id = made["room_name"], made["session_id"]
+    first = await asked(server, room)
     await join_room(wired.target, room, "caller", token=made["token"])
     await seen(server, room, 1, 0)
     jobs, store = server.runtime.jobs, server.runtime.store
     jobs.recovery._timing = replace(QUICK, grace_s=0.5)
-    same = {"stream_id": "str_dead", "dispatch_id": made["dispatch_id"]}
+    same = {"stream_id": "str_dead", "dispatch_id": first}
     async with open_stream(url, wired.target, room, **same) as job:
         await job.tell("custom", n=1)
         with pytest.raises(ConnectionError, match="conflict"):  # it lives: nobody speaks for it
@@ -372,7 +415,7 @@ async def test_what_a_dead_job_left_is_taken_in_without_taking_it_for_alive(
 
         async def again() -> bool:
             found = await dispatches(server, room)
-            return len(found) == 1 and found[0].id != made["dispatch_id"]
+            return len(found) == 1 and found[0].id != first
 
         await eventually(again)  # the late delivery does not hold the recovery up
         await late.bye("delivered late")

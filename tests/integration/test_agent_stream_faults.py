@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,7 @@ from tests.conftest import StartDashboard, StartLiveKit
 from tests.support.api_server import ApiServer, Wired
 from tests.support.job_stream import JobStream, open_stream, stream_token
 from tests.support.postgres import PostgresServer
+from tests.support.sqlite_lock import locked
 from tests.support.waiting import eventually
 
 _LOST = (ConnectionError, aiohttp.ClientError, TimeoutError)
@@ -82,6 +82,10 @@ async def test_a_dashboard_killed_in_mid_stream_keeps_what_it_acknowledged_and_d
         assert reply.status_code == 201, reply.text
         made = reply.json()
         args = (dashboard.url, livekit.target, made["room_name"])
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            async with open_stream(*args, token="not-a-token"):
+                pass
+        assert refused.value.status == 401
 
         async def until_lost() -> None:
             with suppress(*_LOST):
@@ -99,15 +103,6 @@ async def test_a_dashboard_killed_in_mid_stream_keeps_what_it_acknowledged_and_d
             await talker.talk(job, safe + 100)
             await job.bye()
         assert await numbers(http, made["session_id"]) == list(range(1, safe + 101))
-
-
-@contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Another process's write transaction, until the end of the block."""
-    with closing(sqlite3.connect(file, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        yield
-        other.execute("ROLLBACK")
 
 
 async def not_acknowledged(job: JobStream, seq: int) -> None:

@@ -21,6 +21,7 @@ from services.store import writer as writer_module
 from services.store.records import Denial
 from services.store.store import Store, open_store
 from tests.support.postgres import PostgresServer
+from tests.support.sqlite_lock import locked
 from tests.support.waiting import eventually
 
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -44,15 +45,6 @@ def settings_for(url: str, folder: Path, *, timeout_s: float = 0.3) -> Settings:
         switchboard_data_dir=folder,
         switchboard_store_timeout_s=timeout_s,
     )
-
-
-@contextmanager
-def locked(file: Path) -> Iterator[None]:
-    """Another process's write transaction, until the end of the block."""
-    with closing(sqlite3.connect(file, isolation_level=None)) as other:
-        other.execute("BEGIN EXCLUSIVE")
-        yield
-        other.execute("ROLLBACK")
 
 
 async def rooms_written(store: Store) -> list[str]:
