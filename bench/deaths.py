@@ -12,6 +12,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -123,7 +124,7 @@ async def measure(report: Report) -> None:
                     times, lost = [], 0
                     for _ in range(_ROUNDS):
                         call = await begin(server, wired)
-                        took_s, gone = await measured(call, lambda c=call: kill(c))  # type: ignore[misc]
+                        took_s, gone = await measured(call, partial(kill, call))
                         times.append(took_s)
                         lost += gone
                         await eventually(

@@ -20,6 +20,7 @@ _LEAST_S: Final = 8.0
 _ROOM_S: Final = 4.0  # silence behind the speech; less, and whisper begins to repeat
 _PIECE_S: Final = 28.0
 _BEAM: Final = 5
+_LEAD: Final = HEARD_HZ // 2  # silence before the speech; without it the first word is often lost
 _FRAME: Final = 160  # samples in one mel frame
 _QUIET: Final = 0.004  # level (RMS) of the loudest tenth of a second below which nobody speaks
 _NO_SPEECH: Final = 0.6
@@ -81,7 +82,7 @@ class Hearing:
 
         frames = math.ceil(window_s * 50) * 2  # even: the encoder halves them
         padded = np.zeros(frames * _FRAME, np.float32)
-        padded[: len(samples)] = samples
+        padded[_LEAD : _LEAD + len(samples)] = samples
         mel = self._mel(padded, padding=0)[:, :frames].astype(np.float32)
         encoded = self._model.encode(get_ctranslate2_storage(mel[None]))
         # a person says five words a second at most: about eight tokens

@@ -10,7 +10,7 @@ import asyncio
 import sys
 
 from services.errors import SwitchboardError
-from tests.support import chromium
+from tests.support import chromium, recordings
 from tests.support.livekit_server import prepare_binary
 
 
@@ -19,9 +19,14 @@ async def prepare_chromium() -> str:
     return f"Chromium: {await asyncio.to_thread(chromium.prepare)}"
 
 
+async def prepare_recordings() -> str:
+    """Find or install recorded speech; gives a sentence that says how it stands."""
+    return await asyncio.to_thread(recordings.prepare)
+
+
 async def main() -> int:
-    """Both at once: one waits for the network, the other for the processor."""
-    results = await asyncio.gather(prepare_binary(), prepare_chromium(), return_exceptions=True)
+    """The server beside the rest: it keeps the processor busy, they wait for the network."""
+    results = await asyncio.gather(prepare_binary(), _from_packages(), return_exceptions=True)
     failed = 0
     for result in results:
         match result:
@@ -33,6 +38,12 @@ async def main() -> int:
             case _:
                 print(result)
     return failed
+
+
+async def _from_packages() -> str:
+    """One after the other: apt lets nobody in beside it."""
+    found = await prepare_recordings()
+    return f"{await prepare_chromium()}\n{found}"
 
 
 if __name__ == "__main__":
