@@ -15,10 +15,12 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Final
 
 SPACING_S: Final = 0.04  # at most 25 messages a second and topic
 HISTORY: Final = 512  # changes kept for a reader that comes back
+MOST_ROWS: Final = 250  # in a message: writing thousands out at once would hold the loop
 BEHIND: Final = 128  # messages that a reader may leave waiting
 
 Snapshot = Callable[[], dict[str, Any]]
@@ -226,8 +228,11 @@ class Hub:
         topic.version += 1
         body: dict[str, Any] = dict(topic.extra)
         if topic.snapshot is not None:
-            body |= {"upsert": list(topic.upsert.values()), "remove": list(topic.remove)}
-        topic.upsert.clear()
+            keys = list(islice(topic.upsert, MOST_ROWS))
+            rows = [topic.upsert.pop(key) for key in keys]
+            body |= {"upsert": rows, "remove": list(topic.remove)}
+        else:
+            topic.upsert.clear()
         topic.remove.clear()
         topic.extra.clear()
         message = self._message("change", topic, topic.version, body)
@@ -238,6 +243,8 @@ class Hub:
         for subscriber in readers:
             subscriber.push(message)
         self.sent += 1
+        if topic.upsert:
+            self._mark(topic)
 
     def _message(self, event: str, topic: _Topic, version: int, body: dict[str, Any]) -> Message:
         data = {"topic": topic.name, "at": self._now_text(), **body}

@@ -1,4 +1,8 @@
-"""What LiveKit lists against the picture: what no webhook told becomes an inferred event."""
+"""What LiveKit lists against the picture: what no webhook told becomes an inferred event.
+
+Lists are gone through in portions, so webhooks may change the picture meanwhile. What both tell
+is folded into one; what came after the list was asked for is left alone.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,18 @@ from services.clock import rfc3339
 from services.events import Certainty, Event, Kind, Source
 from services.livekit.models import ConnectionState, Participant, Room
 from services.livekit.webhooks import participant_facts, room_facts
+from services.portions import one_by_one
 from services.rooms_picture import LiveRoom, Picture
 from services.store.records import SessionRecord
 
 
-def at_start(
+async def at_start(
     picture: Picture, rooms: Iterable[Room], left_open: Iterable[SessionRecord], now: datetime
 ) -> list[Event]:
     """What ended while we were down; sessions that go on are taken up again."""
     listed = {room.sid: room for room in rooms}
     events: list[Event] = []
-    for session in left_open:
+    async for session in one_by_one(left_open):
         room = listed.get(session.room_sid)
         if room is not None:
             known = picture.live.get(room.name)
@@ -45,7 +50,7 @@ def at_start(
     return events
 
 
-def compare(
+async def compare(
     picture: Picture,
     rooms: Iterable[Room],
     now: datetime,
@@ -61,7 +66,7 @@ def compare(
     """
     events: list[Event] = []
     listed: set[str] = set()
-    for room in rooms:
+    async for room in one_by_one(rooms):
         if picture.still_listed(room.sid, began_s):
             continue
         listed.add(room.name)
@@ -73,15 +78,16 @@ def compare(
             live = None
         if live is None:
             live = picture.add(room)
-        live.room = room
+        if live.room != room:
+            live.room = room
         live.missing = 0
         live.polls += 1
         if not live.announced and live.polls >= patience:
             live.announced = True
             events.append(_start(live, now))
         live.doubt = live.doubt + 1 if live.in_doubt() else 0
-    for name, live in picture.live.items():
-        if name in listed or live.seen_s > began_s:
+    async for name, live in one_by_one(picture.live.items(), portion=1000):
+        if name in listed or live.seen_s > began_s or picture.live.get(name) is not live:
             continue
         live.missing += 1
         if live.missing >= patience or was_away:

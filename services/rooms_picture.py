@@ -5,6 +5,7 @@ It asks nobody and writes nothing down; `Rooms` does.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -94,9 +95,28 @@ class Picture:
         self._now = now
         self.live: dict[str, LiveRoom] = {}
         self._gone: OrderedDict[str, float] = OrderedDict()
-        self._rows: tuple[dict[str, Any], ...] = ()
-        self.snapshot = RoomsSnapshot()
+        self._status = RoomsSnapshot()  # without rooms: when LiveKit answered, and its error
+        self._rooms: tuple[RoomView, ...] = ()
+        self._changed = False
+        self._shown: RoomsSnapshot | None = None
+        self._making = threading.Lock()
         hub.provide(TOPIC, self._table)
+
+    @property
+    def snapshot(self) -> RoomsSnapshot:
+        """Every open room as last published; immutable, for any thread.
+
+        Made when it is asked for: with thousands of rooms open, not for each change.
+        """
+        with self._making:
+            if self._changed:
+                self._changed = False  # first: what is published meanwhile changes it again
+                every = list(self.live.values())  # in one step, whatever the loop's thread does
+                self._rooms = tuple(live.shown or live.view() for live in every)
+                self._shown = None
+            if self._shown is None:
+                self._shown = replace(self._status, rooms=self._rooms)
+            return self._shown
 
     # -- changing it
 
@@ -188,40 +208,41 @@ class Picture:
             if (row := live.shown.row(now)) != live.row:
                 live.row = upsert[name] = row
                 self._hub.touch(room_topic(name))
-        every = self.live.values()
-        self._rows = tuple(live.row for live in every if live.row is not None)
-        self.snapshot = replace(
-            self.snapshot, rooms=tuple(live.shown or live.view() for live in every)
-        )
+        self._changed = True
         if upsert or remove:
             self._hub.publish(TOPIC, upsert=upsert, remove=tuple(remove))
             self._hub.touch("overview")
 
     def checked(self) -> bool:
         """LiveKit has answered: what is shown is as of now. True when it had been away."""
-        back = self.snapshot.error is not None
-        self.snapshot = replace(self.snapshot, taken_at=self._now(), error=None, error_since=None)
+        back = self._status.error is not None
+        self._say(replace(self._status, taken_at=self._now(), error=None, error_since=None))
         if back:
             self._hub.touch("system")
             self._hub.touch("overview")
-            self._hub.touch(TOPIC, **self.snapshot.status())
+            self._hub.touch(TOPIC, **self._status.status())
         return back
 
     def lost(self, exc: SwitchboardError) -> bool:
         """LiveKit cannot be asked: say so above the last known rows. True for the first time."""
-        first = self.snapshot.error is None
+        first = self._status.error is None
         if first:
             self._hub.touch("system")
             self._hub.touch("overview")
-        since = self.snapshot.error_since or self._now()
-        if self.snapshot.error is None or self.snapshot.error.message != exc.message:
-            self.snapshot = replace(self.snapshot, error=exc, error_since=since)
-            self._hub.touch(TOPIC, **self.snapshot.status())
+        since = self._status.error_since or self._now()
+        if self._status.error is None or self._status.error.message != exc.message:
+            self._say(replace(self._status, error=exc, error_since=since))
+            self._hub.touch(TOPIC, **self._status.status())
         return first
+
+    def _say(self, status: RoomsSnapshot) -> None:
+        with self._making:
+            self._status, self._shown = status, None
 
     def _table(self) -> dict[str, Any]:
         """For each viewer who comes; so the rows are those that were told last."""
-        return {"rows": self._rows, **self.snapshot.status()}
+        rows = [live.row for live in list(self.live.values()) if live.row is not None]
+        return {"rows": rows, **self._status.status()}
 
 
 _BEGINS_A_ROOM: Final = {Kind.ROOM_STARTED, Kind.SESSION_CREATED}

@@ -24,6 +24,7 @@ from services.ids import SessionId
 from services.jobs.feed import Feeds
 from services.jobs.streams import TOPIC, Stream, Streams
 from services.livekit.service import LiveKitService
+from services.portions import one_by_one
 from services.rooms import Rooms
 from services.rooms_view import RoomView
 from services.store.agent_records import AgentJob
@@ -115,7 +116,7 @@ class Recovery:
         await self._look_for_left_behind()
         while True:
             await asyncio.sleep(self._timing.tick_s)
-            for view in self._rooms.snapshot.rooms:
+            async for view in one_by_one(self._rooms.snapshot.rooms, portion=500):
                 if self._waits_for_a_job(view) and await self._nobody_took_it(view):
                     await self._ask_again(view.name, "No worker took the dispatch.")
                 self._pay(view)

@@ -26,7 +26,7 @@ from services.livekit.client import LiveKitClient, Reason
 from services.livekit.limits import DATA_LIMIT_BYTES, check_metadata, check_name
 from services.livekit.models import Dispatch, Participant, Room, Track
 from services.livekit.target import LiveKitTarget
-from services.livekit.tokens import Grants, MintedToken, TokenMinter, TokenRequest
+from services.livekit.tokens import Grants, MintedToken, TokenMinter, TokenRequest, check
 
 log = logging.getLogger(__name__)
 
@@ -101,17 +101,16 @@ class LiveKitService(LiveKitClient):
         The room's name must be new (`ids.room_name_for`): it is not looked up first. When no
         answer comes, the room is deleted again.
         """
-        token = self._minter.mint(
-            TokenRequest(
-                identity=options.identity,
-                room=options.room.name,
-                name=options.participant_name,
-                ttl=options.token_ttl,
-                metadata=options.participant_metadata,
-                attributes=options.participant_attributes,
-                grants=options.grants,
-            )
+        wanted = TokenRequest(
+            identity=options.identity,
+            room=options.room.name,
+            name=options.participant_name,
+            ttl=options.token_ttl,
+            metadata=options.participant_metadata,
+            attributes=options.participant_attributes,
+            grants=options.grants,
         )
+        check(wanted)  # what would be refused is refused before anything is opened
         agents: tuple[api.RoomAgentDispatch, ...] = ()
         if options.agent_name is not None:
             agents = (
@@ -119,10 +118,15 @@ class LiveKitService(LiveKitClient):
                     agent_name=options.agent_name, metadata=options.agent_metadata
                 ),
             )
+        opening = asyncio.ensure_future(self._create_room(options.room, agents))
+        token: MintedToken | None = None
         try:
-            room = await self._create_room(options.room, agents)
+            await asyncio.sleep(0)  # the request is on its way: sign while LiveKit works
+            token = self._minter.mint(wanted)
+            room = await opening
         except (SwitchboardError, asyncio.CancelledError) as exc:
-            if _may_have_happened(exc):
+            opening.cancel()
+            if token is None or _may_have_happened(exc):
                 self.undo_room(options.room.name)
             raise
         return LiveKitVoiceSession(room=room, token=token)

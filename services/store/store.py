@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.errors import BadInputError, NotFoundError, StoreUnavailableError
 from services.events import Event, Kind
 from services.ids import SessionId, is_session_id
+from services.portions import one_by_one
 from services.settings import Settings
 from services.store import tables as t
 from services.store.agent_store import AgentStore
@@ -198,7 +199,7 @@ class Store:
         """Every session that has not ended (as many as there are open rooms)."""
         async with self._reading() as db:
             rows = await db.execute(select(t.sessions).where(t.sessions.c.status.in_(_OPEN)))
-            return tuple(session_record(row) for row in rows.mappings())
+            return tuple([session_record(row) async for row in one_by_one(rows.mappings())])
 
     async def list_sessions(
         self, wanted: SessionFilter | None = None, *, cursor: str | None = None, limit: int = 50
