@@ -74,7 +74,16 @@ def _session(session: SessionRecord, *, key: str) -> None:
             people = fmt.count_text(session.people_peak, "person", "people")
             st.caption(f"created {viewer.moment(session.created_at)}", width=_CREATED_PX)
             st.caption(f"{_lasted(session)} · {people}", width=_LASTED_PX)
-            st.caption(fmt.md(_end(session)))
+            parts = (_agent_state(session), _end(session))
+            st.caption(fmt.md(" · ".join(part for part in parts if part)))
+
+
+def _agent_state(session: SessionRecord) -> str:
+    """LiveKit's word for what the agent of an open session does, as it is now."""
+    if not session.status.is_open:
+        return ""
+    view = bridge.runtime().rooms.snapshot.get(session.room_name)
+    return f"agent {view.agent_state}" if view is not None and view.agent_state else ""
 
 
 def _lasted(session: SessionRecord) -> str:

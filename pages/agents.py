@@ -9,31 +9,35 @@ from dashboard.parts import live_part
 from dashboard.title import title
 from services.chats import chat_topic
 
+session_id = chat.chosen()
+topics = ("agents", "rooms", *([chat_topic(session_id)] if session_id else []))
 
-@live_part("agents", key="agents.work", max_per_second=2)
+
+# One part for all that is live: Streamlit reruns one of several that are told in the same moment.
+@live_part(*topics, key=f"agents.{session_id}", max_per_second=4 if session_id else 2)
 def at_work() -> None:
-    """Which agents are in a session now."""
-    agents.at_work(bridge.runtime().jobs.streams.open_streams)
-
-
-@live_part("agents", "rooms", key="agents.asked", max_per_second=1)
-def asked_for() -> None:
-    """Dispatches of open sessions."""
+    """The chat, who is in a session, what was asked for, and the workers."""
     runtime = bridge.runtime()
-    agents.asked_for(runtime.rooms.snapshot.rooms, runtime.jobs.streams.open_streams)
-
-
-@live_part("agents", key="agents.workers", max_per_second=1)
-def workers() -> None:
-    """This machine's worker, and every worker that LiveKit told of."""
-    runtime = bridge.runtime()
-    agents.worker(runtime.worker, most_jobs=runtime.settings.switchboard_worker_jobs)
-    agents.registered(runtime.embedded.workers if runtime.embedded is not None else None)
+    streams = runtime.jobs.streams.open_streams
+    with st.container():
+        if session_id:
+            chat.panel(session_id)
+    with st.container():
+        st.header("In a session now", anchor=False)
+        agents.at_work(streams)
+    with st.container():
+        st.header("Dispatches", anchor=False)
+        agents.asked_for(runtime.rooms.snapshot.rooms, streams)
+    with st.container():
+        st.header("Workers", anchor=False)
+        agents.worker(runtime.worker, most_jobs=runtime.settings.switchboard_worker_jobs)
+        agents.registered(runtime.embedded.workers if runtime.embedded is not None else None)
 
 
 def graphs() -> None:
     """Each agent of langgraph.json."""
     runtime = bridge.runtime()
+    st.header("Graphs", anchor=False)
     with st.spinner("Drawing the graphs …"):
         drawings = bridge.read(runtime.graphs.drawings, timeout_s=40)
     for entry in runtime.graphs.all():
@@ -43,15 +47,10 @@ def graphs() -> None:
 
 
 title("Agents")
-if session_id := chat.chosen():
-    live_part(chat_topic(session_id), key="agents.chat")(lambda: chat.panel(session_id))()
+if session_id:
+    at_work()
+    graphs()
 else:
     chat.show_failure()
-st.header("In a session now", anchor=False)
-at_work()
-st.header("Graphs", anchor=False)
-graphs()
-st.header("Dispatches", anchor=False)
-asked_for()
-st.header("Workers", anchor=False)
-workers()
+    graphs()
+    at_work()

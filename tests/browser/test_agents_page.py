@@ -1,0 +1,64 @@
+"""Agents in the browser: a chat with pm-agent, its question answered on the page, its answer seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from tests.support import steps
+from tests.support.browser import BrowserLog, Pages
+from tests.support.control_room import ControlRoom
+from tests.support.livekit_server import livekit_binary
+
+pytestmark = pytest.mark.timeout(180)
+START_MS = 90_000  # a worker with its speech models, on a busy machine
+
+
+@pytest.fixture
+def staffed_room(tmp_path: Path) -> Iterator[ControlRoom]:
+    """A dashboard with a worker of its own."""
+    room = ControlRoom(livekit_binary(), tmp_path, env={"SWITCHBOARD_WORKER": "on"})
+    try:
+        room.start()
+        yield room
+    finally:
+        room.stop()
+
+
+async def test_a_question_of_the_graph_is_answered_on_the_page_and_the_agent_goes_on(
+    staffed_room: ControlRoom, open_page: Pages, browser_log: BrowserLog
+) -> None:
+    page = await open_page(f"{staffed_room.url}/agents")
+    await expect(page.get_by_text("The worker takes jobs for pm-agent, echo.")).to_be_visible(
+        timeout=START_MS
+    )
+    await expect(page.locator("svg text").get_by_text("approve", exact=True)).to_be_visible(timeout=30_000)
+    await page.get_by_role("button", name="Chat in text").first.click()
+    await expect(page.get_by_text("What have you finished?")).to_be_visible(timeout=20_000)
+    box = page.get_by_test_id("stChatInputTextArea")
+    for said, answer in (
+        ("Yesterday I finished the login page.", "What will you do next?"),
+        ("Today I will work on the audit log.", "Is anything blocking you?"),
+        ("I am blocked by the missing database access.", "I will ask a colleague to approve."),
+    ):
+        await box.fill(said)
+        await box.press("Enter")
+        await expect(page.get_by_text(answer).last).to_be_visible(timeout=15_000)
+        await expect(box).to_be_focused()
+
+    overview = await open_page(staffed_room.url)
+    await expect(overview.get_by_text("An agent waits for an answer")).to_be_visible()
+    await overview.get_by_role("link", name="Answer it").click()
+    await expect(overview.get_by_text("create_tickets")).to_be_visible()
+    await overview.get_by_role("button", name="Accept", exact=True).click()
+    await expect(overview.get_by_text("The agent has the answer.")).to_be_visible()
+    await expect(page.get_by_text("Approved. I created two tickets").first).to_be_visible()
+    await expect(overview.get_by_text("accept by operator")).to_be_visible()
+
+    await page.get_by_role("button", name="End the chat").click()
+    await expect(page.get_by_text("You ended it.")).to_be_visible()
+    await expect(box).to_be_disabled()
+    browser_log.assert_clean(*steps.KNOWN_ERRORS)
