@@ -86,7 +86,7 @@ async def serve() -> None:
             host="127.0.0.1",
             port=0,
             num_idle_processes=1,
-            load_threshold=1e9,
+            load_fnc=lambda _: 0.1,  # a busy machine is no reason to refuse
             drain_timeout=1,
             shutdown_process_timeout=5,
             initialize_process_timeout=30,
