@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from operator import attrgetter
 from typing import Final
 
 import aiohttp
@@ -27,10 +26,11 @@ from services.livekit.limits import DATA_LIMIT_BYTES, check_metadata, check_name
 from services.livekit.models import Dispatch, Participant, Room, Track
 from services.livekit.target import LiveKitTarget
 from services.livekit.tokens import Grants, MintedToken, TokenMinter, TokenRequest, check
+from services.portions import one_by_one
 
 log = logging.getLogger(__name__)
 
-_PORTION: Final = 500
+_PORTION: Final = 250
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,13 +202,10 @@ class LiveKitService(LiveKitClient):
     async def list_rooms(self) -> tuple[Room, ...]:
         """Every open room, newest first. One call; ListRooms has no paging."""
         reply = await self._read("ListRooms", lambda lk: lk.room.list_rooms(api.ListRoomsRequest()))
-        rooms: list[Room] = []
-        for start in range(0, len(reply.rooms), _PORTION):
-            rooms += map(Room.from_proto, reply.rooms[start : start + _PORTION])
-            await asyncio.sleep(0)  # thousands of rooms must not hold the loop
-        rooms.sort(key=attrgetter("name"))
-        rooms.sort(key=lambda room: room.created_at.timestamp() if room.created_at else 0.0)
-        rooms.reverse()
+        rooms = [
+            Room.from_proto(proto) async for proto in one_by_one(reply.rooms, portion=_PORTION)
+        ]
+        rooms.sort(key=_age, reverse=True)
         return tuple(rooms)
 
     async def end_room(self, name: str) -> bool:
@@ -395,6 +392,10 @@ def _may_have_happened(exc: BaseException) -> bool:
         sent = isinstance(exc.__cause__, aiohttp.ClientError | TimeoutError)
         return sent and not isinstance(exc.__cause__, aiohttp.ClientConnectorError)
     return isinstance(exc, asyncio.CancelledError)
+
+
+def _age(room: Room) -> tuple[float, str]:
+    return (room.created_at.timestamp() if room.created_at else 0.0, room.name)
 
 
 def _delete(name: str) -> api.DeleteRoomRequest:

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from services import hub as hub_module
-from services.hub import BEHIND, HISTORY, Hub, Message, Subscriber, read
+from services.hub import BEHIND, HISTORY, MOST_ROWS, Hub, Message, Subscriber, read
 from tests.support.waiting import eventually
 
 Told = tuple[str, Message | None]
@@ -74,6 +74,22 @@ async def test_changes_that_come_close_together_are_one_message_with_the_last_wo
         _, told = await take(stream)
         assert (told["upsert"], told["remove"]) == ([{"n": 99}], ["b"])
         assert hub.sent == 1
+
+
+async def test_thousands_of_rows_are_told_in_several_messages_and_none_is_lost() -> None:
+    hub = open_hub()
+    hub.provide("rooms", dict)
+    names = [f"room-{number}" for number in range(2 * MOST_ROWS + 1)]
+    async with aclosing(read(hub, ("rooms",))) as stream:
+        await take(stream)
+        hub.publish("rooms", upsert={name: {"name": name} for name in names}, remove=("gone",))
+        _, first = await take(stream)
+        hub.publish("rooms", remove=(names[-1],))  # it waits to be told, and is no more
+        _, second = await take(stream)
+        assert [len(told["upsert"]) for told in (first, second)] == [MOST_ROWS, MOST_ROWS]
+        assert (first["remove"], second["remove"]) == (["gone"], [names[-1]])
+        told = [row["name"] for row in (*first["upsert"], *second["upsert"])]
+        assert told == names[:-1]
 
 
 async def test_a_row_that_goes_and_comes_back_at_once_is_not_removed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -243,6 +244,53 @@ async def test_calls_under_way_at_the_close_end_with_our_error(settings: Setting
         await from_loop
     await eventually(lambda: not os_thread.is_alive())
     assert len(errors) == 1
+
+
+async def test_a_close_with_reads_under_way_leaves_no_connection_open(
+    settings: Settings, recwarn: pytest.WarningsRecorder
+) -> None:
+    for _ in range(5):
+        runtime = Runtime(settings)
+        runtime.start()
+        reading = threading.Event()
+
+        async def read(runtime: Runtime = runtime, reading: threading.Event = reading) -> None:
+            async with runtime.store._reading():
+                reading.set()
+                await asyncio.Event().wait()
+
+        aio_tasks = [asyncio.create_task(runtime.acall(read)) for _ in range(3)]
+        await eventually(reading.is_set)
+        await asyncio.to_thread(runtime.close)
+        for ended in await asyncio.gather(*aio_tasks, return_exceptions=True):
+            assert isinstance(ended, RuntimeClosedError)
+        connections = [t for t in threading.enumerate() if "_connection_worker_thread" in t.name]
+        assert connections == []
+    gc.collect()  # a connection that nobody closed says so when it goes
+    assert not [str(one.message) for one in recwarn if one.category is ResourceWarning]
+
+
+async def test_a_call_that_is_nearly_done_at_the_close_finishes(settings: Settings) -> None:
+    runtime = Runtime(settings)
+    runtime.start()
+    begun, go_on = threading.Event(), asyncio.Event()
+
+    async def write() -> int:
+        begun.set()
+        await go_on.wait()
+        return await _answer()
+
+    writing = asyncio.create_task(runtime.acall(write))
+    await eventually(begun.is_set)
+    closing = asyncio.create_task(asyncio.to_thread(runtime.close))
+    while runtime._calls is None or not runtime._calls._closing:  # it takes no more
+        await asyncio.sleep(0)
+    with pytest.raises(RuntimeClosedError):
+        await runtime.acall(_answer)
+    assert runtime._loop is not None
+    runtime._loop.call_soon_threadsafe(go_on.set)
+    assert await writing == 42
+    await closing
 
 
 def test_the_process_has_one_runtime_and_a_dead_one_is_made_anew(shared: Make) -> None:
