@@ -165,6 +165,7 @@ class Call:
         parts: dict[str, Any] = {}
         if voice:
             speech = speech_parts(self._settings)
+            self._stack.push_async_callback(speech.aclose)
             parts = {
                 "stt": speech.stt,
                 "tts": speech.tts,
