@@ -11,7 +11,7 @@ from dashboard import format as fmt
 from dashboard.act import attempt, show_failure
 from services.errors import BadInputError, ConflictError
 from services.jobs.streams import Stream
-from services.store.agent_records import CommandStatus, Turn
+from services.store.agent_records import CommandRecord, CommandStatus, Turn
 from switchboard_recorder.protocol import Action
 
 _KEY: Final = "session.tell"
@@ -108,12 +108,26 @@ def _send(session_id: str, action: Action, text: str) -> None:
         raise BadInputError("The text is empty.", hint="Write what to say, then press it again.")
     commands = bridge.runtime().jobs.commands
     args = {"text": text.strip()} if wants_text else {}
-    done = bridge.write(lambda: commands.send(session_id, action, args, actor=bridge.ACTOR))
-    if done.status is not CommandStatus.DONE:
+    see_done(bridge.write(lambda: commands.send(session_id, action, args, actor=bridge.ACTOR)))
+
+
+def see_done(command: CommandRecord) -> None:
+    """Say what became of a command that was not carried out, or not yet.
+
+    Raises:
+        ConflictError: the agent refused it, failed, or has not answered so far.
+    """
+    if command.status is CommandStatus.DONE:
+        return
+    if command.status.is_open:
         raise ConflictError(
-            done.detail or "The agent has not answered yet.",
-            hint=f"The command is {done.status.value}.",
+            "The agent has not answered yet.",
+            hint="It is tried until its time is over; the session shows what became of it.",
         )
+    raise ConflictError(
+        command.detail or f"The command is {command.status.value}.",
+        hint="Look at how the session stands now, then try again.",
+    )
 
 
 def _ms(value: float | None) -> str:

@@ -13,14 +13,16 @@ from dashboard import format as fmt
 from dashboard.facts import facts_table
 from dashboard.graph_drawing import graph_chart
 from services.clock import utc_now
+from services.errors import SwitchboardError
 from services.graphs import Drawing
 from services.jobs.streams import Stream
-from services.jobs.work import Latency
+from services.jobs.work import NO_LATENCY, Latency
 from services.livekit.server_log import RegisteredWorker
 from services.rooms_view import RoomView
 from services.worker_process import WorkerPhase, WorkerProcess, WorkerState
 
 _SHOWN: Final = 50
+_DRAWING_S: Final = 40.0  # a cold start imports every graph in a process of its own
 _PHASES: Final = {
     WorkerPhase.READY: ("green", ":material/check_circle:"),
     WorkerPhase.WAITING: ("blue", ":material/hourglass_top:"),
@@ -107,7 +109,25 @@ def registered(workers: tuple[RegisteredWorker, ...] | None) -> None:
     st.dataframe(rows, hide_index=True, key="agents.registered", alt="Registered agent workers")
 
 
-def graph(name: str, drawing: Drawing | None, latency: Latency) -> None:
+def graphs() -> None:
+    """Every agent of langgraph.json."""
+    runtime = bridge.runtime()
+    st.header("Graphs", anchor=False)
+    with st.spinner("Drawing the graphs …"):
+        drawings = bridge.read(runtime.graphs.drawings, timeout_s=_DRAWING_S)
+    store_error: SwitchboardError | None = None
+    for entry in runtime.graphs.all():
+        name, latency = entry.name, NO_LATENCY
+        try:
+            latency = bridge.read(lambda name=name: runtime.jobs.latency(name))  # type: ignore[misc]
+        except SwitchboardError as error:  # the graphs are there all the same
+            store_error = error
+        _graph(name, drawings.get(name), latency)
+    if store_error is not None:
+        feedback.show_error(store_error, key="agents.latency")
+
+
+def _graph(name: str, drawing: Drawing | None, latency: Latency) -> None:
     """One agent: its graph, how fast it answered lately, and a text chat with it."""
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):

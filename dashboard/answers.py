@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import bridge, viewer
 from dashboard import format as fmt
 from dashboard.act import attempt, show_failure
+from dashboard.agent_session import see_done
 from services.clock import utc_now
 from services.errors import BadInputError
 from services.store.agent_records import InterruptRecord, InterruptStatus
@@ -102,8 +103,10 @@ def _button(
 def _answer(session_id: str, one: InterruptRecord, kind: str, text: str) -> None:
     commands = bridge.runtime().jobs.commands
     decision = {"type": kind, "args": _given(one, kind, text)}
-    bridge.write(
-        lambda: commands.answer(session_id, one.interrupt_id, decision, actor=bridge.ACTOR)
+    see_done(
+        bridge.write(
+            lambda: commands.answer(session_id, one.interrupt_id, decision, actor=bridge.ACTOR)
+        )
     )
 
 

@@ -34,23 +34,11 @@ def at_work() -> None:
         agents.registered(runtime.embedded.workers if runtime.embedded is not None else None)
 
 
-def graphs() -> None:
-    """Each agent of langgraph.json."""
-    runtime = bridge.runtime()
-    st.header("Graphs", anchor=False)
-    with st.spinner("Drawing the graphs …"):
-        drawings = bridge.read(runtime.graphs.drawings, timeout_s=40)
-    for entry in runtime.graphs.all():
-        name = entry.name
-        latency = bridge.read(lambda name=name: runtime.jobs.latency(name))  # type: ignore[misc]
-        agents.graph(name, drawings.get(name), latency)
-
-
 title("Agents")
 if session_id:
     at_work()
-    graphs()
+    agents.graphs()
 else:
     chat.show_failure()
-    graphs()
+    agents.graphs()
     at_work()

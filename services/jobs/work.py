@@ -47,6 +47,9 @@ class Latency:
     points: tuple[tuple[datetime, float], ...]  # oldest first
 
 
+NO_LATENCY: Final = Latency(count=0, median_ms=None, p95_ms=None, points=())
+
+
 class AgentWork:
     """Streams, commands, recovery and the walk of why. Made by the runtime."""
 
@@ -153,7 +156,7 @@ def _latency(turns: tuple[Turn, ...]) -> Latency:
     points = [(t.started_at, t.answer_ms) for t in reversed(turns) if t.answer_ms is not None]
     times = sorted(ms for _, ms in points)
     if not times:
-        return Latency(count=0, median_ms=None, p95_ms=None, points=())
+        return NO_LATENCY
     p95 = quantiles(times, n=20)[-1] if len(times) > 1 else times[0]
     return Latency(
         count=len(times),

@@ -35,7 +35,9 @@ async def test_a_question_of_the_graph_is_answered_on_the_page_and_the_agent_goe
     await expect(page.get_by_text("The worker takes jobs for pm-agent, echo.")).to_be_visible(
         timeout=START_MS
     )
-    await expect(page.locator("svg text").get_by_text("approve", exact=True)).to_be_visible(timeout=30_000)
+    await expect(page.locator("svg text").get_by_text("approve", exact=True)).to_be_visible(
+        timeout=30_000
+    )
     await page.get_by_role("button", name="Chat in text").first.click()
     await expect(page.get_by_text("What have you finished?")).to_be_visible(timeout=20_000)
     box = page.get_by_test_id("stChatInputTextArea")

@@ -105,6 +105,15 @@ def test_pages_with_nothing_in_them_say_what_would_put_something_there(
     assert "Nothing needs attention." in said(overview)
     assert "No session yet." in said(overview)
     assert labels(opened("rooms")) == ["Create a room"]
+    agents = opened("agents")
+    for part in (
+        "No worker runs on this machine.",
+        "No agent is in a session.",
+        "pm-agent",
+        "echo",
+    ):
+        assert part in said(agents)
+    assert labels(agents).count("Chat in text") == 2
     assert "No such room is open." in said(opened("room", name="nowhere"))
     assert "No session is chosen." in said(opened("session"))
     assert "no session" in said(opened("session", id=f"ses_{'0' * 32}")).lower()
@@ -203,6 +212,9 @@ def test_pages_say_that_the_database_is_away_and_show_the_rest(
     assert "database" in overview.warning[0].value
     room = opened("room", name=made.session.room_name)
     assert "database" in room.warning[0].value
+    agents = opened("agents")
+    assert "database" in agents.warning[0].value
+    assert "pm-agent" in said(agents)
 
 
 # -- stale
