@@ -97,6 +97,7 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
                     log.error("events were not written", extra={"count": store.writer.waiting})
                     running.cancel()
     finally:
+        await store.give_back()
         await engine.dispose()
         if sqlite is not None:
             sqlite.dispose()
@@ -108,6 +109,8 @@ class Store:
     def __init__(self, engine: AsyncEngine, sqlite: Engine | None, *, timeout_s: float) -> None:
         self._engine = engine
         self._timeout_s = timeout_s
+        self._closed = False
+        self._giving_back: set[asyncio.Task[None]] = set()
         self.writer = Writer(engine, sqlite)
         self.agents = AgentStore(self._reading, self._writing)
 
@@ -407,13 +410,46 @@ class Store:
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
         """Reads see what was taken to be written before, unless the database is slow to take it."""
         await self.writer.settled(timeout_s=_SETTLE_S)
-        async with self._translated(), self._engine.connect() as connection:
+        async with self._translated(), self._connected() as connection:
             yield connection
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:
-        async with self._translated(), self._engine.begin() as connection:
+        async with self._translated(), self._connected() as connection, connection.begin():
             yield connection
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        """A connection that goes back to the pool also when the caller is cancelled.
+
+        SQLAlchemy 2.1.9 forgets one that is being opened then, while aiosqlite's thread opens
+        it all the same, and closes one that was open in a task that nobody waits for.
+        """
+        if self._closed:
+            raise StoreUnavailableError("The database is closed.", hint="Switchboard is stopping.")
+        connection = self._engine.connect()
+        opening = asyncio.ensure_future(connection.start())
+        try:
+            _ = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            _ = self._keep(_close_when_open(opening, connection))
+            raise
+        try:
+            yield connection
+        finally:
+            await asyncio.shield(self._keep(connection.close()))
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        aio_task = asyncio.get_running_loop().create_task(work)
+        self._giving_back.add(aio_task)
+        aio_task.add_done_callback(self._giving_back.discard)
+        return aio_task
+
+    async def give_back(self) -> None:
+        """Take no more calls, and return when every connection is back in the pool."""
+        self._closed = True
+        if self._giving_back:
+            await asyncio.wait(self._giving_back, timeout=self._timeout_s)
 
     @asynccontextmanager
     async def _translated(self) -> AsyncIterator[None]:
@@ -425,6 +461,16 @@ class Store:
                 f"The database did not answer ({type(exc).__name__}).",
                 hint="Check its disk and connection; the System page shows more.",
             ) from exc
+
+
+async def _close_when_open(
+    opening: asyncio.Future[AsyncConnection], connection: AsyncConnection
+) -> None:
+    try:
+        _ = await opening
+    except DATABASE_ERRORS:
+        return  # there is nothing to give back
+    await connection.close()
 
 
 async def _size_bytes(db: AsyncConnection) -> int | None:
