@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 _HOST: Final = "127.0.0.1"
 _ORPHANS_EVERY_S: Final = 15.0
 _START_S: Final = 30.0  # a job process may take so long to come up on a busy machine
-_CLOSE_S: Final = 10.0
+_CLOSE_S: Final = 4.0  # a job that is told to end: its last events are delivered or on the disk
 
 
 class Worker:

@@ -58,7 +58,7 @@ Make = Callable[[], Awaitable[T]]
 
 CALL_TIMEOUT_S: Final = 8.0
 START_TIMEOUT_S: Final = 30.0
-CLOSE_TIMEOUT_S: Final = 10.0
+CLOSE_TIMEOUT_S: Final = 25.0  # a worker and a livekit-server that hang take eight each
 _FINISH_S: Final = 1.0  # what is under way at the close may take so long
 _LOOK_UP_S: Final = 0.05  # how often a waiting page looks whether it was stopped
 

@@ -45,7 +45,7 @@ _MISSED_CHECKS: Final = 10  # in a row: it hangs
 _BACKOFF_FIRST_S: Final = 0.5
 _BACKOFF_MOST_S: Final = 30.0
 _HEALTHY_S: Final = 60.0
-_DRAIN_S: Final = 3.0  # when we end, livekit-server ends too: there is nothing to wait for
+_DRAIN_S: Final = 0.0  # when we end, livekit-server ends too: there is nothing to wait for
 
 WaitReady = Callable[[], Any]
 OnChange = Callable[["WorkerState"], None]

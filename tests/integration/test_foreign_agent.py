@@ -74,11 +74,13 @@ async def test_a_foreign_agent_is_seen_node_by_node_by_its_one_line(
         await eventually(lambda: "registered worker" in log.read_text(), within_s=40)
         await ask_for_it(wired)
         lines: dict[str, str] = {}
-        caller = TextCaller(heard=lines.__setitem__, state=lambda _: None, left=lambda _: None)
+        states: list[str] = []
+        caller = TextCaller(heard=lines.__setitem__, state=states.append, left=lambda _: None)
         await caller.join(wired.target.public_url, token_for(wired.target, ROOM, "ana"))
         await eventually(lambda: server.runtime.jobs.streams.open_streams, within_s=20)
         (stream,) = server.runtime.jobs.streams.open_streams
         await eventually(lambda: _here(server), within_s=10)
+        await eventually(lambda: "listening" in states, within_s=20)
         await caller.write("When are you open?")
         await eventually(
             lambda: "Nine to five, on weekdays." in " ".join(lines.values()), within_s=10
