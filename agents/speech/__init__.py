@@ -62,7 +62,7 @@ def _turns() -> TurnHandlingOptions:
     """Local models by name: the defaults would choose ones in the cloud."""
     return {
         "turn_detection": inference.TurnDetector(version="v1-mini"),
-        "endpointing": {"mode": "fixed", "min_delay": 0.3, "max_delay": 2.0},
+        "endpointing": {"mode": "fixed", "min_delay": 0.25, "max_delay": 2.0},
         "interruption": {"mode": "vad", "min_duration": 0.25},
         "preemptive_generation": {"enabled": False},
     }

