@@ -10,6 +10,7 @@ from fastapi_offline import FastAPIOffline
 
 from api import agents, health, live, livekit, problems, rooms, voice
 from api.limits import BodyLimit, OwnOrigin
+from api.order import AnswersFirst
 from services.runtime import held_runtime
 from services.settings import LOOPBACK
 
@@ -34,7 +35,11 @@ def create_api() -> FastAPI:
         description="Voice sessions on LiveKit: create, watch and end them.",
         docs_url="/docs",
         redoc_url=None,
-        middleware=[Middleware(OwnOrigin, hosts=_hosts), Middleware(BodyLimit)],
+        middleware=[
+            Middleware(AnswersFirst),
+            Middleware(OwnOrigin, hosts=_hosts),
+            Middleware(BodyLimit),
+        ],
     )
     problems.install(app)
     for module in (voice, agents, rooms, livekit, live, health):

@@ -30,6 +30,7 @@ from tests.support.control_room import ControlRoom
 from tests.support.dashboard import ROOT
 from tests.support.http import http_status
 from tests.support.livekit_server import LiveKitServer, livekit_binary
+from tests.support.ports import free_port
 from tests.support.waiting import eventually
 from tests.support.webhook_inbox import Delivery, WebhookInbox
 
@@ -47,7 +48,9 @@ def settings_for(server: LiveKitServer, data_dir: Path, **changes: Any) -> Setti
 
 @pytest.fixture
 def runtime(livekit_server: LiveKitServer, tmp_path: Path) -> Iterator[Runtime]:
-    made = Runtime(settings_for(livekit_server, tmp_path), dashboard_url="http://localhost:8501")
+    made = Runtime(
+        settings_for(livekit_server, tmp_path), dashboard_url=f"http://localhost:{free_port()}"
+    )
     made.start()
     yield made
     made.close()
@@ -131,7 +134,7 @@ def test_a_wrong_secret_is_told_as_such(livekit_server: LiveKitServer, tmp_path:
 
 def test_the_embedded_server_is_examined_too(tmp_path: Path) -> None:
     settings = Settings(switchboard_data_dir=tmp_path, switchboard_livekit_server=livekit_binary())
-    runtime = Runtime(settings, dashboard_url="http://localhost:8501")
+    runtime = Runtime(settings, dashboard_url=f"http://localhost:{free_port()}")
     runtime.start()
     try:
         embedded = runtime.embedded

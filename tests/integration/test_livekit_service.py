@@ -269,7 +269,7 @@ async def test_a_silent_server_becomes_a_timeout_in_time(name: str) -> None:
         began_s = loop.time()
         with pytest.raises(LiveKitTimeoutError, match=r"within 0\.1 s"):
             await READS_AND_WRITES[name](service)
-        assert loop.time() - began_s < 0.5
+        assert loop.time() - began_s < 3  # and not the 5 s that calls are given by default
 
 
 async def test_a_creation_without_an_answer_is_undone_because_it_may_have_happened() -> None:

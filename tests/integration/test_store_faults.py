@@ -81,7 +81,7 @@ async def test_other_writes_to_a_locked_database_end_in_time_and_say_so(
             began_s = loop.time()
             with pytest.raises(StoreUnavailableError):
                 await store.deny(Denial(room_name="a", identity="", until=T0))
-            assert loop.time() - began_s < 1
+            assert loop.time() - began_s < 3
         await eventually(
             lambda: denied_again(store), ignoring=(StoreUnavailableError,), within_s=15
         )
