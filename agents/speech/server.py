@@ -98,6 +98,7 @@ class SpeechServer:
                 hint="The worker's log has its last words.",
             )
         if "error" in told:
+            await self.stop()
             raise ConfigError(told["error"], hint=told["hint"])
         self._told = told
 
