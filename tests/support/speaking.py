@@ -107,7 +107,7 @@ class SpeakingCaller:
         """Say it, and hear the whole answer out.
 
         Raises:
-            ParticipantError: no answer within 20 s.
+            ParticipantError: no answer within 45 s.
         """
         times = await self._aloud(text, slowness)
         return await self._answer(text, times["ended"])

@@ -26,7 +26,7 @@ _FRAME_S: Final = 0.02
 _FRAME: Final = int(SPOKEN_HZ * _FRAME_S)
 _LOUD: Final = 500  # of 32,767: what is above is voice, what is below is line noise
 _NOISE: Final = 8
-_ANSWER_S: Final = 20.0
+_ANSWER_S: Final = 45.0  # a proposal with its risks and questions is spoken in half a minute
 
 
 @dataclass(frozen=True, slots=True)
