@@ -277,7 +277,6 @@ class Runtime:
             self.rooms,
             self.store,
             self.hub,
-            self.graphs,
             self.target,
             self.embedded,
             now=self.now,

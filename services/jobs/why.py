@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from services.clock import Now
 from services.errors import NotFoundError, SwitchboardError
-from services.graphs import Graphs
 from services.jobs.streams import Streams
 from services.livekit.embedded import EmbeddedServer, Phase
 from services.livekit.models import Dispatch, JobStatus, Participant
 from services.livekit.service import LiveKitService
-from services.rooms import Rooms
 from services.store.records import SessionRecord
 from services.store.store import Store
 from services.worker_process import WorkerPhase, WorkerProcess
@@ -60,21 +57,14 @@ class Why:
     def __init__(
         self,
         livekit: LiveKitService,
-        rooms: Rooms,
         store: Store,
-        graphs: Graphs,
         streams: Streams,
         embedded: EmbeddedServer | None,
-        *,
-        now: Now,
     ) -> None:
         self._livekit = livekit
-        self._rooms = rooms
         self._store = store
-        self._graphs = graphs
         self._streams = streams
         self._embedded = embedded
-        self._now = now
         self.worker: WorkerProcess | None = None
 
     async def ask(self, room_name: str) -> tuple[Step, ...]:

@@ -11,7 +11,6 @@ from typing import Final
 
 from services.clock import Now
 from services.errors import SwitchboardError
-from services.graphs import Graphs
 from services.hub import Hub
 from services.jobs import stream_token
 from services.jobs.commands import Commands
@@ -59,7 +58,6 @@ class AgentWork:
         rooms: Rooms,
         store: Store,
         hub: Hub,
-        graphs: Graphs,
         target: LiveKitTarget,
         embedded: EmbeddedServer | None,
         *,
@@ -85,7 +83,7 @@ class AgentWork:
             now=now,
             timing=timing,
         )
-        self.why = Why(livekit, rooms, store, graphs, self.streams, embedded, now=now)
+        self.why = Why(livekit, store, self.streams, embedded)
         rooms.on_written(self._after)
 
     def use_worker(self, worker: WorkerProcess | None) -> None:
