@@ -33,6 +33,7 @@ from switchboard_recorder import Command, Reply, record
 log = logging.getLogger(__name__)
 
 _CONNECT_S: Final = 15.0
+_DELIVERED_S: Final = 0.5
 _SPOKEN_WITHIN_S: Final = 12.0  # the graph's own last words
 
 
@@ -196,6 +197,9 @@ class Call:
     async def _end(self, reason: str) -> None:
         """End the whole session: with the room gone, nobody is left alone in it."""
         self._ending = True
+        await asyncio.sleep(
+            _DELIVERED_S
+        )  # the last words are on their way; nothing tells of their arrival
         await self._ctx.delete_room()
         self._ctx.shutdown(reason=reason)
 

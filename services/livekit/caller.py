@@ -97,7 +97,7 @@ class TextCaller:
                 async for piece in reader:
                     text = (text + piece)[:TEXT_LIMIT]
                     self._heard(segment, text)
-        except TimeoutError:
+        except (TimeoutError, rtc.StreamError):  # the room may end in the middle of it
             log.warning("an agent's text did not end")
 
     def _on_participant(self, participant: rtc.RemoteParticipant) -> None:
