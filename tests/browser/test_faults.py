@@ -10,7 +10,7 @@ from tests.support.browser import Pages
 from tests.support.control_room import ControlRoom
 from tests.support.participants import People
 
-BACK_MS = 20_000
+BACK_MS = 45_000
 
 
 async def test_pages_say_that_livekit_is_away_and_recover_by_themselves(
@@ -91,8 +91,10 @@ async def test_open_tabs_recover_when_the_dashboard_is_killed_and_started_again(
     people = overview.get_by_test_id("stMetric").filter(has_text="People")
     await expect(people.get_by_test_id("stMetricValue")).to_have_text("2", timeout=BACK_MS)
     await join_room(room.target, "survives", "cid", audio=False)
-    await expect(steps.people_in(steps.row_of(rooms, "survives"))).to_have_text("3")
-    await expect(steps.card_of(one, "cid")).to_be_visible()
-    await expect(people.get_by_test_id("stMetricValue")).to_have_text("3")
+    await expect(steps.people_in(steps.row_of(rooms, "survives"))).to_have_text(
+        "3", timeout=BACK_MS
+    )
+    await expect(steps.card_of(one, "cid")).to_be_visible(timeout=BACK_MS)
+    await expect(people.get_by_test_id("stMetricValue")).to_have_text("3", timeout=BACK_MS)
     for page in (overview, rooms, one):
         await steps.assert_not_reloaded(page)
