@@ -37,7 +37,7 @@ async def run(binary: Path, wanted: list[str]) -> Report:
         finally:
             room.stop()
     if "deaths" in wanted:  # with a server, a dashboard and a worker of its own
-        await deaths.measure(report)
+        await deaths.measure(report, binary)
     return report
 
 
