@@ -14,13 +14,13 @@ import pytest
 
 from services.clock import rfc3339
 from services.events import Certainty, Event, Kind, Source
-from services.ids import new_session_id, room_name_for
+from services.ids import SessionId, room_name_for
 from services.livekit.webhooks import ours_in
 from services.store.fold import fold
 from services.store.records import Origin, SessionRecord, SessionStatus, Visit
 
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-SESSION = new_session_id()
+SESSION = SessionId("ses_01999c5e60007000a000000000000001")
 ROOM = room_name_for(SESSION, "pm-agent")
 EXPIRES = T0 + timedelta(hours=2)
 MARK = {"session_id": SESSION, "agent_id": "pm-agent", "expires_at": rfc3339(EXPIRES)}
