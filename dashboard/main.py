@@ -12,6 +12,7 @@ from typing import Final
 import streamlit as st
 
 from dashboard import bridge, dialogs, feedback, nav, parts
+from dashboard.components.call import call_dock
 from services.errors import SwitchboardError
 
 _STATIC: Final = Path(__file__).resolve().parent / "static"
@@ -37,6 +38,8 @@ def main() -> None:
         st.title("Switchboard cannot start")
         feedback.show_error(problem, key="gate")
         return
+    with st.sidebar:
+        call_dock(nav.link_url("test"), key="call.dock")
     dialogs.begin_page(page.url_path)
     feedback.show_flashes()
     parts.run(page.run, key="page")

@@ -52,6 +52,13 @@ ENTRIES: Final = (
         help="Graphs, workers, how fast they answer; talk to an agent in text.",
     ),
     Entry(
+        name="test",
+        title="Test",
+        icon=":material/headset_mic:",
+        section="Operate",
+        help="One click to talk to an agent, by voice or in text.",
+    ),
+    Entry(
         name="tokens",
         title="Tokens",
         icon=":material/key:",

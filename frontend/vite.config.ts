@@ -14,7 +14,12 @@ export default defineConfig({
     modulePreload: false,
     license: { fileName: "LICENSES.md" },
     rolldownOptions: {
-      input: { rooms_table: "src/rooms_table.tsx", live: "src/live.ts" },
+      input: {
+        rooms_table: "src/rooms_table.tsx",
+        live: "src/live.ts",
+        call_panel: "src/call_panel.tsx",
+        call_dock: "src/call_dock.tsx",
+      },
       preserveEntrySignatures: "strict",
       output: {
         format: "es",

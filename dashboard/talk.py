@@ -1,0 +1,143 @@
+"""Drawing a test session: whom to call and how, what it does now, and what came of it."""
+
+from __future__ import annotations
+
+import json
+from statistics import median
+from typing import Any, Final, Literal
+
+import streamlit as st
+
+from dashboard import bridge, feedback, nav
+from dashboard import format as fmt
+from dashboard.components.call import Wanted
+from services.errors import BadInputError
+from services.events import Kind
+from services.store.agent_records import Turn
+from services.store.records import StoredEvent
+
+_KEY: Final = "test"
+_HOURS: Final = 1.0
+_MODES: Final = {"voice": "By voice", "text": "In text"}
+_PROBLEMS: Final = (Kind.RUN_FAILED, Kind.AGENT_ERROR, Kind.AGENT_AGAIN, Kind.AGENT_GIVEN_UP)
+_NODES: Final = 400
+_FIELD_PX: Final = 200
+
+
+def options() -> Wanted | None:
+    """Whom to call: from the page's address, changed by the fields, which change the address.
+
+    None, with the reason drawn, where nothing can be called.
+    """
+    runtime = bridge.runtime()
+    names = [entry.name for entry in runtime.graphs.all()]
+    if not names:
+        feedback.show_empty(
+            "No agent is named in langgraph.json.",
+            hint="Name one, as docs/your-own-agent.md shows.",
+            icon=":material/smart_toy:",
+        )
+        return None
+    first = st.query_params.get("agent", "")
+    agent = st.selectbox(
+        "Agent",
+        names,
+        index=names.index(first) if first in names else 0,
+        key=f"{_KEY}.agent",
+    )
+    mode = st.segmented_control(
+        "How",
+        list(_MODES),
+        default="text" if st.query_params.get("mode") == "text" else "voice",
+        format_func=_MODES.__getitem__,
+        key=f"{_KEY}.mode",
+        required=True,
+    )
+    chosen: Literal["voice", "text"] = "text" if mode == "text" else "voice"
+    with st.expander("Options", icon=":material/tune:", key=f"{_KEY}.options"):
+        grid = st.grid(2, min_column_width=_FIELD_PX)
+        user = grid.text_input(
+            "User id",
+            value=st.query_params.get("user", bridge.ACTOR),
+            max_chars=200,
+            key=f"{_KEY}.user",
+            help="Who calls, as the agent is told. It remembers users by this.",
+        )
+        most = runtime.settings.switchboard_session_max_hours
+        hours = grid.number_input(
+            "Ends after (hours)",
+            min_value=0.05,
+            max_value=float(most),
+            value=min(_HOURS, float(most)),
+            step=0.25,
+            key=f"{_KEY}.hours",
+        )
+        text = st.text_area(
+            "Room metadata (JSON object)",
+            placeholder="{}",
+            key=f"{_KEY}.metadata",
+            help="Everybody in the room can read it.",
+        )
+        st.caption("The address of this page names agent, mode and user: a link is a preset.")
+    st.query_params.update({"agent": str(agent), "mode": chosen, "user": user})
+    try:
+        metadata = _metadata(text)
+    except BadInputError as error:
+        feedback.show_error(error, key=f"{_KEY}.metadata.error")
+        return None
+    if not user.strip():
+        feedback.show_error(
+            BadInputError("The user id is empty.", hint="Write who calls."),
+            key=f"{_KEY}.user.error",
+        )
+        return None
+    return Wanted(agent=str(agent), mode=chosen, user=user.strip(), hours=hours, metadata=metadata)
+
+
+def _metadata(text: str) -> dict[str, Any] | None:
+    if not text.strip():
+        return None
+    try:
+        value = json.loads(text)
+    except ValueError as exc:
+        raise BadInputError(f"The metadata is not JSON: {exc}.", hint="Correct it.") from None
+    if not isinstance(value, dict):
+        raise BadInputError(
+            "The metadata is not a JSON object.", hint='Write it like {"key": "value"}.'
+        )
+    return value
+
+
+def summary(session_id: str) -> None:
+    """What came of a session: its turns, how fast it answered, its way, and what went wrong."""
+    store = bridge.runtime().store
+    turns = bridge.read(lambda: store.agents.turns_of(session_id))
+    nodes = bridge.read(
+        lambda: store.events(session_id=session_id, kinds=(Kind.NODE_STARTED,), limit=_NODES)
+    )
+    problems = bridge.read(lambda: store.events(session_id=session_id, kinds=_PROBLEMS))
+    answers = [turn.answer_ms for turn in turns if turn.answer_ms is not None]
+    grid = st.grid(3, min_column_width=120)
+    grid.metric("Turns", fmt.number(_asked(turns)), border=True)
+    grid.metric(
+        "Answered after, median",
+        fmt.latency(median(answers) / 1000) if answers else fmt.ABSENT,
+        border=True,
+    )
+    grid.metric("Problems", fmt.number(len(problems)), border=True)
+    if nodes:
+        path = [str(node.event.data.get("node", "")) for node in nodes]
+        st.markdown(f"**Path** {' → '.join(fmt.code(name) for name in path)}")
+    for problem in problems:
+        st.warning(_told(problem), icon=":material/warning:")
+    nav.link("session", "Open in the inspector", icon=":material/forum:", id=session_id)
+
+
+def _asked(turns: tuple[Turn, ...]) -> int:
+    return sum(bool(turn.user_text) for turn in turns)
+
+
+def _told(problem: StoredEvent) -> str:
+    data = problem.event.data
+    said = data.get("error") or data.get("message") or data.get("reason") or ""
+    return f"**{problem.event.kind.value.replace('_', ' ')}** {fmt.md(str(said))}"

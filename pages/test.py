@@ -1,0 +1,42 @@
+"""Test: one click to talk to an agent, and what it thinks beside what it says."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import agent_session, answers, bridge, feedback, nav, talk
+from dashboard.components.call import call_panel
+from dashboard.parts import live_part
+from dashboard.title import title
+from services.ids import is_session_id
+
+title("Test")
+call, mind = st.columns([5, 6], gap="medium")
+with call:
+    wanted = talk.options()
+    result = call_panel(wanted, key="test.call")
+session_id = result.session_id if is_session_id(result.session_id) else ""
+
+
+@live_part(f"session:{session_id}", key=f"test.{session_id}", max_per_second=4)
+def inside() -> None:
+    """What the agent asks, and each turn."""
+    store = bridge.runtime().store
+    with st.container():
+        answers.asked(session_id, bridge.read(lambda: store.agents.interrupts_of(session_id)))
+    with st.container():
+        agent_session.turns_table(bridge.read(lambda: store.agents.turns_of(session_id)))
+
+
+with mind:
+    if not session_id:
+        feedback.show_empty(
+            "What the agent thinks shows here during the call.",
+            icon=":material/psychology:",
+        )
+    else:
+        nav.link("session", "Open in the inspector", icon=":material/forum:", id=session_id)
+        if result.phase == "ended":
+            st.header("What came of it", anchor=False)
+            talk.summary(session_id)
+        inside()
