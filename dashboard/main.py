@@ -38,11 +38,12 @@ def main() -> None:
         st.title("Switchboard cannot start")
         feedback.show_error(problem, key="gate")
         return
-    with st.sidebar:
-        call_dock(nav.link_url("test"), key="call.dock")
     dialogs.begin_page(page.url_path)
     feedback.show_flashes()
     parts.run(page.run, key="page")
+    # On its own page the call itself is seen.
+    if page.url_path != "test" and call_dock(key="call.dock"):
+        nav.go("test")
 
 
 def _start_problem() -> SwitchboardError | None:

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 import streamlit as st
 
-from dashboard import bridge, feedback, nav
+from dashboard import bridge, feedback
 from dashboard import format as fmt
 from dashboard.components.call import Wanted
 from services.errors import BadInputError
@@ -120,7 +120,7 @@ def summary(session_id: str) -> None:
     grid = st.grid(3, min_column_width=120)
     grid.metric("Turns", fmt.number(_asked(turns)), border=True)
     grid.metric(
-        "Answered after, median",
+        "Median answer",
         fmt.latency(median(answers) / 1000) if answers else fmt.ABSENT,
         border=True,
     )
@@ -130,7 +130,6 @@ def summary(session_id: str) -> None:
         st.markdown(f"**Path** {' → '.join(fmt.code(name) for name in path)}")
     for problem in problems:
         st.warning(_told(problem), icon=":material/warning:")
-    nav.link("session", "Open in the inspector", icon=":material/forum:", id=session_id)
 
 
 def _asked(turns: tuple[Turn, ...]) -> int:

@@ -1,4 +1,4 @@
-"""The call of this browser tab: the panel that makes and shows it, and its line in the menu."""
+"""The call of this browser tab: the panel that makes and shows it, and its line elsewhere."""
 
 from __future__ import annotations
 
@@ -63,13 +63,14 @@ def call_panel(wanted: Wanted | None, *, key: str) -> CallResult:
     return CallResult(session_id=str(told.get("id", "")), phase=phase)
 
 
-def call_dock(href: str, *, key: str) -> None:
+def call_dock(*, key: str) -> bool:
     """Draw, while a call goes on in this tab, that it does, with mute and end. Else nothing.
 
-    `href`: the address of the page with the panel.
+    True in the run in which the person asks for the page with the call. A plain link would
+    reload the tab, and so end the call.
     """
-    _dock(key=key, data={"href": href})
+    return bool(_dock(key=key, on_open_change=_heard).open)
 
 
 def _heard() -> None:
-    """A state reruns by itself; it only needs a callback to be let through."""
+    """A state or trigger reruns by itself; it only needs a callback to be let through."""

@@ -3,8 +3,8 @@ import type { ComponentArgs } from "./streamlit";
 import { Dock } from "./talk/Dock";
 import talkCss from "./talk/talk.css?inline";
 
-/** In the menu of every page, while a call goes on. It loads nothing of LiveKit's. */
-export default reactComponent<ComponentArgs<{ readonly href: string }>>(
-  ({ data }) => <Dock href={data.href} />,
+/** On every page but that of the call, while it goes on; loads nothing of LiveKit's. Trigger: `open`. */
+export default reactComponent<ComponentArgs<null>>(
+  ({ setTriggerValue }) => <Dock onOpen={() => setTriggerValue("open", Date.now())} />,
   talkCss,
 );

@@ -33,13 +33,16 @@ ColorScheme = Literal["light", "dark"]
 
 
 @asynccontextmanager
-async def open_browser() -> AsyncIterator[Browser]:
-    """Chromium without a window; it cannot reach anything but this machine."""
+async def open_browser(*more: str) -> AsyncIterator[Browser]:
+    """Chromium without a window; it cannot reach anything but this machine.
+
+    `more`: further options of its command line, such as what its microphone hears.
+    """
     path = chromium.find()
     if path is None:
         missing("There is no Chromium. Run `python -m tests.support.prepare` to get one.")
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=list(_OPTIONS))
+        browser = await playwright.chromium.launch(executable_path=path, args=[*_OPTIONS, *more])
         try:
             yield browser
         finally:

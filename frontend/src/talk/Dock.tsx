@@ -3,8 +3,8 @@ import { duration, plain } from "../rooms/format";
 import { isOpen, store } from "./store";
 import { useNow } from "./useNow";
 
-/** In the menu of every page: that a call goes on, and whether the microphone is open. */
-export function Dock({ href }: { readonly href: string }): ReactElement | null {
+/** On every other page: that a call goes on, and whether the microphone is open. */
+export function Dock({ onOpen }: { readonly onOpen: () => void }): ReactElement | null {
   const view = useSyncExternalStore(store.subscribe, store.read);
   const open = isOpen(view);
   const now = useNow(open);
@@ -34,10 +34,10 @@ export function Dock({ href }: { readonly href: string }): ReactElement | null {
         <button type="button" className="talk-button" onClick={() => void store.control?.end()}>
           End
         </button>
+        <button type="button" className="talk-button" onClick={onOpen}>
+          To the call
+        </button>
       </div>
-      <a className="dock-back" href={href}>
-        To the call
-      </a>
     </section>
   );
 }

@@ -24,10 +24,10 @@ const PHASES: Partial<Record<Phase, string>> = {
   ending: "Ending…",
 };
 const QUALITIES: Record<ConnectionQuality, string> = {
-  [ConnectionQuality.Excellent]: "Connection excellent",
-  [ConnectionQuality.Good]: "Connection good",
-  [ConnectionQuality.Poor]: "Connection poor",
-  [ConnectionQuality.Lost]: "Connection lost",
+  [ConnectionQuality.Excellent]: "connection excellent",
+  [ConnectionQuality.Good]: "connection good",
+  [ConnectionQuality.Poor]: "connection poor",
+  [ConnectionQuality.Lost]: "connection lost",
   [ConnectionQuality.Unknown]: "",
 };
 
@@ -52,16 +52,15 @@ export function InCall({ view, call }: Props): ReactElement {
         />
         <div>
           <strong>{plain(view.session?.agent ?? "")}</strong>
-          <p className="talk-state" role="status">
-            {said}
+          <p className="talk-state">
+            <span role="status">{said}</span>
+            <Quality />
           </p>
         </div>
         <Clock view={view} />
       </div>
       <div className="talk-row">
         {view.mode === "voice" && <MicrophoneControl view={view} call={call} />}
-        <Quality />
-        <span className="talk-space" />
         <button
           type="button"
           className="talk-button talk-end"
@@ -133,7 +132,7 @@ function Quality(): ReactElement | null {
   const { localParticipant } = useLocalParticipant();
   const { quality } = useConnectionQualityIndicator({ participant: localParticipant });
   const words = QUALITIES[quality];
-  return words === "" ? null : <span className="talk-quality">{words}</span>;
+  return words === "" ? null : <span className="talk-quality"> · {words}</span>;
 }
 
 /** Since when, and until when. */

@@ -34,7 +34,7 @@ export function Panel({ data, call, onSession }: PanelProps): ReactElement {
         {open ? (
           <InCall view={view} call={call} />
         ) : (
-          <Ready view={view} wanted={data.wanted} onStart={start} />
+          <Ready view={view} wanted={data.wanted} onStart={() => start()} />
         )}
         {view.elsewhere && (
           <p className="talk-note">Another tab of this browser is in a call, too.</p>
@@ -72,10 +72,15 @@ function Ready({
   const verb = wanted?.mode === "text" ? "Write to" : "Talk to";
   return (
     <div className="talk-ready">
-      <button type="button" className="talk-start" disabled={wanted === null} onClick={onStart}>
+      <button
+        type="button"
+        className="talk-start"
+        disabled={wanted === null}
+        onClick={() => onStart()}
+      >
         {wanted?.mode === "text" ? <Pen /> : <Microphone />}
-        {over && "Run again: "}
         {verb} {plain(wanted?.agent ?? "an agent")}
+        {over && " again"}
       </button>
       <p className="talk-hint">
         {over

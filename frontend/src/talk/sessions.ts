@@ -53,12 +53,13 @@ export async function end(sessionId: string, leaving = false): Promise<boolean> 
 }
 
 async function ask(method: string, path: string, body: object): Promise<Made> {
+  const wanted = JSON.stringify(body);
   let answer: Response;
   try {
     answer = await fetch(address(path), {
       method,
       headers: { "content-type": "application/json" },
-      body: JSON.stringify(body),
+      body: wanted,
       signal: AbortSignal.timeout(ANSWER_MS),
     });
   } catch {

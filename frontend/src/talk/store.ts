@@ -2,8 +2,8 @@
  * The call of this tab, as everything that draws it sees it.
  *
  * It belongs to no React tree: Streamlit takes pages and components away while somebody speaks.
- * What makes the call (call.ts, with LiveKit's client) writes here; the line in the menu of every
- * page reads here without loading LiveKit's client.
+ * What makes the call (call.ts, with LiveKit's client) writes here; the line on every other page
+ * reads here without loading that client.
  */
 
 export type Mode = "voice" | "text";
@@ -82,7 +82,7 @@ export const NO_CALL: CallView = {
   elsewhere: false,
 };
 
-/** What the line in the menu may do to the call. */
+/** What the line on other pages may do to the call. */
 export interface CallControl {
   mute(muted: boolean): Promise<void>;
   end(): Promise<void>;
