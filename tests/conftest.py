@@ -92,7 +92,9 @@ def livekit_server(
 class StartLiveKit(Protocol):
     """Starts one more livekit-server, which ends with the test."""
 
-    def __call__(self, *, webhook_urls: tuple[str, ...] = ()) -> LiveKitServer: ...
+    def __call__(
+        self, *, webhook_urls: tuple[str, ...] = (), media: bool = True
+    ) -> LiveKitServer: ...
 
 
 @pytest.fixture
@@ -100,9 +102,9 @@ def start_livekit(tmp_path: Path) -> Iterator[StartLiveKit]:
     """For tests that need a livekit-server of their own, 90 ms each."""
     started: list[LiveKitServer] = []
 
-    def start(*, webhook_urls: tuple[str, ...] = ()) -> LiveKitServer:
+    def start(*, webhook_urls: tuple[str, ...] = (), media: bool = True) -> LiveKitServer:
         folder = tmp_path / f"livekit-{len(started)}"
-        server = LiveKitServer(livekit_binary(), folder, webhook_urls=webhook_urls)
+        server = LiveKitServer(livekit_binary(), folder, webhook_urls=webhook_urls, media=media)
         started.append(server)
         server.start()
         return server

@@ -24,25 +24,26 @@ _OPTIONS: Final = (
     "--no-first-run",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
     "--allow-loopback-in-peer-connection",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
     "--force-color-profile=srgb",
 )
+_FAKE_MICROPHONE: Final = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 _TIMEOUT_MS: Final = 10_000
 ColorScheme = Literal["light", "dark"]
 
 
 @asynccontextmanager
-async def open_browser(*more: str) -> AsyncIterator[Browser]:
+async def open_browser(*more: str, fake_microphone: bool = True) -> AsyncIterator[Browser]:
     """Chromium without a window; it cannot reach anything but this machine.
 
     `more`: further options of its command line, such as what its microphone hears.
+    `fake_microphone`: one that beeps and that pages may use; else this machine's own, if any.
     """
     path = chromium.find()
     if path is None:
         missing("There is no Chromium. Run `python -m tests.support.prepare` to get one.")
+    options = (*_OPTIONS, *(_FAKE_MICROPHONE if fake_microphone else ()))
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=[*_OPTIONS, *more])
+        browser = await playwright.chromium.launch(executable_path=path, args=[*options, *more])
         try:
             yield browser
         finally:

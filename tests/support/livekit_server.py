@@ -60,9 +60,15 @@ async def prepare_binary() -> str:
 
 
 class LiveKitServer:
-    """One livekit-server. Killed and started again it keeps its ports and keys, not its rooms."""
+    """One livekit-server. Killed and started again it keeps its ports and keys, not its rooms.
 
-    def __init__(self, binary: Path, folder: Path, *, webhook_urls: Sequence[str] = ()) -> None:
+    `media` False: it signals, and names no address at which sound could reach it.
+    """
+
+    def __init__(
+        self, binary: Path, folder: Path, *, webhook_urls: Sequence[str] = (), media: bool = True
+    ) -> None:
+        self._media = media
         self.port = free_port()
         self.metrics_port = free_port()
         self.udp_port = free_port(socket.SOCK_DGRAM)
@@ -87,7 +93,7 @@ class LiveKitServer:
                 "udp_port": self.udp_port,
                 "node_ip": "127.0.0.1",
                 "use_external_ip": False,
-                "enable_loopback_candidate": True,
+                "enable_loopback_candidate": self._media,
                 "interfaces": {"includes": ["lo", "lo0"]},
                 "ips": {"includes": ["127.0.0.0/8"]},
             },

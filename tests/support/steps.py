@@ -36,6 +36,19 @@ async def rooms_at_livekit(target: LiveKitTarget) -> set[str]:
     return {room.name for room in reply.rooms}
 
 
+async def people_at_livekit(target: LiveKitTarget, room: str) -> set[str]:
+    """The identities of everybody in the room."""
+    async with livekit_api(target) as livekit:
+        reply = await livekit.room.list_participants(api.ListParticipantsRequest(room=room))
+    return {participant.identity for participant in reply.participants}
+
+
+async def end_room(target: LiveKitTarget, room: str) -> None:
+    """Delete the room, as a program of others would."""
+    async with livekit_api(target) as livekit:
+        await livekit.room.delete_room(api.DeleteRoomRequest(room=room))
+
+
 async def new_session(url: str, user_id: str, *, hours: float = 1.0) -> dict[str, Any]:
     """A session made over HTTP, as another program does."""
     body = {"user_id": user_id, "agent_id": "pm-agent", "session_duration_hours": hours}

@@ -1,0 +1,168 @@
+"""The call of the test page without an agent: how it begins, what goes wrong, how it ends."""
+
+from __future__ import annotations
+
+from playwright.async_api import Page, expect
+
+from tests.conftest import StartDashboard, StartLiveKit
+from tests.support import steps
+from tests.support.browser import Pages, open_browser
+from tests.support.control_room import ControlRoom
+from tests.support.waiting import eventually
+
+_COMES_MS = 20_000
+
+
+async def rooms_of(room: ControlRoom, before: set[str]) -> set[str]:
+    return await steps.rooms_at_livekit(room.target) - before
+
+
+async def begin(page: Page, room: ControlRoom, address: str = "test?agent=pm-agent") -> None:
+    await page.goto(f"{room.url}/{address}")
+    verb = "Write to" if "mode=text" in address else "Talk to"
+    await page.get_by_role("button", name=f"{verb} pm-agent", exact=True).click()
+
+
+async def test_opening_the_page_creates_nothing_and_one_click_opens_a_room_that_end_closes(
+    control_room: ControlRoom, open_page: Pages
+) -> None:
+    before = await steps.rooms_at_livekit(control_room.target)
+    page = await open_page(f"{control_room.url}/test?agent=pm-agent")
+    button = page.get_by_role("button", name="Talk to pm-agent", exact=True)
+    await expect(button).to_be_visible()
+    assert await rooms_of(control_room, before) == set()
+    await button.click()
+    await expect(page.get_by_text("The agent is coming…")).to_be_visible()
+    (name,) = await rooms_of(control_room, before)
+    await expect(page.get_by_role("meter", name="Microphone level")).to_be_visible()
+
+    # No worker runs here: that is said, and where to look.
+    await expect(page.get_by_text("The agent has not come yet")).to_be_visible(timeout=_COMES_MS)
+    await page.get_by_role("button", name="End", exact=True).click()
+    await expect(page.get_by_role("button", name="Talk to pm-agent again")).to_be_visible()
+    assert name not in await steps.rooms_at_livekit(control_room.target)
+
+
+async def test_a_call_goes_on_over_reruns_and_pages_and_says_that_the_microphone_is_open(
+    control_room: ControlRoom, open_page: Pages
+) -> None:
+    before = await steps.rooms_at_livekit(control_room.target)
+    page = await open_page()
+    await begin(page, control_room)
+    await expect(page.get_by_text("The agent is coming…")).to_be_visible()
+    (name,) = await rooms_of(control_room, before)
+    await page.get_by_text("Options").click()
+    await page.get_by_role("textbox", name="User id").fill("ana")
+    await page.get_by_role("textbox", name="User id").press("Enter")  # a rerun
+    await expect(page.get_by_role("button", name="Mute")).to_be_enabled()
+
+    await page.get_by_role("link", name="Tokens").click()
+    call = page.get_by_role("region", name="Call that goes on")
+    await expect(call.get_by_text("Microphone is open")).to_be_visible()
+    await call.get_by_role("button", name="Mute").click()
+    await expect(call.get_by_text("Microphone is muted")).to_be_visible()
+    assert name in await steps.rooms_at_livekit(control_room.target)
+
+    await call.get_by_role("button", name="To the call").click()
+    await expect(page.get_by_role("button", name="Unmute")).to_be_visible()
+    await page.get_by_role("link", name="Rooms").click()
+    await call.get_by_role("button", name="End").click()
+    await expect(call).to_have_count(0)
+    assert name not in await steps.rooms_at_livekit(control_room.target)
+
+
+async def test_a_reload_in_mid_call_leaves_and_offers_the_way_back(
+    control_room: ControlRoom, open_page: Pages
+) -> None:
+    before = await steps.rooms_at_livekit(control_room.target)
+    page = await open_page()
+    await begin(page, control_room, "test?agent=pm-agent&mode=text")
+    await expect(page.get_by_text("The agent is coming…")).to_be_visible()
+    (name,) = await rooms_of(control_room, before)
+    await page.reload()
+    await expect(page.get_by_text("reloaded in the middle of a call")).to_be_visible()
+    await page.get_by_role("button", name="Go back to the call").click()
+    await expect(page.get_by_text("The agent is coming…")).to_be_visible()
+    assert await rooms_of(control_room, before) == {name}
+    await page.get_by_role("button", name="End", exact=True).click()
+    await expect(page.get_by_role("button", name="Write to pm-agent again")).to_be_visible()
+    assert await rooms_of(control_room, before) == set()
+
+
+async def test_a_closed_tab_leaves_the_room(control_room: ControlRoom, open_page: Pages) -> None:
+    before = await steps.rooms_at_livekit(control_room.target)
+    page = await open_page()
+    await begin(page, control_room)
+    await expect(page.get_by_text("The agent is coming…")).to_be_visible()
+    (name,) = await rooms_of(control_room, before)
+    await page.close(run_before_unload=True)
+
+    async def empty() -> bool:
+        return not await steps.people_at_livekit(control_room.target, name)
+
+    await eventually(empty, within_s=10)
+    await steps.end_room(control_room.target, name)
+
+
+async def test_a_refused_microphone_creates_nothing_and_writing_still_works(
+    control_room: ControlRoom,
+) -> None:
+    before = await steps.rooms_at_livekit(control_room.target)
+    async with open_browser("--deny-permission-prompts", fake_microphone=False) as chromium:
+        page = await chromium.new_page()
+        await begin(page, control_room)
+        problem = page.get_by_role("alert")
+        await expect(problem).to_contain_text("microphone")
+        assert await rooms_of(control_room, before) == set()
+        await problem.get_by_role("button", name="Write instead").click()
+        await expect(page.get_by_text("The agent is coming…")).to_be_visible()
+        await page.get_by_role("button", name="End", exact=True).click()
+        await expect(page.get_by_role("button", name="again")).to_be_visible()
+    assert await rooms_of(control_room, before) == set()
+
+
+async def test_sound_that_cannot_get_through_is_said_and_the_room_is_ended(
+    start_livekit: StartLiveKit, start_dashboard: StartDashboard, open_page: Pages
+) -> None:
+    livekit = start_livekit(media=False)  # it signals, and no sound reaches it
+    dashboard = start_dashboard(livekit=livekit)
+    page = await open_page(f"{dashboard.url}/test?agent=pm-agent")
+    await page.get_by_role("button", name="Talk to pm-agent", exact=True).click()
+    await expect(page.get_by_text("No sound gets through")).to_be_visible(timeout=45_000)
+    assert await steps.rooms_at_livekit(livekit.target) == set()
+
+
+async def test_livekit_that_goes_away_in_mid_call_is_said_with_a_way_on(
+    mortal_control_room: ControlRoom, open_page: Pages
+) -> None:
+    page = await open_page()
+    await begin(page, mortal_control_room, "test?agent=pm-agent&mode=text")
+    await expect(page.get_by_text("The agent is coming…")).to_be_visible()
+    mortal_control_room.livekit.kill()
+    await expect(page.get_by_text("reconnecting")).to_be_visible(timeout=15_000)
+    await expect(page.get_by_text("The connection was lost")).to_be_visible(timeout=60_000)
+    await expect(page.get_by_role("button", name="Go back to the call")).to_be_visible()
+
+
+async def test_a_session_ended_by_an_operator_ends_the_call(
+    control_room: ControlRoom, open_page: Pages
+) -> None:
+    before = await steps.rooms_at_livekit(control_room.target)
+    page = await open_page()
+    await begin(page, control_room)
+    await expect(page.get_by_text("The agent is coming…")).to_be_visible()
+    (name,) = await rooms_of(control_room, before)
+    await steps.end_room(control_room.target, name)
+    await expect(page.get_by_role("button", name="Talk to pm-agent again")).to_be_visible()
+
+
+async def test_a_dashboard_that_refuses_says_why(
+    control_room: ControlRoom, open_page: Pages
+) -> None:
+    page = await open_page(f"{control_room.url}/test?agent=pm-agent")
+    await page.get_by_text("Options").click()
+    metadata = page.get_by_role("textbox", name="Room metadata")
+    await metadata.fill("[1]")
+    await metadata.press("Control+Enter")
+    await expect(page.get_by_text("not a JSON object")).to_be_visible()
+    await expect(page.get_by_role("button", name="Talk to")).to_be_disabled()
