@@ -1,0 +1,123 @@
+"""A call in the browser by voice: one click, heard, answered aloud, ended."""
+
+from __future__ import annotations
+
+import time
+import wave
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+from playwright.async_api import Page, expect
+
+from agents.speech import wire
+from tests.support import steps
+from tests.support.browser import open_browser
+from tests.support.control_room import ControlRoom
+from tests.support.livekit_server import livekit_binary
+from tests.support.speaking import spoken
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.timeout(180)
+
+_SAID: Final = "Yesterday I finished the login page."
+_GREETING_S: Final = 9  # the agent speaks first; the microphone plays its file from the click on
+_PEAK = """async () => {
+  const audio = document.querySelector("audio");
+  const context = new AudioContext();
+  const meter = new AnalyserNode(context);
+  new MediaStreamAudioSourceNode(context, { mediaStream: audio.srcObject }).connect(meter);
+  const samples = new Float32Array(meter.fftSize);
+  let peak = 0;
+  const end = performance.now() + 6000;
+  while (performance.now() < end && peak < 0.02) {
+    meter.getFloatTimeDomainData(samples);
+    peak = Math.max(peak, ...samples.map(Math.abs));
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  await context.close();
+  return peak;
+}"""
+
+
+@pytest.fixture
+def room_with_agent(tmp_path: Path) -> Iterator[ControlRoom]:
+    room = ControlRoom(livekit_binary(), tmp_path, env={"SWITCHBOARD_WORKER": "on"})
+    try:
+        room.start()
+        yield room
+    finally:
+        room.stop()
+
+
+def microphone_file(folder: Path) -> Path:
+    path = folder / "microphone.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(wire.SPOKEN_HZ)
+        second = bytes(2 * wire.SPOKEN_HZ)
+        file.writeframes(second * _GREETING_S + spoken(_SAID) + second * 60)
+    return path
+
+
+async def registered(room: ControlRoom) -> None:
+    """Until the worker takes jobs: a session by text is answered."""
+    made = await steps.new_session(room.url, "first")
+
+    async def there() -> bool:
+        return len(await steps.people_at_livekit(room.target, made["room_name"])) > 0
+
+    await eventually(there, within_s=60)
+    await steps.end_room(room.target, made["room_name"])
+
+
+async def state_of(page: Page, *, is_: str) -> None:
+    await expect(page.get_by_role("status").get_by_text(is_)).to_be_visible(timeout=20_000)
+
+
+async def test_a_tester_talks_to_the_agent_in_the_browser(
+    room_with_agent: ControlRoom, tmp_path: Path
+) -> None:
+    room = room_with_agent
+    await registered(room)
+    heard = microphone_file(tmp_path)
+    option = f"--use-file-for-fake-audio-capture={heard}%noloop"
+    async with open_browser(option) as chromium:
+        context = await chromium.new_context(permissions=["microphone"])
+        page = await context.new_page()
+        await page.goto(f"{room.url}/test?agent=pm-agent")
+        before = await steps.rooms_at_livekit(room.target)
+        clicked_s = time.monotonic()
+        await page.get_by_role("button", name="Talk to pm-agent", exact=True).click()
+        await state_of(page, is_="Speaking")
+        assert time.monotonic() - clicked_s < 10
+        assert await page.evaluate(_PEAK) > 0.02, "the greeting makes no sound"
+
+        lines = page.get_by_role("log", name="What was said")
+        await expect(lines).to_contain_text("login page", timeout=30_000)
+        await expect(lines).to_contain_text("next", timeout=20_000)
+        (name,) = await steps.rooms_at_livekit(room.target) - before
+        session_id = await _session_in(room, name)
+        assert {"greet", "hear", "ask"} <= await _nodes(room, session_id)
+
+        await page.get_by_role("button", name="End", exact=True).click()
+        await expect(page.get_by_text("What came of it")).to_be_visible()
+        await expect(page.get_by_role("button", name="Talk to pm-agent again")).to_be_visible()
+        assert name not in await steps.rooms_at_livekit(room.target)
+
+
+async def _session_in(room: ControlRoom, name: str) -> str:
+    async with httpx.AsyncClient(base_url=room.url) as http:
+        found = (await http.get("/api/voice/sessions", params={"room_name": name})).json()
+    session_id: str = found["sessions"][0]["session_id"]
+    return session_id
+
+
+async def _nodes(room: ControlRoom, session_id: str) -> set[str]:
+    where = f"/api/voice/session/{session_id}/events"
+    async with httpx.AsyncClient(base_url=room.url) as http:
+        found = (await http.get(where, params={"kinds": "node_started"})).json()
+    return {event["data"]["node"] for event in found["events"]}
