@@ -25,8 +25,9 @@ TEXT_LIMIT: Final = 4_000  # characters of one message
 class TextCaller:
     """One participant. Its callbacks run on the loop that it was made on.
 
-    `heard(segment, text)`: what the agent wrote so far in that segment; `state(word)`: LiveKit's
-    word for the agent's state; `left(reason)`: the room is over for us.
+    `heard(segment, text)`: what the agent wrote so far in that segment; `understood(segment,
+    text)`: what it took us to say; `state(word)`: LiveKit's word for the agent's state;
+    `left(reason)`: the room is over for us.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class TextCaller:
         heard: Callable[[str, str], None],
         state: Callable[[str], None],
         left: Callable[[str], None],
+        understood: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
         self._room = rtc.Room()
+        self._understood = understood
         self._heard = heard
         self._state = state
         self._left = left
@@ -54,7 +57,8 @@ class TextCaller:
         self._room.on("disconnected", self._on_disconnected)
         try:
             async with asyncio.timeout(_JOIN_S):
-                await self._room.connect(url, token, rtc.RoomOptions(auto_subscribe=False))
+                options = rtc.RoomOptions(auto_subscribe=self._auto_subscribe())
+                await self._room.connect(url, token, options)
         except (rtc.ConnectError, TimeoutError) as exc:
             raise LiveKitUnavailableError(
                 "The room could not be joined for the text chat.",
@@ -84,11 +88,15 @@ class TextCaller:
 
     # -- inside
 
-    def _on_text(self, reader: rtc.TextStreamReader, identity: str) -> None:
-        if identity != self._room.local_participant.identity:
-            self._start(self._read(reader))
+    def _auto_subscribe(self) -> bool:
+        """Whether tracks of others are of use."""
+        return False
 
-    async def _read(self, reader: rtc.TextStreamReader) -> None:
+    def _on_text(self, reader: rtc.TextStreamReader, identity: str) -> None:
+        mine = identity == self._room.local_participant.identity
+        self._start(self._read(reader, self._understood if mine else self._heard))
+
+    async def _read(self, reader: rtc.TextStreamReader, heard: Callable[[str, str], None]) -> None:
         attributes = reader.info.attributes or {}
         segment = attributes.get("lk.segment_id") or reader.info.stream_id
         text = ""
@@ -96,7 +104,7 @@ class TextCaller:
             async with asyncio.timeout(_READ_S):
                 async for piece in reader:
                     text = (text + piece)[:TEXT_LIMIT]
-                    self._heard(segment, text)
+                    heard(segment, text)
         except (TimeoutError, rtc.StreamError):  # the room may end in the middle of it
             log.warning("an agent's text did not end")
 
