@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import agent_session, answers, bridge, feedback, nav, talk
+from dashboard import agent_session, answers, bridge, feedback, nav, scripted, talk
 from dashboard.components.call import call_panel
 from dashboard.parts import live_part
 from dashboard.title import title
 from services.ids import is_session_id
 
 title("Test")
-call, mind = st.columns([5, 6], gap="medium")
+talking, scripts = st.tabs(["Talk", "Scripts"], key="test.tabs")
+call, mind = talking.columns([5, 6], gap="medium")
 with call:
     wanted = talk.options()
     result = call_panel(wanted, key="test.call")
@@ -40,3 +41,5 @@ with mind:
             st.header("What came of it", anchor=False)
             talk.summary(session_id)
         inside()
+with scripts:
+    scripted.panel()

@@ -87,7 +87,7 @@ class Runtime:
     ) -> None:
         self.settings = settings
         self.dashboard_url = settings.switchboard_url or dashboard_url
-        self._listens_at = dashboard_url
+        self.listens_at = dashboard_url
         self.now = now
         self.tickets = Tickets(now)
         self.lag = LagWatch()
@@ -305,8 +305,8 @@ class Runtime:
         if settings.livekit_url is not None:
             return LiveKitTarget.outside(settings)
         webhook_url = None
-        if self._listens_at is not None:
-            webhook_url = f"{self._listens_at}/api/livekit/webhook"
+        if self.listens_at is not None:
+            webhook_url = f"{self.listens_at}/api/livekit/webhook"
         self.embedded = await stack.enter_async_context(
             open_embedded(settings, webhook_url=webhook_url, on_change=self._embedded_changed)
         )
@@ -315,7 +315,7 @@ class Runtime:
     async def _open_worker(self, stack: AsyncExitStack) -> None:
         """The agents' worker of this machine, where it is wanted and can reach us."""
         wanted = self.settings.switchboard_worker
-        if self._listens_at is None or wanted == "off":
+        if self.listens_at is None or wanted == "off":
             return
         if wanted == "auto" and not self.settings.embedded:
             return
@@ -324,7 +324,7 @@ class Runtime:
                 self.settings,
                 target=lambda: self.embedded.target if self.embedded else self.target,
                 livekit_ready=self._livekit_ready,
-                dashboard_url=self._listens_at,
+                dashboard_url=self.listens_at,
                 on_change=self._worker_changed,
             )
         )

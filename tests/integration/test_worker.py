@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from services.chats import Chat
 from services.events import Kind
+from services.script_runner.api import open_api
+from services.script_runner.result import as_text
+from services.script_runner.run import run
+from services.script_runner.script import Expectation, Line, parse, read
+from services.settings import Settings
 from services.store.agent_records import AgentJobStatus
 from services.worker_process import WorkerPhase
 from tests.support.api_server import ApiServer, Wired
@@ -161,3 +167,33 @@ async def test_commands_reach_the_agent(server: ApiServer) -> None:
     assert await command("end", reason="enough", text="That is all.") == "done"
     await eventually(lambda: server.runtime.chats.get(chat.session_id).over, within_s=15)
     await heard(server, chat, "That is all.")
+
+
+async def test_the_scripts_in_text_that_ship_pass_and_a_wrong_expectation_does_not(
+    server: ApiServer, wired: Wired
+) -> None:
+    scripts = [
+        script for script in read([Settings().switchboard_scripts_dir]) if script.mode == "text"
+    ]
+    wrong = replace(
+        scripts[0],
+        lines=(Line(expect=Expectation(contains=("a thing that nobody says",)), within_s=2),),
+    )
+    async with open_api(f"http://127.0.0.1:{wired.port}") as api:
+        results = [await run(script, api) for script in (*scripts, wrong)]
+    *good, bad = results
+    assert [result.passed for result in good] == [True] * 3, as_text(good)
+    assert not bad.passed
+    assert "lacks 'a thing that nobody says'" in bad.lines[0].problems[0]
+    for result in results:
+        assert (await server.session(result.session_id))["status"] == "ended"
+    said = [line for result in good for line in result.lines if line.said]
+    assert all(line.latency_ms is not None and 0 < line.latency_ms < 5_000 for line in said)
+
+
+async def test_a_script_for_an_agent_that_is_not_there_says_so(wired: Wired) -> None:
+    script = parse("name: x\nagent: nobody\nlines: [{}]")
+    async with wired.api(), open_api(f"http://127.0.0.1:{wired.port}") as api:
+        result = await run(script, api)
+    assert not result.passed
+    assert "nobody" in result.error

@@ -42,9 +42,10 @@ _PEAK = """async () => {
 }"""
 
 
-@pytest.fixture
-def room_with_agent(tmp_path: Path) -> Iterator[ControlRoom]:
-    room = ControlRoom(livekit_binary(), tmp_path, env={"SWITCHBOARD_WORKER": "on"})
+@pytest.fixture(scope="module")
+def room_with_agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
+    folder = tmp_path_factory.mktemp("control-room")
+    room = ControlRoom(livekit_binary(), folder, env={"SWITCHBOARD_WORKER": "on"})
     try:
         room.start()
         yield room
@@ -121,3 +122,27 @@ async def _nodes(room: ControlRoom, session_id: str) -> set[str]:
     async with httpx.AsyncClient(base_url=room.url) as http:
         found = (await http.get(where, params={"kinds": "node_started"})).json()
     return {event["data"]["node"] for event in found["events"]}
+
+
+async def test_a_script_is_run_from_the_page_and_its_result_shown(
+    room_with_agent: ControlRoom,
+) -> None:
+    await registered(room_with_agent)
+    script = "name: Mine\nlines: [{expect: {contains: [finished]}}, {say: Hm, expect: {path: [x]}}]"
+    async with open_browser() as chromium:
+        page = await chromium.new_page()
+        await page.goto(f"{room_with_agent.url}/test")
+        await page.get_by_role("tab", name="Scripts").click()
+        await page.get_by_role("button", name="Clear all").click()
+        await expect(page.get_by_role("button", name="Run", exact=True)).to_be_disabled()
+        await page.get_by_text("Upload or write one").click()
+        text = page.get_by_role("textbox", name="Script")
+        await text.fill("name: Mine")
+        await text.press("Control+Enter")
+        await expect(page.get_by_text("lines: Field required")).to_be_visible()
+        await text.fill(script)
+        await text.press("Control+Enter")
+        await page.get_by_role("button", name="Run 1 script").click()
+        await expect(page.get_by_text("0 of 1 passed")).to_be_visible(timeout=30_000)
+        await expect(page.get_by_role("link", name="Open in the inspector")).to_be_visible()
+        await expect(page.get_by_role("button", name="JUnit XML")).to_be_visible()
