@@ -19,6 +19,7 @@ export default defineConfig({
         live: "src/live.ts",
         call_panel: "src/call_panel.tsx",
         call_dock: "src/call_dock.tsx",
+        listen_in: "src/listen_in.tsx",
       },
       preserveEntrySignatures: "strict",
       output: {

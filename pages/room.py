@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import bridge, feedback, room, room_people, room_write
+from dashboard import bridge, feedback, listening, room, room_people, room_write
 from dashboard.parts import live_part
 from dashboard.title import title
 from services.errors import NotFoundError
@@ -65,5 +65,6 @@ def body() -> None:
 
 
 body()
+listening.panel(name)
 room.end_dialog(name)
 room_people.remove_dialog(name)

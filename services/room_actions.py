@@ -10,13 +10,14 @@ from datetime import timedelta
 from typing import Any, Final
 
 from services.clock import Now
-from services.errors import StoreUnavailableError, SwitchboardError
+from services.errors import ConflictError, StoreUnavailableError, SwitchboardError
 from services.events import Event, Kind, Source
 from services.hub import Hub
-from services.ids import session_id_in
+from services.ids import OBSERVER_PREFIX, new_identity, session_id_in
 from services.livekit.limits import check_metadata
 from services.livekit.models import Dispatch, Room, Track
 from services.livekit.service import LiveKitService
+from services.livekit.tokens import Grants, MintedToken, TokenRequest
 from services.rooms import Rooms, room_topic
 from services.store.records import Denial, SessionRecord
 from services.store.store import Store
@@ -24,6 +25,7 @@ from services.store.store import Store
 log = logging.getLogger(__name__)
 
 _AT_ONCE: Final = 8
+_LISTENING_TTL: Final = timedelta(minutes=2)
 KEEP_OUT: Final = timedelta(hours=6)  # livekit-api gives tokens six hours unless told otherwise
 
 
@@ -124,6 +126,34 @@ class RoomActions:
         """Take back that a participant, or with "" everybody, is kept out."""
         async with self._written_down("allow_back", room_name, actor, identity=identity):
             await self._store.allow(room_name, identity)
+
+    async def listen_in(self, room_name: str, *, actor: str) -> MintedToken:
+        """A token to hear the room without being heard or seen, good for some minutes to join by.
+
+        Raises:
+            NotFoundError: no such room is open.
+            ConflictError: it is full: even who is hidden takes a place in it.
+        """
+        identity = new_identity(OBSERVER_PREFIX)
+        async with self._written_down("listen_in", room_name, actor, identity=identity):
+            room = await self._livekit.get_room_info(room_name)
+            there = await self._livekit.list_participants(room_name)
+            if room.max_participants and len(there) >= room.max_participants:
+                raise ConflictError(
+                    "The room is full: whoever listens in takes a place, too.",
+                    hint="Wait until somebody leaves, or make the next room larger.",
+                )
+            return self._livekit.generate_token(
+                TokenRequest(
+                    identity=identity,
+                    room=room_name,
+                    name=actor,
+                    ttl=_LISTENING_TTL,
+                    grants=Grants(
+                        room_join=True, hidden=True, can_publish=False, can_publish_data=False
+                    ),
+                )
+            )
 
     async def mute_track(
         self, room_name: str, identity: str, track_sid: str, *, muted: bool, actor: str

@@ -54,6 +54,11 @@ class RoomView:
         return sum(p.is_agent and not p.is_observer for p in self.participants)
 
     @property
+    def observers(self) -> tuple[Participant, ...]:
+        """Who listens in, unseen by the others."""
+        return tuple(p for p in self.participants if p.is_observer)
+
+    @property
     def publishers(self) -> int:
         if not self.participants_known:
             return self.room.num_publishers

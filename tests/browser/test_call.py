@@ -8,6 +8,7 @@ from tests.conftest import StartDashboard, StartLiveKit
 from tests.support import steps
 from tests.support.browser import Pages, open_browser
 from tests.support.control_room import ControlRoom
+from tests.support.participants import People
 from tests.support.waiting import eventually
 
 _COMES_MS = 20_000
@@ -166,3 +167,32 @@ async def test_a_dashboard_that_refuses_says_why(
     await metadata.press("Control+Enter")
     await expect(page.get_by_text("not a JSON object")).to_be_visible()
     await expect(page.get_by_role("button", name="Talk to")).to_be_disabled()
+
+
+async def test_an_operator_listens_in_unheard_and_leaves_with_the_last_person(
+    control_room: ControlRoom, open_page: Pages, join_room: People
+) -> None:
+    ana = await join_room(control_room.target, "listened", "ana")
+    page = await open_page(f"{control_room.url}/room?name=listened")
+    panel = page.get_by_role("region", name="Listen in")
+    await panel.get_by_role("button", name="Listen in").click()
+    await expect(panel.get_by_text("You hear nothing until you unmute")).to_be_visible()
+    await expect(panel.get_by_role("listitem")).to_contain_text("ana")
+    there = await steps.people_at_livekit(control_room.target, "listened")
+    (observer,) = there - {"ana"}
+    assert observer.startswith("switchboard-observer-")
+    assert (await ana.seen()).people == ()  # nobody sees who listens
+
+    audio = page.locator("audio")
+
+    async def plays(volume: int) -> bool:
+        found: list[float] = await audio.evaluate("it => [Number(it.paused), it.volume]")
+        return found == [0, volume]
+
+    await eventually(lambda: plays(0))
+    await panel.get_by_role("button", name="Unmute").click()
+    await eventually(lambda: plays(1))
+
+    await ana.leave()
+    await expect(panel.get_by_text("you left it, too")).to_be_visible()
+    assert observer not in await steps.people_at_livekit(control_room.target, "listened")

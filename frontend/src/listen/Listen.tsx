@@ -1,0 +1,83 @@
+import { RoomAudioRenderer, RoomContext } from "@livekit/components-react";
+import { type ReactElement, useEffect, useState, useSyncExternalStore } from "react";
+import { plain } from "../rooms/format";
+import { Notice } from "../talk/Notice";
+import { Ear, type Ticket } from "./ear";
+
+export interface ListenData {
+  readonly ticket: Ticket | null;
+  /** Others who listen now, by name. */
+  readonly others: readonly string[];
+}
+
+/** Hear a room without being heard: off until asked, silent until unmuted. */
+export function Listen({
+  data,
+  onAsk,
+}: {
+  readonly data: ListenData;
+  readonly onAsk: () => void;
+}): ReactElement {
+  const [ear] = useState(() => new Ear());
+  const view = useSyncExternalStore(ear.subscribe, ear.read);
+  const name = data.ticket?.name;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a ticket is used once, by its name
+  useEffect(() => {
+    if (data.ticket !== null) void ear.take(data.ticket);
+  }, [ear, name]);
+  useEffect(() => () => void ear.stop(), [ear]);
+  return (
+    <RoomContext.Provider value={ear.room}>
+      <section className="talk listen" aria-label="Listen in">
+        <div className="talk-row">
+          {view.phase === "off" && (
+            <button type="button" className="talk-button" onClick={onAsk}>
+              Listen in
+            </button>
+          )}
+          {view.phase === "joining" && <span role="status">Joining, unseen…</span>}
+          {view.phase === "on" && (
+            <>
+              <RoomAudioRenderer />
+              <button
+                type="button"
+                className="talk-button"
+                aria-pressed={!view.muted}
+                onClick={() => ear.mute(!view.muted)}
+              >
+                {view.muted ? "Unmute" : "Mute"}
+              </button>
+              <button type="button" className="talk-button" onClick={() => void ear.stop()}>
+                Stop listening
+              </button>
+            </>
+          )}
+          <span className="talk-hint">
+            {view.said ||
+              (view.phase === "on"
+                ? view.muted
+                  ? "You hear nothing until you unmute. Nobody hears or sees you."
+                  : "Nobody hears or sees you."
+                : "Nobody in the room hears or sees who listens in. It is written down.")}
+          </span>
+        </div>
+        {view.phase === "on" && (
+          <ul className="listen-who" aria-label="Who can be heard">
+            {view.heard.map((one) => (
+              <li key={one.identity} data-speaking={one.speaking}>
+                <span className="listen-dot" aria-hidden="true" />
+                {plain(one.identity)}{" "}
+                <span className="talk-hint">{one.agent ? "agent" : "person"}</span>
+                {one.speaking && <span className="talk-hint"> speaks</span>}
+              </li>
+            ))}
+          </ul>
+        )}
+        {data.others.length > 0 && (
+          <p className="talk-hint">Also listening: {data.others.map(plain).join(", ")}</p>
+        )}
+        {view.problem !== null && <Notice problem={view.problem} onWay={onAsk} />}
+      </section>
+    </RoomContext.Provider>
+  );
+}
