@@ -9,7 +9,7 @@ from fastapi.middleware import Middleware
 from fastapi_offline import FastAPIOffline
 
 from api import agents, health, live, livekit, problems, rooms, voice
-from api.limits import BodyLimit, OwnOrigin
+from api.limits import BodyLimit, OtherOrigins, OwnOrigin
 from api.order import AnswersFirst
 from services.runtime import held_runtime
 from services.settings import LOOPBACK
@@ -27,6 +27,12 @@ def _hosts() -> frozenset[str] | None:
     return LOOPBACK | frozenset(runtime.settings.switchboard_allowed_hosts)
 
 
+def _origins() -> frozenset[str]:
+    """The web pages of others that may ask us from a browser."""
+    runtime = held_runtime()
+    return frozenset(() if runtime is None else runtime.settings.switchboard_cors_origins)
+
+
 def create_api() -> FastAPI:
     """A new app; it finds the process's runtime at each request."""
     app = FastAPIOffline(
@@ -37,7 +43,8 @@ def create_api() -> FastAPI:
         redoc_url=None,
         middleware=[
             Middleware(AnswersFirst),
-            Middleware(OwnOrigin, hosts=_hosts),
+            Middleware(OtherOrigins, origins=_origins),
+            Middleware(OwnOrigin, hosts=_hosts, origins=_origins),
             Middleware(BodyLimit),
         ],
     )

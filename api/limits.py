@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -57,6 +58,21 @@ def too_large(limit_bytes: int) -> Response:
     )
 
 
+class OtherOrigins(CORSMiddleware):
+    """Lets browsers show our answers to pages of the origins that the settings name."""
+
+    def __init__(self, app: ASGIApp, origins: Callable[[], frozenset[str]]) -> None:
+        super().__init__(
+            app,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["Content-Type", "Idempotency-Key"],
+        )
+        self._named = origins
+
+    def is_allowed_origin(self, origin: str) -> bool:
+        return origin in self._named()
+
+
 class OwnOrigin:
     """Refuses what a foreign web page makes an operator's browser send.
 
@@ -64,9 +80,15 @@ class OwnOrigin:
     reach it: by another host name (DNS rebinding), or by a cross-origin request.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Callable[[], frozenset[str] | None]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        hosts: Callable[[], frozenset[str] | None],
+        origins: Callable[[], frozenset[str]],
+    ) -> None:
         self._app = app
         self._hosts = hosts  # None: any host, because others guard the door
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (said := self._objection(scope)) is not None:
@@ -87,7 +109,7 @@ class OwnOrigin:
         if allowed is not None and host not in allowed:
             return f"This dashboard does not answer to the host {host!r}."
         origin = _header(scope, b"origin")
-        if scope["method"] not in _SAFE and origin:
+        if scope["method"] not in _SAFE and origin and origin not in self._origins():
             came_from = _host_of(origin.partition("://")[2])
             if came_from != host and came_from not in (allowed or frozenset()) - LOOPBACK:
                 return f"A page of {origin!r} may not write here."

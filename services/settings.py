@@ -95,6 +95,7 @@ class Settings(BaseSettings):
     switchboard_idempotency_hours: float = Field(default=24.0, gt=0, le=24 * 30)
     switchboard_event_days: int = Field(default=90, ge=1, le=3650)
     switchboard_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    switchboard_cors_origins: Annotated[tuple[str, ...], NoDecode] = ()  # http://localhost:3000
     switchboard_listen_publicly: bool = (
         False  # True: serve beyond loopback although no login is set
     )
@@ -102,10 +103,8 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _split_lists(cls, data: dict[str, object]) -> dict[str, object]:
-        if "switchboard_allowed_hosts" in data:
-            hosts = _names(data["switchboard_allowed_hosts"])
-            return {**data, "switchboard_allowed_hosts": hosts}
-        return data
+        lists = ("switchboard_allowed_hosts", "switchboard_cors_origins")
+        return {**data, **{name: _names(data[name]) for name in lists if name in data}}
 
     @classmethod
     def settings_customise_sources(

@@ -33,7 +33,7 @@ def client(hosts: frozenset[str] | None = LOOPBACK) -> httpx.AsyncClient:
         return {"said": "hello"}
 
     app.add_middleware(BodyLimit, limit_bytes=LIMIT)
-    app.add_middleware(OwnOrigin, hosts=lambda: hosts)
+    app.add_middleware(OwnOrigin, hosts=lambda: hosts, origins=frozenset)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8501")
 
 
