@@ -9,7 +9,12 @@ from dashboard.components import bundle
 from dashboard.components.rooms_table import DEFAULT_SORT, RoomsView
 
 
-@pytest.mark.parametrize("entry", ["rooms_table", "live"])
+ENTRIES = ("call_dock", "call_panel", "listen_in", "live", "rooms_table")
+# Name spaces of the DOM and of RTP, and what messages of React and LiveKit name.
+NAMED_ONLY = {"www.w3.org", "aomediacodec.github.io", "react.dev", "developer.mozilla.org"}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
 def test_a_stub_is_no_file_path_and_names_a_bundle_that_is_there(entry: str) -> None:
     text = bundle.stub(entry)
     assert "\n" in text.strip()  # Streamlit takes a single line for a file path
@@ -26,10 +31,9 @@ def test_a_bundle_asks_for_nothing_but_its_own_parts() -> None:
         text = path.read_text(encoding="utf-8")
         wanted |= set(re.findall(r'(?:from|import)\s*\(?["`]\./([^"`]+)["`]', text))
         hosts = set(re.findall(r"https?://([a-z0-9.-]+)", text))
-        # Name spaces of the DOM, and the address that React's messages name.
-        assert hosts <= {"www.w3.org", "react.dev"}, path.name
+        assert hosts <= NAMED_ONLY, path.name
     assert wanted <= names
-    assert names - wanted == {"live.js", "rooms_table.js"}
+    assert names - wanted == {f"{entry}.js" for entry in ENTRIES}
 
 
 def test_a_view_comes_back_from_an_address_as_it_was() -> None:
