@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.clock import rfc3339
-from services.events import Event
+from services.events import Event, Kind
 from services.hub import Hub
 from switchboard_recorder.protocol import Live
 
 KEPT: Final = 200
 KEPT_BYTES: Final = 1_000_000
 """So much of a session is at hand for who comes to look; the rest is in the database."""
+VALUES_BYTES: Final = 32_000  # a state that is longer is fetched by who looks at it
 SESSIONS: Final = 500
 
 
@@ -46,7 +47,7 @@ class Feeds:
 
     def publish(self, session_id: str, events: tuple[Event, ...]) -> None:
         """Show committed events to whoever looks at the session."""
-        rows = [_row(event) for event in events]
+        rows = [event_row(event) for event in events]
         kept = self._of(session_id)
         for row in rows:
             kept.add(row)
@@ -82,11 +83,19 @@ class Feeds:
         return found
 
 
-def _row(event: Event) -> dict[str, Any]:
+def event_row(event: Event, *, whole: bool = False) -> dict[str, Any]:
+    """An event as the session page reads it; a long state's values are left out, unless `whole`."""
+    data = event.data
+    if event.kind is Kind.STATE_SAVED and not whole:
+        values = data.get("values")
+        if values is not None and len(json.dumps(values, ensure_ascii=False)) > VALUES_BYTES:
+            data = {name: value for name, value in data.items() if name != "values"}
     return {
         "id": event.id,
         "kind": event.kind.value,
         "at": rfc3339(event.at),
+        "source": event.source.value,
         "identity": event.identity,
-        "data": event.data,
+        "actor": event.actor,
+        "data": data,
     }

@@ -146,7 +146,11 @@ class AgentWork:
 
     async def _after(self, written: Written) -> None:
         session = written.session
-        if session is not None and not session.status.is_open:
+        if session is None:
+            return
+        if written.event.session_id is None or written.event.session_id == session.id:
+            self.feeds.publish(session.id, (written.event,))
+        if not session.status.is_open:
             self.feeds.forget(session.id)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.errors import NotFoundError
+from services.portions import one_by_one
 from services.store import tables as t
 from services.store.agent_fold import reopen_interrupt
 from services.store.agent_records import (
@@ -33,10 +34,12 @@ from services.store.agent_rows import (
     job_record,
     turn_record,
 )
-from services.store.records import SessionStatus
+from services.store.records import SessionStatus, StoredEvent
+from services.store.rows import stored_event, without_values
 
 Connect = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 LIMIT: Final = 500
+_PORTION: Final = 200  # rows made in one go: some milliseconds of the loop
 _OPEN: Final = (SessionStatus.CREATED, SessionStatus.ACTIVE)
 _UNDER_WAY: Final = (CommandStatus.WAITING, CommandStatus.SENT)
 
@@ -202,6 +205,38 @@ class AgentStore:
             return tuple(command_record(row) for row in (await db.execute(query)).mappings())
 
     # -- turns
+
+    async def trace(
+        self, session_id: str, *, after_seq: int = 0, limit: int = LIMIT
+    ) -> tuple[StoredEvent, ...]:
+        """A session's events in the order of writing, without the values of saved states.
+
+        Those are most of a session's bytes; `event` gives them when somebody looks at one.
+        """
+        columns = [column for column in t.events.c if column.name != "data"]
+        async with self._reading() as db:
+            lean = without_values(db.dialect.name).label("data")
+            found = await db.execute(
+                select(*columns, lean)
+                .where(t.events.c.session_id == session_id, t.events.c.seq > after_seq)
+                .order_by(t.events.c.seq)
+                .limit(limit)
+            )
+            rows = found.mappings().all()
+        return tuple([stored_event(row) async for row in one_by_one(rows, portion=_PORTION)])
+
+    async def event(self, session_id: str, event_id: str) -> StoredEvent:
+        """One event of a session. Raises NotFoundError."""
+        query = select(t.events).where(
+            t.events.c.id == event_id, t.events.c.session_id == session_id
+        )
+        async with self._reading() as db:
+            row = (await db.execute(query)).mappings().first()
+        if row is None:
+            raise NotFoundError(
+                "The session has no such event.", hint="It may have been removed by its age."
+            )
+        return stored_event(row)
 
     async def turns_of(
         self, session_id: str, *, after: int = 0, limit: int = LIMIT

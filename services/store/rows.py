@@ -7,12 +7,13 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from sqlalchemy import RowMapping, Table
+from sqlalchemy import JSON, ColumnElement, RowMapping, Table, case, cast, func, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 
 from services.events import Certainty, Event, Kind, Source
 from services.ids import SessionId
+from services.store import tables as t
 from services.store.records import (
     Origin,
     SessionRecord,
@@ -52,6 +53,17 @@ def insert_pair_new(dialect_name: str, table: Table) -> Insert:
     keys = [column.name for column in table.primary_key]
     done: Insert = statement.on_conflict_do_nothing(index_elements=keys)
     return done
+
+
+@cache
+def without_values(dialect_name: str) -> ColumnElement[Any]:
+    """An event's data; a saved state's without its `values`."""
+    data = t.events.c.data
+    if dialect_name == "postgresql":
+        lean: ColumnElement[Any] = cast(cast(data, postgresql.JSONB).op("-")("values"), JSON)
+    else:
+        lean = func.json_remove(data, "$.values")
+    return type_coerce(case((t.events.c.kind == Kind.STATE_SAVED, lean), else_=data), JSON)
 
 
 def clean(value: Any) -> Any:
