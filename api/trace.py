@@ -28,7 +28,7 @@ async def trace(
     after: Annotated[int, Query(ge=0)] = 0,
     limit: Annotated[int, Query(ge=1, le=MOST)] = MOST,
 ) -> dict[str, Any]:
-    """The session and its events in the order of writing; `next_after` null: these were the last."""
+    """The session and its events in the order of writing; `last` is what `after` takes next."""
     _admit(runtime, session_id, ticket)
     session = await runtime.acall(lambda: runtime.store.session(session_id))
     found = await runtime.acall(
@@ -37,7 +37,8 @@ async def trace(
     return {
         "session": _session(session),
         "events": [event_row(one.event) for one in found],
-        "next_after": found[-1].seq if len(found) == limit else None,
+        "last": found[-1].seq if found else after,
+        "more": len(found) == limit,
         "at": rfc3339(runtime.now()),
     }
 

@@ -1,38 +1,68 @@
-"""Session: one voice session and what happened in it."""
+"""Session: one voice session, seen from the inside, and what happened in it."""
 
 from __future__ import annotations
+
+from datetime import datetime
 
 import streamlit as st
 
 from dashboard import agent_session, answers, bridge, feedback, nav, sessions
+from dashboard.components.session_view import session_view
 from dashboard.parts import live_part
 from dashboard.title import title
+from services.clock import rfc3339
 from services.ids import is_session_id
+from services.jobs.feed import session_topic
 
 session_id = st.query_params.get("id") or st.session_state.get("session.id", "")
 st.session_state["session.id"] = session_id  # the menu drops query parameters
 
 
-@live_part("sessions", f"session:{session_id}", key="session", max_per_second=3)
-def body() -> None:
-    """The session as it stands, anew whenever something changed."""
+@live_part("sessions", session_topic(session_id), key="session", max_per_second=2)
+def head() -> None:
+    """How it stands, what is asked, what can be done: anew whenever something changed."""
     store = bridge.runtime().store
     session = bridge.read(lambda: store.session(session_id))
-    visits = bridge.read(lambda: store.visits(session_id))
-    events = bridge.read(lambda: store.events(session_id=session_id))
     sessions.heading(session)
-    sessions.facts(session)
     with st.container():
         answers.asked(session_id, bridge.read(lambda: store.agents.interrupts_of(session_id)))
-    st.header("What was said", anchor=False)
-    agent_session.turns_table(bridge.read(lambda: store.agents.turns_of(session_id)))
     with st.container():
         if session.status.is_open:
             agent_session.tell(session_id, bridge.runtime().jobs.streams.of_session(session_id))
-    st.header("Who was there", anchor=False)
-    sessions.visits_table(visits)
-    st.header("What happened", anchor=False)
-    sessions.events_table(events)
+
+
+def inside() -> None:
+    """Graph, state, transcript and timeline. The address names the moment that is looked at."""
+    first = _moment(st.query_params.get("at", ""))
+    shown = session_view(
+        bridge.live_url(session_topic(session_id)),
+        session_id=session_id,
+        moment=first,
+        key=f"session.view.{session_id}",
+    )
+    if shown.moment is not None:
+        st.query_params["at"] = rfc3339(shown.moment)
+    elif "at" in st.query_params and shown.moment != first:
+        del st.query_params["at"]
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment if moment.tzinfo is not None else None
+
+
+def history() -> None:
+    """Facts, who was there, every event."""
+    store = bridge.runtime().store
+    with st.expander("Facts and events", icon=":material/list:", key="session.history"):
+        sessions.facts(bridge.read(lambda: store.session(session_id)))
+        st.subheader("Who was there", anchor=False)
+        sessions.visits_table(bridge.read(lambda: store.visits(session_id)))
+        st.subheader("What happened", anchor=False)
+        sessions.events_table(bridge.read(lambda: store.events(session_id=session_id)))
 
 
 if not is_session_id(session_id):
@@ -44,5 +74,7 @@ if not is_session_id(session_id):
         action=lambda: nav.link("overview", "Go to overview", icon=":material/monitoring:"),
     )
 else:
-    body()
+    head()
+    inside()
+    history()
     sessions.end_dialog(session_id)

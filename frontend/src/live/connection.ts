@@ -20,6 +20,8 @@ export type LiveStatus =
 
 export interface LiveListener {
   onEvent(event: LiveEvent): void;
+  /** The same as it came, for those who read other rows than rooms. */
+  onRaw?(kind: string, data: string): void;
   onStatus(status: LiveStatus): void;
   /** The ticket is out of date: get a fresh URL. Comes less and less often if none helps. */
   onRefused(): void;
@@ -112,6 +114,7 @@ export class Connection {
       onSign: () => this.#sign(),
       onEvent: ({ kind, data, id }) => {
         this.#lastEventId = id;
+        for (const listener of this.#listeners) listener.onRaw?.(kind, data);
         const event = parseEvent(kind, data);
         if (event) this.#take(event);
       },

@@ -135,7 +135,7 @@ export interface Answer {
   /** First sound; null: it was not told. */
   readonly to: number | null;
   readonly totalMs: number | null;
-  /** In order, without gaps where both ends are known. `nodes`: visits within the graph's part. */
+  /** In order, each from the end of the one before. */
   readonly parts: readonly {
     readonly part: AnswerPart;
     readonly from: number;

@@ -1,0 +1,1 @@
+function e(e,t){let n,r=!1,i=()=>{n=void 0,r&&(r=!1,a())},a=()=>{n===void 0?(n=setTimeout(i,t),e()):r=!0};return Object.assign(a,{cancel:()=>{clearTimeout(n),n=void 0,r=!1}})}export{e as t};

@@ -1,0 +1,61 @@
+"""A session from the inside: graph, state, transcript and timeline on one clock, drawn in the browser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from dashboard.components.bundle import stub
+
+_component = st.components.v2.component("switchboard_session_view", js=stub("session_view"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionViewResult:
+    """`moment`: what the reader looks at, None for what happens now. `note_at`: set in one run
+    only, when the reader wants to write a note about that moment.
+    """
+
+    moment: datetime | None
+    note_at: datetime | None
+
+
+def session_view(
+    live_url: str,
+    *,
+    session_id: str,
+    moment: datetime | None = None,
+    small: bool = False,
+    key: str,
+) -> SessionViewResult:
+    """Draw the session. It reads its history and its live topic itself, without any rerun.
+
+    `live_url`: a live address with the session's topic. `moment`: where it begins; later ones
+    are passed over. `small`: graph and state alone. Moments are the browser's word: they are
+    times, and nothing else is done with them.
+    """
+    result = _component(
+        key=key,
+        data={
+            "liveUrl": live_url,
+            "sessionUrl": f"api/voice/session/{session_id}/",
+            "moment": None if moment is None else moment.timestamp() * 1000,
+            "small": small,
+        },
+        on_moment_change=_heard,
+        on_note_change=_heard,
+        on_ticket_change=_heard,
+    )
+    return SessionViewResult(moment=_moment(result.moment), note_at=_moment(result.note))
+
+
+def _moment(milliseconds: object) -> datetime | None:
+    if not isinstance(milliseconds, int | float) or not 0 < milliseconds < 4e12:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _heard() -> None:
+    """A state or trigger reruns by itself; it only needs a callback to be let through."""

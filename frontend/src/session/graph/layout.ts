@@ -1,0 +1,54 @@
+import dagre from "@dagrejs/dagre";
+import type { GraphShape } from "../model/types";
+
+export const NODE = { width: 148, height: 46 } as const;
+const END = { width: 64, height: 26 } as const;
+const PAD = 18;
+
+export interface Box {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+export interface Layout {
+  readonly nodes: ReadonlyMap<string, Box>;
+  /** What frames each subgraph. */
+  readonly groups: ReadonlyMap<string, Box>;
+}
+
+/** Where everything stands, from the top down. The same shape always gives the same places. */
+export function layout(shape: GraphShape): Layout {
+  const graph = new dagre.graphlib.Graph({ multigraph: false });
+  graph.setGraph({ rankdir: "TB", nodesep: 26, ranksep: 38, marginx: 8, marginy: 8 });
+  graph.setDefaultEdgeLabel(() => ({}));
+  for (const node of shape.nodes) {
+    const size = node.kind === "start" || node.kind === "end" ? END : NODE;
+    graph.setNode(node.id, { ...size });
+  }
+  for (const { source, target } of shape.edges)
+    if (source !== target) graph.setEdge(source, target);
+  dagre.layout(graph);
+  const nodes = new Map<string, Box>();
+  for (const node of shape.nodes) {
+    const { x, y, width, height } = graph.node(node.id) as Box;
+    nodes.set(node.id, { x: x - width / 2, y: y - height / 2, width, height });
+  }
+  return { nodes, groups: frames(shape, nodes) };
+}
+
+function frames(shape: GraphShape, nodes: ReadonlyMap<string, Box>): Map<string, Box> {
+  const groups = new Map<string, Box>();
+  for (const { id, parent } of shape.nodes) {
+    const box = nodes.get(id);
+    if (parent === "" || box === undefined) continue;
+    const before = groups.get(parent);
+    const left = Math.min(before?.x ?? Number.POSITIVE_INFINITY, box.x - PAD);
+    const top = Math.min(before?.y ?? Number.POSITIVE_INFINITY, box.y - PAD - 12);
+    const right = Math.max(before ? before.x + before.width : 0, box.x + box.width + PAD);
+    const bottom = Math.max(before ? before.y + before.height : 0, box.y + box.height + PAD);
+    groups.set(parent, { x: left, y: top, width: right - left, height: bottom - top });
+  }
+  return groups;
+}

@@ -1,0 +1,49 @@
+import type { Json, JsonObject, TraceEvent } from "./types";
+
+/** What came over the wire, checked where it enters. */
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+export function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+export function number(value: unknown): number | null {
+  return typeof value === "number" && Number.isFinite(value) ? value : null;
+}
+
+export function texts(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
+}
+
+/** Milliseconds since 1970 with the fraction that `Date.parse` drops; null for no moment. */
+export function moment(value: unknown): number | null {
+  if (typeof value !== "string") return null;
+  const ms = Date.parse(value);
+  if (Number.isNaN(ms)) return null;
+  const digits = /\.\d{3}(\d+)/.exec(value)?.[1];
+  return digits ? ms + Number(`0.${digits}`) : ms;
+}
+
+/** The event of a row, or null for one that cannot be used. */
+export function traceEvent(row: unknown): TraceEvent | null {
+  if (!isObject(row)) return null;
+  const at = moment(row.at);
+  const id = text(row.id);
+  if (at === null || id === "") return null;
+  return {
+    id,
+    kind: text(row.kind),
+    at,
+    source: text(row.source),
+    identity: text(row.identity),
+    actor: text(row.actor),
+    data: isObject(row.data) ? row.data : {},
+  };
+}
+
+export function field(object: JsonObject, name: string): Json {
+  return object[name] ?? null;
+}
