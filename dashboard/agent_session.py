@@ -1,4 +1,4 @@
-"""Drawing an agent's part in a session: what both said and how fast, and what it may be told."""
+"""Drawing what an agent in a session may be told."""
 
 from __future__ import annotations
 
@@ -6,60 +6,14 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import bridge, feedback, viewer
-from dashboard import format as fmt
+from dashboard import bridge
 from dashboard.act import attempt, show_failure
 from services.errors import BadInputError, ConflictError
 from services.jobs.streams import Stream
-from services.store.agent_records import CommandRecord, CommandStatus, Turn
+from services.store.agent_records import CommandRecord, CommandStatus
 from switchboard_recorder.protocol import Action
 
 _KEY: Final = "session.tell"
-_SHOWN: Final = 100
-
-
-def turns_table(turns: tuple[Turn, ...]) -> None:
-    """What was said, in order, with the parts of each answer's time."""
-    if not turns:
-        feedback.show_empty(
-            "Nothing was said yet, as far as a recorder told.",
-            icon=":material/chat_bubble:",
-        )
-        return
-    shown = turns[-_SHOWN:]
-    st.table(
-        {
-            "At": [viewer.moment(turn.started_at) for turn in shown],
-            "Caller": [fmt.md(turn.user_text) for turn in shown],
-            "Agent": [_said(turn) for turn in shown],
-            "Answered after": [_times(turn) for turn in shown],
-        },
-        border="horizontal",
-        hide_index=True,
-        alt="What was said, in order",
-    )
-    if len(turns) > _SHOWN:
-        st.caption(f"The last {_SHOWN} of {len(turns):,} turns.")
-
-
-def _said(turn: Turn) -> str:
-    cut = " :orange-badge[interrupted]" if turn.interrupted else ""
-    return f"{fmt.md(turn.agent_text)}{cut}"
-
-
-def _times(turn: Turn) -> str:
-    """All of it, and its parts as far as somebody told."""
-    parts = [
-        f"{name} {_ms(value)}"
-        for name, value in (
-            ("end of turn", turn.end_of_turn_ms),
-            ("transcription", turn.transcription_ms),
-            ("graph", turn.graph_ms),
-            ("speech", turn.speech_ms),
-        )
-        if value is not None
-    ]
-    return f"{_ms(turn.answer_ms)}  \n:small[:gray[{', '.join(parts)}]]"
 
 
 def tell(session_id: str, stream: Stream | None) -> None:
@@ -128,7 +82,3 @@ def see_done(command: CommandRecord) -> None:
         command.detail or f"The command is {command.status.value}.",
         hint="Look at how the session stands now, then try again.",
     )
-
-
-def _ms(value: float | None) -> str:
-    return fmt.ABSENT if value is None else fmt.latency(value / 1000)

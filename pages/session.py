@@ -28,7 +28,8 @@ def head() -> None:
         answers.asked(session_id, bridge.read(lambda: store.agents.interrupts_of(session_id)))
     with st.container():
         if session.status.is_open:
-            agent_session.tell(session_id, bridge.runtime().jobs.streams.of_session(session_id))
+            with st.expander("Tell the agent", icon=":material/campaign:", key="session.tell"):
+                agent_session.tell(session_id, bridge.runtime().jobs.streams.of_session(session_id))
 
 
 def inside() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import agent_session, answers, bridge, feedback, nav, scripted, talk
+from dashboard import answers, bridge, feedback, nav, scripted, talk
 from dashboard.components.call import call_panel
+from dashboard.components.session_view import session_view
 from dashboard.parts import live_part
 from dashboard.title import title
 from services.ids import is_session_id
+from services.jobs.feed import session_topic
 
 title("Test")
 talking, scripts = st.tabs(["Talk", "Scripts"], key="test.tabs")
@@ -19,14 +21,11 @@ with call:
 session_id = result.session_id if is_session_id(result.session_id) else ""
 
 
-@live_part(f"session:{session_id}", key=f"test.{session_id}", max_per_second=4)
+@live_part(session_topic(session_id), key=f"test.{session_id}", max_per_second=4)
 def inside() -> None:
-    """What the agent asks, and each turn."""
+    """What the agent asks of a human."""
     store = bridge.runtime().store
-    with st.container():
-        answers.asked(session_id, bridge.read(lambda: store.agents.interrupts_of(session_id)))
-    with st.container():
-        agent_session.turns_table(bridge.read(lambda: store.agents.turns_of(session_id)))
+    answers.asked(session_id, bridge.read(lambda: store.agents.interrupts_of(session_id)))
 
 
 with mind:
@@ -41,5 +40,11 @@ with mind:
             st.header("What came of it", anchor=False)
             talk.summary(session_id)
         inside()
+        session_view(
+            bridge.live_url(session_topic(session_id)),
+            session_id=session_id,
+            small=True,
+            key=f"test.view.{session_id}",
+        )
 with scripts:
     scripted.panel()

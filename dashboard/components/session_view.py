@@ -14,8 +14,10 @@ _component = st.components.v2.component("switchboard_session_view", js=stub("ses
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionViewResult:
-    """`moment`: what the reader looks at, None for what happens now. `note_at`: set in one run
-    only, when the reader wants to write a note about that moment.
+    """What the reader looks at, and wants.
+
+    `moment` None: what happens now. `note_at`: set in one run only, in which a note about that
+    moment is to be written.
     """
 
     moment: datetime | None

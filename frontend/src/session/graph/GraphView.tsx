@@ -190,10 +190,10 @@ const Step = memo(({ data, selected }: NodeProps<GraphNode>): ReactElement => {
       data-selected={selected}
       data-node={label}
     >
-      <Handle type="target" position={Position.Top} />
+      <Handle type="target" position={Position.Left} />
       <span className="sg-name">{plain(label)}</span>
       {!ends && <span className="sg-fact">{fact(look)}</span>}
-      <Handle type="source" position={Position.Bottom} />
+      <Handle type="source" position={Position.Right} />
     </div>
   );
 });

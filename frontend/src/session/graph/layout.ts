@@ -1,8 +1,8 @@
 import dagre from "@dagrejs/dagre";
 import type { GraphShape } from "../model/types";
 
-export const NODE = { width: 148, height: 46 } as const;
-const END = { width: 64, height: 26 } as const;
+export const NODE = { width: 128, height: 42 } as const;
+const END = { width: 56, height: 26 } as const;
 const PAD = 18;
 
 export interface Box {
@@ -18,10 +18,10 @@ export interface Layout {
   readonly groups: ReadonlyMap<string, Box>;
 }
 
-/** Where everything stands, from the top down. The same shape always gives the same places. */
+/** Where everything stands, from left to right. The same shape always gives the same places. */
 export function layout(shape: GraphShape): Layout {
   const graph = new dagre.graphlib.Graph({ multigraph: false });
-  graph.setGraph({ rankdir: "TB", nodesep: 26, ranksep: 38, marginx: 8, marginy: 8 });
+  graph.setGraph({ rankdir: "LR", nodesep: 16, ranksep: 40, marginx: 8, marginy: 8 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const node of shape.nodes) {
     const size = node.kind === "start" || node.kind === "end" ? END : NODE;

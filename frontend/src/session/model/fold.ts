@@ -50,10 +50,28 @@ const ROLES: readonly string[] = ["user", "assistant"];
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-/** A list by id, whose entries are replaced and never changed. */
+/** A list by id in the order of time, whose entries are replaced and never changed. */
 class Ordered<T extends { readonly id: string }> {
   readonly items: T[] = [];
   readonly #index = new Map<string, number>();
+  readonly #when: (item: T) => number;
+  #sorted = true;
+
+  constructor(when: (item: T) => number) {
+    this.#when = when;
+  }
+
+  /** A copy; sorted first if something came late. */
+  list(): T[] {
+    if (!this.#sorted) {
+      this.items.sort((a, b) => this.#when(a) - this.#when(b));
+      this.items.forEach((item, index) => {
+        this.#index.set(item.id, index);
+      });
+      this.#sorted = true;
+    }
+    return [...this.items];
+  }
 
   get(id: string): T | undefined {
     const index = this.#index.get(id);
@@ -62,6 +80,8 @@ class Ordered<T extends { readonly id: string }> {
 
   put(item: T): void {
     const index = this.#index.get(item.id);
+    const before = this.items[(index ?? this.items.length) - 1];
+    if (before !== undefined && this.#when(before) > this.#when(item)) this.#sorted = false;
     if (index === undefined) {
       this.#index.set(item.id, this.items.length);
       this.items.push(item);
@@ -87,12 +107,12 @@ class Ordered<T extends { readonly id: string }> {
 export class Fold {
   readonly #seen = new Set<string>();
   readonly #graphs = new Map<string, GraphShape>();
-  readonly #visits = new Ordered<NodeVisit>();
-  readonly #calls = new Ordered<Call>();
-  readonly #states = new Ordered<SavedState>();
-  readonly #asks = new Ordered<Ask>();
-  readonly #lines = new Ordered<Line>();
-  readonly #pins = new Ordered<Pin>();
+  readonly #visits = new Ordered<NodeVisit>(({ from }) => from);
+  readonly #calls = new Ordered<Call>(({ from }) => from);
+  readonly #states = new Ordered<SavedState>(({ at }) => at);
+  readonly #asks = new Ordered<Ask>(({ from }) => from);
+  readonly #lines = new Ordered<Line>(({ at }) => at);
+  readonly #pins = new Ordered<Pin>(({ at }) => at);
   readonly #lanes = new Lanes();
   #turns: Turn[] = [];
   #heard: JsonObject = {};
@@ -137,7 +157,7 @@ export class Fold {
   }
 
   model(): SessionModel {
-    const lines = this.#lines.items;
+    const lines = this.#lines.list();
     return {
       version: this.#version,
       from: Number.isFinite(this.#from) ? this.#from : 0,
@@ -145,14 +165,14 @@ export class Fold {
       open: this.#open,
       recorded: this.#recorded,
       graphs: [...this.#graphs.values()],
-      visits: [...this.#visits.items],
-      calls: [...this.#calls.items],
-      states: [...this.#states.items],
-      asks: [...this.#asks.items],
-      lines: this.#interim === null ? [...lines] : [...lines, this.#interim],
+      visits: this.#visits.list(),
+      calls: this.#calls.list(),
+      states: this.#states.list(),
+      asks: this.#asks.list(),
+      lines: this.#interim === null ? lines : [...lines, this.#interim],
       turns: [...this.#turns],
       spans: this.#lanes.list(),
-      pins: [...this.#pins.items],
+      pins: this.#pins.list(),
       agentState: this.#agentState,
       userState: this.#userState,
       gaps: this.#gaps,

@@ -34,7 +34,8 @@ function within(window: Window, all: Window): Window {
 }
 
 const STEPS = [
-  1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 3e4, 6e4, 3e5, 6e5, 18e5, 36e5,
+  1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 3e4, 6e4, 3e5, 6e5, 18e5, 36e5, 72e5,
+  216e5, 864e5,
 ];
 
 /** The moments of the marks on the axis, about `count` of them, counted from `zero`. */

@@ -1,0 +1,117 @@
+"""The session page on a real call with pm-agent: nodes, state, question, answer, replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.async_api import Page, expect
+
+from services.livekit.caller import TextCaller
+from tests.support import steps
+from tests.support.browser import open_browser
+from tests.support.control_room import ControlRoom
+from tests.support.livekit_server import livekit_binary
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def room_with_agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
+    folder = tmp_path_factory.mktemp("control-room")
+    room = ControlRoom(livekit_binary(), folder, env={"SWITCHBOARD_WORKER": "on"})
+    try:
+        room.start()
+        yield room
+    finally:
+        room.stop()
+
+
+class Caller:
+    """Somebody who writes to the agent in a session of text."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, str] = {}
+        self._caller = TextCaller(
+            heard=self.lines.__setitem__, state=lambda _: None, left=lambda _: None
+        )
+
+    async def join(self, made: dict[str, str]) -> None:
+        await self._caller.join(made["server_url"], made["token"])
+        await self.heard("finished", within_s=60)
+
+    async def heard(self, text: str, *, within_s: float = 15) -> None:
+        await eventually(lambda: text in " ".join(self.lines.values()), within_s=within_s)
+
+    async def ask(self, text: str, answer: str) -> None:
+        await self._caller.write(text)
+        await self.heard(answer)
+
+    async def leave(self) -> None:
+        await self._caller.leave()
+
+
+def node(page: Page, name: str, end: str) -> object:
+    return page.locator(f'[data-node="{name}"][data-end="{end}"]')
+
+
+async def test_a_call_is_seen_from_the_inside_answered_and_replayed(
+    room_with_agent: ControlRoom,
+) -> None:
+    room = room_with_agent
+    made = await steps.new_session(room.url, "nate", mode="text")
+    caller = Caller()
+    await caller.join(made)
+    async with open_browser() as chromium:
+        page = await chromium.new_page(viewport={"width": 1440, "height": 1400})
+        address = f"{room.url}/session?id={made['session_id']}"
+        await page.goto(address)
+        await expect(page.get_by_text("Live", exact=True).first).to_be_visible()
+        await expect(page.locator('[data-node="greet"][data-end="done"]')).to_be_visible()
+        await steps.mark(page)
+
+        await caller.ask("Yesterday I finished the login page.", "next")
+        transcript = page.get_by_role("log", name="Transcript")
+        await expect(transcript).to_contain_text("Yesterday I finished the login page.")
+        await expect(page.locator('[data-node="ask"][data-end="done"]')).to_be_visible()
+        await expect(page.get_by_role("treeitem").filter(has_text="slots")).to_be_visible()
+
+        await caller.ask("Today I will work on the audit log.", "blocking")
+        await caller.ask("I am blocked by the missing database access.", "approve")
+        await expect(page.locator('[data-node="approve"][data-end="interrupted"]')).to_be_visible()
+        await expect(page.get_by_text("The graph waits for a human")).to_be_visible()
+        await page.get_by_role("button", name="Accept", exact=True).click()
+        await caller.heard("Approved")
+        await expect(page.locator('[data-node="create"][data-end="done"]')).to_be_visible()
+        await expect(transcript).to_contain_text("Approved.")
+        await expect(page.get_by_text("The graph waits for a human")).to_have_count(0)
+        await steps.assert_not_reloaded(page)
+
+        # Back to a moment: everything goes there, and a link leads there, too.
+        await page.get_by_role("tab", name="Steps").click()
+        step = page.get_by_role("list", name="Super-steps").get_by_role("button").nth(6)
+        await step.click()
+        await expect(page.locator('[data-node="create"][data-end="none"]')).to_be_visible()
+        await page.wait_for_url("**at=**")
+        link = page.url
+        await caller.leave()
+        await steps.end_room(room.target, made["room_name"])
+
+        other = await chromium.new_page(viewport={"width": 1440, "height": 1400})
+        await other.goto(link)
+        await expect(other.locator('[data-node="create"][data-end="none"]')).to_be_visible()
+        await other.get_by_role("button", name="Replay at 4 times the speed").click()
+        await expect(other.locator('[data-node="create"][data-end="done"]')).to_be_visible()
+        await other.get_by_role("searchbox", name="Search what was said").fill("audit")
+        await expect(other.locator("mark").first).to_be_visible()
+
+
+async def test_a_session_that_no_recorder_tells_of_says_so(room_with_agent: ControlRoom) -> None:
+    made = await steps.new_session(room_with_agent.url, "nobody", agent="")
+    async with open_browser() as chromium:
+        page = await chromium.new_page()
+        await page.goto(f"{room_with_agent.url}/session?id={made['session_id']}")
+        await expect(page.get_by_text("No recorder tells of a graph")).to_be_visible()
+        await expect(page.get_by_text("Without a recorder the state is not known")).to_be_visible()
+        await expect(page.get_by_text("Nothing was said yet.")).to_be_visible()
