@@ -58,12 +58,12 @@ def _moment(text: str) -> datetime | None:
 def history() -> None:
     """Facts, who was there, every event."""
     store = bridge.runtime().store
-    with st.expander("Facts and events", icon=":material/list:", key="session.history"):
-        sessions.facts(bridge.read(lambda: store.session(session_id)))
-        st.subheader("Who was there", anchor=False)
-        sessions.visits_table(bridge.read(lambda: store.visits(session_id)))
-        st.subheader("What happened", anchor=False)
-        sessions.events_table(bridge.read(lambda: store.events(session_id=session_id)))
+    st.header("Facts", anchor=False)
+    sessions.facts(bridge.read(lambda: store.session(session_id)))
+    st.header("Who was there", anchor=False)
+    sessions.visits_table(bridge.read(lambda: store.visits(session_id)))
+    st.header("What happened", anchor=False)
+    sessions.events_table(bridge.read(lambda: store.events(session_id=session_id)))
 
 
 if not is_session_id(session_id):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import httpx
 from livekit import api
@@ -49,14 +49,28 @@ async def end_room(target: LiveKitTarget, room: str) -> None:
         await livekit.room.delete_room(api.DeleteRoomRequest(room=room))
 
 
-async def new_session(url: str, user_id: str, *, hours: float = 1.0) -> dict[str, Any]:
+async def new_session(
+    url: str, user_id: str, *, hours: float = 1.0, mode: Literal["voice", "text"] = "voice"
+) -> dict[str, Any]:
     """A session made over HTTP, as another program does."""
-    body = {"user_id": user_id, "agent_id": "pm-agent", "session_duration_hours": hours}
+    body = {
+        "user_id": user_id,
+        "agent_id": "pm-agent",
+        "session_duration_hours": hours,
+        "mode": mode,
+    }
     async with httpx.AsyncClient(timeout=15) as http:
         reply = await http.post(f"{url}/api/voice/session", json=body)
     assert reply.status_code == 201, reply.text
     made: dict[str, Any] = reply.json()
     return made
+
+
+async def session_in(url: str, room_name: str) -> str:
+    """The id of the newest session in a room of that name; "": there is none."""
+    async with httpx.AsyncClient(base_url=url, timeout=15) as http:
+        found = (await http.get("/api/voice/sessions", params={"room_name": room_name})).json()
+    return found["sessions"][0]["session_id"] if found["sessions"] else ""
 
 
 async def create_room(page: Page, name: str, *, metadata: str = "") -> str:

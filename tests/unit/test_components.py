@@ -8,9 +8,15 @@ from streamlit.testing.v1 import AppTest
 from dashboard.components import bundle
 from dashboard.components.rooms_table import DEFAULT_SORT, RoomsView
 
-ENTRIES = ("call_dock", "call_panel", "listen_in", "live", "rooms_table")
-# Name spaces of the DOM and of RTP, and what messages of React and LiveKit name.
-NAMED_ONLY = {"www.w3.org", "aomediacodec.github.io", "react.dev", "developer.mozilla.org"}
+ENTRIES = ("call_dock", "call_panel", "listen_in", "live", "rooms_table", "session_view")
+# Name spaces of the DOM and of RTP, and what messages of libraries name.
+NAMED_ONLY = {
+    "www.w3.org",
+    "aomediacodec.github.io",
+    "react.dev",
+    "reactflow.dev",
+    "developer.mozilla.org",
+}
 
 
 @pytest.mark.parametrize("entry", ENTRIES)

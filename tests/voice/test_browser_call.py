@@ -101,20 +101,13 @@ async def test_a_tester_talks_to_the_agent_in_the_browser(
         await expect(lines).to_contain_text("login page", timeout=30_000)
         await expect(lines).to_contain_text("next", timeout=20_000)
         (name,) = await steps.rooms_at_livekit(room.target) - before
-        session_id = await _session_in(room, name)
+        session_id = await steps.session_in(room.url, name)
         assert {"greet", "hear", "ask"} <= await _nodes(room, session_id)
 
         await page.get_by_role("button", name="End", exact=True).click()
         await expect(page.get_by_text("What came of it")).to_be_visible()
         await expect(page.get_by_role("button", name="Talk to pm-agent again")).to_be_visible()
         assert name not in await steps.rooms_at_livekit(room.target)
-
-
-async def _session_in(room: ControlRoom, name: str) -> str:
-    async with httpx.AsyncClient(base_url=room.url) as http:
-        found = (await http.get("/api/voice/sessions", params={"room_name": name})).json()
-    session_id: str = found["sessions"][0]["session_id"]
-    return session_id
 
 
 async def _nodes(room: ControlRoom, session_id: str) -> set[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.async_api import Page, expect
+from livekit import api
+from playwright.async_api import expect
 
 from services.livekit.caller import TextCaller
 from tests.support import steps
@@ -50,10 +51,6 @@ class Caller:
 
     async def leave(self) -> None:
         await self._caller.leave()
-
-
-def node(page: Page, name: str, end: str) -> object:
-    return page.locator(f'[data-node="{name}"][data-end="{end}"]')
 
 
 async def test_a_call_is_seen_from_the_inside_answered_and_replayed(
@@ -108,10 +105,13 @@ async def test_a_call_is_seen_from_the_inside_answered_and_replayed(
 
 
 async def test_a_session_that_no_recorder_tells_of_says_so(room_with_agent: ControlRoom) -> None:
-    made = await steps.new_session(room_with_agent.url, "nobody", agent="")
+    room = room_with_agent
+    async with steps.livekit_api(room.target) as livekit:
+        await livekit.room.create_room(api.CreateRoomRequest(name="adopted"))
+    session_id = await eventually(lambda: steps.session_in(room.url, "adopted"))
     async with open_browser() as chromium:
         page = await chromium.new_page()
-        await page.goto(f"{room_with_agent.url}/session?id={made['session_id']}")
+        await page.goto(f"{room.url}/session?id={session_id}")
         await expect(page.get_by_text("No recorder tells of a graph")).to_be_visible()
         await expect(page.get_by_text("Without a recorder the state is not known")).to_be_visible()
         await expect(page.get_by_text("Nothing was said yet.")).to_be_visible()
