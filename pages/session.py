@@ -6,7 +6,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from dashboard import agent_session, answers, bridge, feedback, nav, sessions
+from dashboard import agent_session, answers, bridge, exports, feedback, nav, sessions
 from dashboard.components.session_view import session_view
 from dashboard.parts import live_part
 from dashboard.title import title
@@ -77,5 +77,6 @@ if not is_session_id(session_id):
 else:
     head()
     inside()
+    exports.links(session_id)
     history()
     sessions.end_dialog(session_id)

@@ -113,8 +113,11 @@ class Hub:
         self._topic(topic).snapshot = snapshot
 
     def retire(self, topic: str) -> None:
-        """Provide a topic no longer; it goes with its last reader."""
+        """Provide a topic no longer; it goes with its last reader. What waits is told first."""
         if (found := self._topics.get(topic)) is not None:
+            if found.timer is not None:
+                found.timer.cancel()
+                self._send(found)
             found.snapshot = None
             with self._lock:
                 self._forget_unread(found)
