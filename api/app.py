@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.middleware import Middleware
 from fastapi_offline import FastAPIOffline
 
-from api import agents, exports, health, live, livekit, problems, rooms, trace, voice
+from api import agents, exports, health, live, livekit, problems, reviews, rooms, trace, voice
 from api.limits import BodyLimit, OtherOrigins, OwnOrigin
 from api.order import AnswersFirst
 from services.runtime import held_runtime
@@ -49,6 +49,6 @@ def create_api() -> FastAPI:
         ],
     )
     problems.install(app)
-    for module in (voice, agents, trace, exports, rooms, livekit, live, health):
+    for module in (voice, agents, trace, exports, reviews, rooms, livekit, live, health):
         app.include_router(module.router)
     return app

@@ -16,6 +16,7 @@ from services.errors import BadInputError, SwitchboardError
 
 UNDO_S: Final = 15  # how long an undo is offered
 _FLASHES: Final = "feedback.flashes"
+_SHOWN: Final = "feedback.flashes.shown"
 UNEXPECTED: Final = SwitchboardError(
     "This part of the page could not be drawn.",
     hint="What happened is in the log, which the System page shows. Reload the page; "
@@ -99,23 +100,33 @@ def flash(
 def show_flashes() -> None:
     """Draw what `flash` left; called once a run, above the page."""
     waiting: list[_Flash] = st.session_state.get(_FLASHES, [])
-    for note in waiting:
-        if note.undo is None:
-            st.toast(note.text, icon=note.icon)
-    st.session_state[_FLASHES] = kept = [note for note in waiting if note.undo and _lasts(note)]
-    if kept:
+    st.session_state[_FLASHES] = waiting = [note for note in waiting if _lasts(note)]
+    st.session_state[_SHOWN] = said = [note for note in waiting if note.undo is None]
+    for note in said:
+        st.toast(note.text, icon=note.icon)
+    if len(said) < len(waiting):
         st.fragment(_offer_undo, run_every=UNDO_S)()
+
+
+def flashes_were_shown() -> None:
+    """Forget them; called at the end of a run.
+
+    A run that another one cuts short may not have reached the reader: the next says it again.
+    """
+    waiting: list[_Flash] = st.session_state.get(_FLASHES, [])
+    said: list[_Flash] = st.session_state.pop(_SHOWN, [])
+    st.session_state[_FLASHES] = [note for note in waiting if note not in said]
 
 
 def _offer_undo() -> None:
     notes: list[_Flash] = st.session_state.get(_FLASHES, [])
-    for number, note in enumerate(notes):
+    for note in list(notes):
         if note.undo is None or not _lasts(note):
             continue
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             st.markdown(f":green[{note.icon}] {note.text}")
             st.space("stretch")
-            key = f"{_FLASHES}.{number}"
+            key = f"{_FLASHES}.{note.at.timestamp()}"
             if st.button("Undo", key=key, icon=":material/undo:"):
                 notes.remove(note)
                 try:

@@ -41,6 +41,7 @@ def main() -> None:
     dialogs.begin_page(page.url_path)
     feedback.show_flashes()
     parts.run(page.run, key="page")
+    feedback.flashes_were_shown()
     # On its own page the call itself is seen.
     if page.url_path != "test" and call_dock(key="call.dock"):
         nav.go("test")

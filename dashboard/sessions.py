@@ -39,6 +39,10 @@ _EVENTS: Final = {
     Kind.SESSION_EXTENDED: "Time extended",
     Kind.JOIN_DENIED: "Kept out",
     Kind.OPERATOR_ACTION: "Operator",
+    Kind.AGENT_DISPATCHED: "Agent asked for",
+    Kind.NOTE_ADDED: "Note written",
+    Kind.NOTE_REMOVED: "Note removed",
+    Kind.REVIEWED: "Verdict given",
 }
 _HOW: Final = {
     Certainty.OBSERVED: "observed",

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import streamlit as st
 
-from dashboard import agent_session, answers, bridge, exports, feedback, nav, sessions
+from dashboard import agent_session, answers, bridge, exports, feedback, nav, review, sessions
 from dashboard.components.session_view import session_view
 from dashboard.parts import live_part
 from dashboard.title import title
@@ -32,8 +32,11 @@ def head() -> None:
                 agent_session.tell(session_id, bridge.runtime().jobs.streams.of_session(session_id))
 
 
-def inside() -> None:
-    """Graph, state, transcript and timeline. The address names the moment that is looked at."""
+def inside() -> datetime | None:
+    """Graph, state, transcript and timeline; gives the moment to write a note about.
+
+    The address names the moment that is looked at.
+    """
     first = _moment(st.query_params.get("at", ""))
     shown = session_view(
         bridge.live_url(session_topic(session_id)),
@@ -45,6 +48,7 @@ def inside() -> None:
         st.query_params["at"] = rfc3339(shown.moment)
     elif "at" in st.query_params and shown.moment != first:
         del st.query_params["at"]
+    return shown.note_at
 
 
 def _moment(text: str) -> datetime | None:
@@ -76,7 +80,8 @@ if not is_session_id(session_id):
     )
 else:
     head()
-    inside()
+    note_at = inside()
     exports.links(session_id)
+    review.draw(session_id, note_at)
     history()
     sessions.end_dialog(session_id)

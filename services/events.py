@@ -49,6 +49,10 @@ class Kind(StrEnum):
     JOIN_DENIED = "join_denied"
     OPERATOR_ACTION = "operator_action"  # `data.action` names it, `data.outcome` how it went
 
+    NOTE_ADDED = "note_added"  # a reviewer's: `data.note_id`, `pinned_at`, `text`, `tags`
+    NOTE_REMOVED = "note_removed"  # `data.note_id`
+    REVIEWED = "reviewed"  # `data.verdict`, `remark`, `scores`
+
     # What an agent's recorder tells; `switchboard_recorder.protocol.EventKind` says what each holds.
     JOB_STARTED = "job_started"
     JOB_ENDED = "job_ended"

@@ -43,6 +43,7 @@ from services.livekit.service import LiveKitService
 from services.livekit.target import LiveKitTarget
 from services.livekit.tokens import TokenMinter
 from services.overview import Overview
+from services.reviews import Reviews, questions_of
 from services.room_actions import RoomActions
 from services.rooms import Rooms
 from services.sessions import Sessions
@@ -76,6 +77,7 @@ class Runtime:
     rooms: Rooms
     actions: RoomActions
     sessions: Sessions
+    reviews: Reviews
     chats: Chats
     jobs: AgentWork
     overview: Overview
@@ -294,6 +296,8 @@ class Runtime:
             self.graphs,
             now=self.now,
         )
+        questions = questions_of(settings.switchboard_scorecard)
+        self.reviews = Reviews(self.store, self.rooms, questions, now=self.now)
         self.sessions.farewell = self.jobs.farewell
         self.chats = Chats(self.sessions, self.target, self.hub, now=self.now)
         stack.push_async_callback(self.chats.close)

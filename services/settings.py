@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     switchboard_url: HttpUrl = None  # the dashboard as others reach it; None: from the port
     switchboard_langgraph_json: Path = PROJECT_DIR / "langgraph.json"
     switchboard_scripts_dir: Path = PROJECT_DIR / "agents" / "pm_agent" / "scripts"  # test sessions
+    switchboard_scorecard: Path | None = None  # a question a line; None: three of our own
     switchboard_log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     switchboard_embedded: Literal["auto", "off"] = "auto"  # off: start no livekit-server

@@ -59,6 +59,8 @@ log = logging.getLogger(__name__)
 
 _SETTLE_S: Final = 0.25
 PAGE_LIMIT: Final = 500
+REVIEW_KINDS: Final = (Kind.NOTE_ADDED, Kind.NOTE_REMOVED, Kind.REVIEWED)
+"""What people thought of a session: kept for as long as the session."""
 _OPEN: Final = (SessionStatus.CREATED, SessionStatus.ACTIVE)
 
 
@@ -280,10 +282,10 @@ class Store:
         return tuple(stored_event(row).event for row in reversed(rows))
 
     async def prune_events(self, before: datetime, *, limit: int = 10_000) -> int:
-        """Delete events received before that moment, at most `limit`; sessions stay."""
+        """Delete events received before that moment, at most `limit`; sessions and reviews stay."""
         old = (
             select(t.events.c.seq)
-            .where(t.events.c.received_at < before)
+            .where(t.events.c.received_at < before, t.events.c.kind.not_in(REVIEW_KINDS))
             .order_by(t.events.c.received_at)
             .limit(limit)
         )

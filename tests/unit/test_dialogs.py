@@ -35,6 +35,7 @@ def page() -> None:
     dialogs.confirm(
         "other", title="Other?", body="Body.", button="Do it", on_confirm=end, done="Done."
     )
+    feedback.flashes_were_shown()
 
 
 @pytest.fixture

@@ -69,11 +69,24 @@ def flashes() -> None:
         feedback.flash("Done.")
         feedback.flash("Metadata replaced.", undo=undo)
         st.rerun()
+    if st.session_state.pop("cut short", False):
+        st.stop()  # as by a run that overtakes this one
+    feedback.flashes_were_shown()
 
 
 def test_a_flash_survives_the_rerun_that_follows_and_comes_once() -> None:
     app = AppTest.from_function(flashes).run()
     app.button(key="do").click().run()
+    assert [toast.value for toast in app.toast] == ["Done."]
+    app.run()
+    assert len(app.toast) == 0
+
+
+def test_a_flash_of_a_run_that_was_cut_short_comes_again() -> None:
+    app = AppTest.from_function(flashes).run()
+    app.session_state["cut short"] = True
+    app.button(key="do").click().run()
+    app.run()
     assert [toast.value for toast in app.toast] == ["Done."]
     app.run()
     assert len(app.toast) == 0

@@ -3,6 +3,7 @@ import {
   useEffect,
   useEffectEvent,
   useMemo,
+  useRef,
   useState,
   useSyncExternalStore,
 } from "react";
@@ -53,9 +54,13 @@ export function Board({ data, onMoment, onNote, onRefused }: BoardProps): ReactE
   const cursor = useCursor(model, data.moment);
   const tell = useEffectEvent(onMoment);
   const { moment, speed } = cursor;
+  const told = useRef<Moment>(data.moment);
   useEffect(() => {
-    if (speed > 0) return;
-    const timer = setTimeout(() => tell(moment), 400);
+    if (speed > 0 || moment === told.current) return;
+    const timer = setTimeout(() => {
+      told.current = moment;
+      tell(moment);
+    }, 400);
     return () => clearTimeout(timer);
   }, [moment, speed]);
   const now = (): number => Date.now() + view.skew;
@@ -84,7 +89,7 @@ export function Board({ data, onMoment, onNote, onRefused }: BoardProps): ReactE
     return <div className="sb sb-empty">Reading the session…</div>;
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keys work wherever the reader is in it
-    <div className="sb" onKeyDown={keys} data-small={data.small}>
+    <div className="sb" onKeyDown={keys} data-small={data.small} data-recorded={model.recorded}>
       <header className="sb-bar">
         <span className="sb-live" data-live={moment === null && model.open}>
           {moment === null ? (model.open ? "Live" : "Ended") : offset(moment - model.from)}

@@ -1,0 +1,44 @@
+"""The review on the session's page: a note about a moment, its undo, a verdict that stays."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from tests.support import steps
+from tests.support.browser import Pages
+from tests.support.control_room import ControlRoom
+
+
+async def test_a_note_is_pinned_to_the_moment_shown_removed_and_put_back(
+    control_room: ControlRoom, open_page: Pages
+) -> None:
+    made = await steps.new_session(control_room.url, "reviewed")
+    page = await open_page(f"{control_room.url}/session?id={made['session_id']}")
+    await page.get_by_role("button", name="Note n").click()
+    text = page.get_by_role("textbox", name="Note about")
+    await expect(page.get_by_text("Note about now")).to_have_count(0)
+    await text.fill("Too slow here")
+    await page.get_by_role("button", name="Write the note").click()
+    await expect(page.get_by_text("The note was written.")).to_be_visible()
+    await expect(text).to_have_value("")
+    # It stands in the transcript, too, at its moment.
+    await expect(page.get_by_role("log", name="Transcript")).to_contain_text("Too slow here")
+
+    await page.get_by_role("button", name="Remove", exact=True).click()
+    await expect(page.get_by_text("The note was removed.")).to_be_visible()
+    await page.get_by_role("button", name="Undo").click()
+    await expect(page.get_by_role("button", name="Remove", exact=True)).to_be_visible()
+
+
+async def test_a_verdict_stays_over_a_reload(control_room: ControlRoom, open_page: Pages) -> None:
+    made = await steps.new_session(control_room.url, "judged")
+    page = await open_page(f"{control_room.url}/session?id={made['session_id']}")
+    await page.get_by_role("button", name="Give the verdict").click()
+    await expect(page.get_by_text("No verdict was chosen.")).to_be_visible()
+    await page.get_by_role("radio", name="Does not").click()
+    await page.get_by_role("textbox", name="Remark").fill("It never came")
+    await page.get_by_role("button", name="Give the verdict").click()
+    await expect(page.get_by_text("The verdict was given.")).to_be_visible()
+    await page.reload()
+    await expect(page.get_by_role("radio", name="Does not")).to_be_checked()
+    await expect(page.get_by_role("textbox", name="Remark")).to_have_value("It never came")
