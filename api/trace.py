@@ -16,7 +16,7 @@ from services.store.records import SessionRecord
 
 router = APIRouter(prefix="/voice/session", include_in_schema=False)
 
-MOST: Final = 1_000
+MOST: Final = 2_500
 Ticket = Annotated[str, Query(max_length=4096)]
 
 

@@ -104,10 +104,10 @@ export class SessionSource {
         this.#again = false;
         while (await this.#page());
       } while (this.#again);
-      this.#set({ loading: false, error: "" });
+      this.#set({ loading: false, error: "", model: this.#fold.model() });
     } catch (error) {
       const said = error instanceof Error ? error.message : "The history could not be read.";
-      this.#set({ loading: false, error: said });
+      this.#set({ loading: false, error: said, model: this.#fold.model() });
       if (!this.#closed) this.#retry = setTimeout(() => void this.read(), RETRY_MS);
     } finally {
       this.#reading = false;
@@ -158,7 +158,8 @@ export class SessionSource {
       if (event.kind === "room_finished") this.#fold.open = false;
     }
     changed = this.#fold.add(events) || changed;
-    if (changed) this.#draw();
+    // While the history comes in, each of its pages would be drawn for nothing.
+    if (changed && !this.#view.loading) this.#draw();
   }
 
   /** At most one model for each frame that is drawn. */
