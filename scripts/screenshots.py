@@ -31,6 +31,7 @@ _SAID: Final = (
 _ANSWER_S: Final = 90.0  # the first one waits for the worker to start
 _SCHEMES: Final[tuple[ColorScheme, ...]] = ("light", "dark")
 _SIZE: Final = ViewportSize(width=1280, height=800)
+_TALL: Final = ViewportSize(width=1280, height=1760)  # a session from the inside is a long page
 
 
 async def main(binary: Path) -> None:
@@ -42,8 +43,10 @@ async def main(binary: Path) -> None:
         host = ParticipantHost(Path(name) / "participants.log")
         room.start()
         try:
-            sessions, talking = await _fill(room, People(host))
             async with open_browser() as browser:
+                for scheme in _SCHEMES:  # while the agents have nobody else to talk to
+                    await _call(browser, room.url, scheme)
+                sessions, talking = await _fill(room, People(host))
                 for scheme in _SCHEMES:
                     await _shoot(browser, room.url, sessions[0], scheme)
             await talking.leave()
@@ -96,13 +99,7 @@ async def _stand_up(session: dict[str, Any]) -> TextCaller:
 
 
 async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: ColorScheme) -> None:
-    context = await browser.new_context(
-        viewport=_SIZE,
-        color_scheme=scheme,
-        locale="en-GB",
-        timezone_id="Europe/London",
-    )
-    page = await context.new_page()
+    page = await _page(browser, scheme)
     for name, path in (
         ("overview", ""),
         ("rooms", "rooms"),
@@ -113,6 +110,7 @@ async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Co
         ("system", "system"),
         ("doctor", "system?tab=doctor"),
     ):
+        await page.set_viewport_size(_TALL if name == "session" else _SIZE)
         await page.goto(f"{url}/{path}")
         await _settled(page)
         await page.screenshot(path=SHOTS / f"{name}-{scheme}.png")
@@ -126,7 +124,39 @@ async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Co
     await page.get_by_text("will be put out.").wait_for()
     await _settled(page)
     await page.screenshot(path=SHOTS / f"end-{scheme}.png")
-    await context.close()
+    await page.context.close()
+
+
+async def _page(browser: Browser, scheme: ColorScheme) -> Page:
+    context = await browser.new_context(
+        viewport=_SIZE,
+        color_scheme=scheme,
+        locale="en-GB",
+        timezone_id="Europe/London",
+    )
+    return await context.new_page()
+
+
+async def _call(browser: Browser, url: str, scheme: ColorScheme) -> None:
+    """The test page before, during and after a call."""
+    page = await _page(browser, scheme)
+    await page.goto(f"{url}/test?agent=pm-agent&mode=text&user=ines")
+    await _settled(page)
+    await page.screenshot(path=SHOTS / f"test-{scheme}.png")
+    await page.get_by_role("button", name="Write to pm-agent").click()
+    said = page.get_by_role("log", name="What was said")
+    await said.get_by_text("finished").wait_for(timeout=_ANSWER_S * 1000)
+    field = page.get_by_role("textbox", name="Write to the agent")
+    await field.fill("Yesterday I finished the login page.")
+    await field.press("Enter")
+    await said.get_by_text("next").wait_for()
+    await _settled(page)
+    await page.screenshot(path=SHOTS / f"call-{scheme}.png")
+    await page.get_by_role("button", name="End", exact=True).click()
+    await page.get_by_role("button", name="Write to pm-agent again").wait_for()
+    await _settled(page)
+    await page.screenshot(path=SHOTS / f"called-{scheme}.png")
+    await page.context.close()
 
 
 async def _settled(page: Page) -> None:
