@@ -30,6 +30,7 @@ from services.portions import one_by_one
 
 log = logging.getLogger(__name__)
 
+_UNDONE_AGAIN_S: Final = (0.2, 1.0)
 _PORTION: Final = 250
 
 
@@ -167,12 +168,15 @@ class LiveKitService(LiveKitClient):
         """Delete in the background what a failed creation may have left open."""
 
         async def undo() -> None:
-            try:
-                await self.end_room(name)
-            except SwitchboardError as exc:
-                log.warning(
-                    "a half-created room may be left", extra={"room": name, "error": exc.code}
-                )
+            # The request that nobody waits for any more may be carried out after the first.
+            for pause_s in (0.0, *_UNDONE_AGAIN_S):
+                await asyncio.sleep(pause_s)
+                try:
+                    await self.end_room(name)
+                except SwitchboardError as exc:
+                    log.warning(
+                        "a half-created room may be left", extra={"room": name, "error": exc.code}
+                    )
 
         aio_task = asyncio.get_running_loop().create_task(undo(), name=f"undo {name}")
         self._undoing.add(aio_task)
