@@ -77,7 +77,9 @@ async def test_open_tabs_recover_when_the_dashboard_is_killed_and_started_again(
     await expect(steps.people_in(steps.row_of(rooms, "survives"))).to_have_text("1")
     await expect(steps.card_of(one, "ana")).to_be_visible()
     await expect(overview.get_by_text("Answers in")).to_be_visible()
+    await expect(one.get_by_role("button", name="Listen in")).to_be_visible()
     for page in (overview, rooms, one):
+        await steps.wait_until_listening(page)
         await steps.mark(page)
     room.dashboard.kill()
     await expect(rooms.get_by_text("Live updates lost")).to_be_visible(timeout=BACK_MS)

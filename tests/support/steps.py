@@ -131,6 +131,20 @@ async def wait_until_drawn(page: Page) -> None:
     )
 
 
+async def wait_until_listening(page: Page) -> None:
+    """Our live listener has all of its code: one that the server's end cuts off never comes back.
+
+    A browser asks for the parts of a module only once; the tab would have to be reloaded.
+    """
+    await page.wait_for_function(
+        """() => {
+          const got = performance.getEntriesByType("resource").map((entry) => entry.name);
+          return ["hub", "coalesce", "instances"].every((part) =>
+            got.some((name) => name.includes(`/chunk-${part}-`)));
+        }"""
+    )
+
+
 async def too_wide_by(page: Page) -> int:
     """How many pixels of the page are cut off at the right, or must be scrolled to."""
     script = "main => Math.max(0, main.scrollWidth - main.clientWidth)"
