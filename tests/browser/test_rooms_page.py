@@ -49,6 +49,7 @@ async def test_an_open_dialog_keeps_what_was_typed_while_rooms_come_and_go(
     control_room: ControlRoom, open_page: Pages, join_room: People
 ) -> None:
     page = await open_page(f"{control_room.url}/rooms?q=while-typing")
+    await expect(page.get_by_placeholder("Name, agent or session")).to_be_visible()
     await page.get_by_role("button", name="Create a room").click()
     dialog = page.get_by_role("dialog")
     name = dialog.get_by_label("Name", exact=True)
