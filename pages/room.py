@@ -51,6 +51,7 @@ def body() -> None:
     with st.container():
         st.header("Participants", anchor=False)
         room_people.participants(view)
+    with st.container():
         room_people.kept_out(name, bridge.read(lambda: rt.store.denials(rt.now())))
     with st.container():
         st.header("Agents", anchor=False)
