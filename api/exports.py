@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 
 from api.deps import SharedRuntime
-from services.exports import Format, export
+from services.exports.export import Format, export
 from services.runtime import Runtime
 
 router = APIRouter(prefix="/voice/session", tags=["Sessions"])
@@ -21,7 +21,10 @@ async def export_session(
     session_id: str,
     wanted: Annotated[Format, Query(alias="format")] = Format.JSON,
 ) -> StreamingResponse:
-    """The session as JSON, its transcript as `txt`, `vtt` or `csv`, its timeline as `chrome`."""
+    """The session as JSON, its transcript as `txt`, `vtt` or `csv`, its timeline as `chrome`.
+
+    `pytest` is a test that says the caller's turns again to the graph.
+    """
     file = await runtime.acall(lambda: export(runtime.store, session_id, wanted))
     return StreamingResponse(
         _pieces(runtime, file.pieces),

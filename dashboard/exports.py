@@ -6,7 +6,7 @@ from typing import Final
 
 import streamlit as st
 
-from services.exports import Format
+from services.exports.export import Format
 
 _LABELS: Final = {
     Format.JSON: "Session (JSON)",
@@ -14,6 +14,7 @@ _LABELS: Final = {
     Format.VTT: "Transcript (WebVTT)",
     Format.CSV: "Transcript (CSV)",
     Format.CHROME: "Timeline (Perfetto)",
+    Format.PYTEST: "Make this a test (pytest)",
 }
 
 

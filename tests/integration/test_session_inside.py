@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import csv
 import io
@@ -227,3 +228,41 @@ async def test_an_export_of_nothing_or_as_nothing_is_refused(
     assert (await server.http.get(gone)).status_code == 404
     where = f"/api/voice/session/{made['session_id']}/export"
     assert (await server.http.get(where, params={"format": "exe"})).status_code == 422
+
+
+async def test_a_session_as_a_test_holds_what_was_said_as_literals_alone(
+    server: ApiServer, wired: Wired
+) -> None:
+    made = await server.create()
+    where = f"/api/voice/session/{made['session_id']}/export"
+    nothing = await server.http.get(where, params={"format": "pytest"})
+    assert (nothing.status_code, nothing.json()["code"]) == (409, "conflict")
+
+    hostile = 'a"""\n\\ \u2028 {x} \'] + __import__("os").abort() # ' + HOSTILE
+    ids = {"run": "r", "task": "t", "node": hostile, "step": 1, "ns": ""}
+    human = {"type": "human", "id": "m1", "content": [{"type": "text", "text": hostile}]}
+    cut = {"type": "ai", "id": "m2", "content": "long… [cut: 70,000 characters]"}
+    url = f"http://127.0.0.1:{wired.port}"
+    async with open_stream(url, wired.target, made["room_name"], stream_id="str_h") as job:
+        now = utc_now()
+        await job.send(
+            job.record("run_started", now, run="r", thread_id="x", cause="message"),
+            job.record("node_started", now, **ids),
+            job.record("node_started", now, **{**ids, "ns": "sub", "node": "inner"}),
+            job.record("state_saved", now, run="r", step=1, values={"messages": [human, cut]}),
+            job.record("run_finished", now, run="r", ms=1, next=[], interrupts=[]),
+            job.record("run_started", now, run="s", thread_id="x", cause="message"),
+            job.record("node_started", now, **{**ids, "run": "s"}),
+            job.record("run_failed", now, run="s", ms=1, error=hostile, cancelled=False),
+        )
+    text = (await server.http.get(where, params={"format": "pytest"})).text
+    turns = next(
+        node.value
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TURNS"
+    )
+    assert isinstance(turns, ast.List)
+    said, failed = (turn for turn in turns.elts if isinstance(turn, ast.Call))
+    assert ast.literal_eval(said.args[0]) == hostile
+    assert {word.arg: ast.literal_eval(word.value) for word in said.keywords} == {"path": hostile}
+    assert ast.unparse(failed) == "Begins()"

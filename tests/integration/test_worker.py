@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +20,7 @@ from services.script_runner.api import open_api
 from services.script_runner.result import as_text
 from services.script_runner.run import run
 from services.script_runner.script import Expectation, Line, parse, read
-from services.settings import Settings
+from services.settings import PROJECT_DIR, Settings
 from services.store.agent_records import AgentJobStatus
 from services.worker_process import WorkerPhase
 from tests.support.api_server import ApiServer, Wired
@@ -189,6 +193,40 @@ async def test_the_scripts_in_text_that_ship_pass_and_a_wrong_expectation_does_n
         assert (await server.session(result.session_id))["status"] == "ended"
     said = [line for result in good for line in result.lines if line.said]
     assert all(line.latency_ms is not None and 0 < line.latency_ms < 5_000 for line in said)
+
+
+async def test_a_session_made_a_test_passes_until_its_graph_answers_otherwise(
+    server: ApiServer, wired: Wired, tmp_path: Path
+) -> None:
+    folder = Settings().switchboard_scripts_dir
+    async with open_api(f"http://127.0.0.1:{wired.port}") as api:
+        results = [
+            await run(script, api)
+            for script in read([folder / "stand-up.yaml", folder / "declined.yaml"])
+        ]
+    for result in results:
+        where = f"/api/voice/session/{result.session_id}/export"
+        reply = await server.http.get(where, params={"format": "pytest"})
+        assert reply.status_code == 200, reply.text
+        name = f"test_{result.session_id}.py"
+        assert name in reply.headers["content-disposition"]
+        (tmp_path / name).write_text(reply.text, encoding="utf-8")
+    approved = (tmp_path / f"test_{results[0].session_id}.py").read_text(encoding="utf-8")
+    assert approved.count("path=") == approved.count("answer=") == 5, approved
+    wrong = approved.replace("hear > ask", "hear > explain", 1)
+    (tmp_path / "test_wrong.py").write_text(wrong, encoding="utf-8")
+
+    told = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", str(tmp_path)],
+        cwd=PROJECT_DIR,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "1 failed, 2 passed" in told.stdout, told.stdout
+    assert "Turn 2 of 5, 'Yesterday I finished the login page.'" in told.stdout
+    assert "its path was 'hear > explain', now it is 'hear > ask'" in told.stdout
 
 
 async def test_a_script_for_an_agent_that_is_not_there_says_so(wired: Wired) -> None:

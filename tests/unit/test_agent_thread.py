@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -15,6 +14,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import interrupt
 
+from agents.replay import PlainRuns
 from agents.thread import CUT_OFF, WAITING, GraphThread, NotPendingError
 
 
@@ -22,24 +22,6 @@ class State(TypedDict, total=False):
     messages: Annotated[list[AnyMessage], add_messages]
     coaching: list[str]
     over: bool
-
-
-class PlainRuns:
-    """Runs a graph as the recorder does, and writes nothing down."""
-
-    async def run(
-        self,
-        graph: Any,
-        input: Any,  # noqa: A002 - LangGraph's own word
-        config: Any = None,
-        *,
-        cause: str = "message",
-    ) -> AsyncGenerator[Any, None]:
-        modes = ["tasks", "checkpoints", "messages", "custom"]
-        stream = graph.astream(input, config, stream_mode=modes, version="v2")
-        async with aclosing(stream) as parts:
-            async for part in parts:
-                yield part
 
 
 class Slow:

@@ -23,8 +23,9 @@ from agents.pm_agent.graph import build
 from agents.pm_agent.llm import ModelMind, RuleMind, mind_of
 from agents.pm_agent.rules import understand
 from agents.pm_agent.tickets import TicketStore, read_tickets
+from agents.replay import PlainRuns
 from agents.thread import GraphThread
-from tests.unit.test_agent_thread import PlainRuns, spoken
+from tests.unit.test_agent_thread import spoken
 
 
 class FakeChat(BaseChatModel):
