@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from typing import Any, Final
 
 import streamlit as st
 
-from dashboard import bridge, viewer
+from dashboard import arguments, bridge, feedback, viewer
 from dashboard import format as fmt
 from dashboard.act import attempt, show_failure
 from dashboard.agent_session import see_done
@@ -24,11 +24,11 @@ _PAST: Final = 10
 _LINES: Final = 40
 
 
-def asked(session_id: str, interrupts: tuple[InterruptRecord, ...]) -> None:
+def asked(interrupts: tuple[InterruptRecord, ...]) -> None:
     """Open questions first, each with the answers that its graph allows; then the earlier ones."""
     pending = [one for one in interrupts if one.status is InterruptStatus.PENDING]
     for one in pending:
-        _question(session_id, one)
+        _question(one)
     past = [one for one in interrupts if one.status is not InterruptStatus.PENDING]
     for one in past[-_PAST:]:
         colour, word = _WORDS[one.status]
@@ -40,7 +40,7 @@ def asked(session_id: str, interrupts: tuple[InterruptRecord, ...]) -> None:
         )
 
 
-def _question(session_id: str, one: InterruptRecord) -> None:
+def _question(one: InterruptRecord) -> None:
     key = f"answer.{one.interrupt_id}"
     value = one.value if isinstance(one.value, dict) else {}
     config = value.get("config")
@@ -55,83 +55,93 @@ def _question(session_id: str, one: InterruptRecord) -> None:
         if isinstance(description, str) and description:
             st.markdown("  \n".join(map(fmt.md, description.splitlines()[:_LINES])))
         args = _args(one)
-        text = st.text_area(
-            "Arguments, as JSON",
-            json.dumps(args, indent=2, ensure_ascii=False),
-            key=f"{key}.args",
-            disabled=not allowed.get("allow_edit", True),
-            height="content",
-        )
+        with st.container():
+            edited = _edited(args, key=key, disabled=not allowed.get("allow_edit", True))
+        if edited is not None and edited != (args,):
+            st.caption(
+                ":material/edit: You changed the arguments; they are sent as they stand here."
+            )
         remark = ""
         if allowed.get("allow_respond", True):
             remark = st.text_input(
                 "Remark to the agent", key=f"{key}.remark", placeholder="what it should do instead"
             )
         with st.container(horizontal=True):
-            if allowed.get("allow_accept", True):
-                _button("Accept", key, session_id, one, "accept", icon="check", primary=True)
-            if allowed.get("allow_edit", True):
-                _button("Accept as edited", key, session_id, one, "edit", text, icon="edit")
+            as_asked = bool(allowed.get("allow_accept", True))
+            if as_asked or allowed.get("allow_edit", True):
+                accepted = _accepted(one, args, edited, as_asked=as_asked)
+                _button("Accept", key, one, accepted, icon="check")
             if allowed.get("allow_respond", True):
-                _button("Send remark", key, session_id, one, "respond", remark, icon="reply")
+                _button("Send remark", key, one, _remark(remark), icon="reply")
             if allowed.get("allow_ignore", True):
-                _button("Ignore", key, session_id, one, "ignore", icon="block")
+                _button("Ignore", key, one, lambda: {"type": "ignore", "args": None}, icon="block")
         show_failure(key)
+
+
+def _edited(args: Any, *, key: str, disabled: bool) -> tuple[Any] | None:
+    """The arguments as they stand in the form; None: they cannot be read, and it says why."""
+    try:
+        return (arguments.arguments(args, key=f"{key}.args", disabled=disabled),)
+    except BadInputError as error:
+        feedback.show_error(error, key=f"{key}.bad")
+        return None
+
+
+def _accepted(
+    one: InterruptRecord, args: Any, edited: tuple[Any] | None, *, as_asked: bool
+) -> Callable[[], dict[str, Any]]:
+    def decision() -> dict[str, Any]:
+        if edited is None:
+            raise BadInputError("The arguments cannot be read.", hint="Correct them first.")
+        if edited != (args,):
+            return {"type": "edit", "args": {"action": one.action, "args": edited[0]}}
+        if not as_asked:
+            raise BadInputError(
+                "The graph does not allow to accept it as it is.", hint="Change the arguments."
+            )
+        return {"type": "accept", "args": None}
+
+    return decision
+
+
+def _remark(text: str) -> Callable[[], dict[str, Any]]:
+    def decision() -> dict[str, Any]:
+        if not text.strip():
+            raise BadInputError("The remark is empty.", hint="Write what the agent should do.")
+        return {"type": "respond", "args": text.strip()}
+
+    return decision
 
 
 def _button(
     label: str,
     key: str,
-    session_id: str,
     one: InterruptRecord,
-    kind: str,
-    text: str = "",
+    decision: Callable[[], dict[str, Any]],
     *,
     icon: str,
-    primary: bool = False,
 ) -> None:
     clicked = st.button(
         label,
-        key=f"{key}.{kind}",
+        key=f"{key}.{label}",
         icon=f":material/{icon}:",
-        type="primary" if primary else "secondary",
+        type="primary" if label == "Accept" else "secondary",
     )
     if clicked:
-        attempt(key, lambda: _answer(session_id, one, kind, text), done="The agent has the answer.")
+        attempt(key, lambda: _answer(one, decision()), done="The agent has the answer.")
 
 
-def _answer(session_id: str, one: InterruptRecord, kind: str, text: str) -> None:
+def _answer(one: InterruptRecord, decision: dict[str, Any]) -> None:
     commands = bridge.runtime().jobs.commands
-    decision = {"type": kind, "args": _given(one, kind, text)}
     see_done(
         bridge.write(
-            lambda: commands.answer(session_id, one.interrupt_id, decision, actor=bridge.ACTOR)
+            lambda: commands.answer(one.session_id, one.interrupt_id, decision, actor=bridge.ACTOR)
         )
     )
 
 
-def _given(one: InterruptRecord, kind: str, text: str) -> Any:
-    if kind == "respond":
-        if not text.strip():
-            raise BadInputError("The remark is empty.", hint="Write what the agent should do.")
-        return text.strip()
-    if kind != "edit":
-        return None
-    try:
-        args = json.loads(text)
-    except ValueError as exc:
-        raise BadInputError(
-            f"The arguments are not JSON: {exc}.", hint="Correct them; nothing was sent."
-        ) from exc
-    request = one.value.get("action_request") if isinstance(one.value, dict) else {}
-    action = request.get("action", "") if isinstance(request, dict) else ""
-    return {"action": action, "args": args}
-
-
 def _action(one: InterruptRecord) -> str:
-    request = one.value.get("action_request") if isinstance(one.value, dict) else None
-    action = request.get("action") if isinstance(request, dict) else None
-    return str(action) if action else "A question"
+    return one.action or "A question"
 
 
 def _args(one: InterruptRecord) -> Any:

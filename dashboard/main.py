@@ -12,8 +12,11 @@ from typing import Final
 import streamlit as st
 
 from dashboard import bridge, dialogs, feedback, nav, parts
+from dashboard.components.asked_badge import asked_badge
 from dashboard.components.call import call_dock
 from services.errors import SwitchboardError
+from services.ids import is_session_id
+from services.jobs.questions import TOPIC as QUESTIONS
 
 _STATIC: Final = Path(__file__).resolve().parent / "static"
 _SIDEBAR_PX: Final = 236
@@ -38,6 +41,10 @@ def main() -> None:
         st.title("Switchboard cannot start")
         feedback.show_error(problem, key="gate")
         return
+    with st.sidebar:
+        chosen = asked_badge(bridge.live_url(QUESTIONS), key="asked")
+    if chosen and is_session_id(chosen):
+        nav.go("session", id=chosen)
     dialogs.begin_page(page.url_path)
     feedback.show_flashes()
     parts.run(page.run, key="page")

@@ -18,6 +18,7 @@ export default defineConfig({
         rooms_table: "src/rooms_table.tsx",
         live: "src/live.ts",
         call_panel: "src/call_panel.tsx",
+        asked_badge: "src/asked_badge.tsx",
         call_dock: "src/call_dock.tsx",
         listen_in: "src/listen_in.tsx",
         session_view: "src/session_view.tsx",

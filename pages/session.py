@@ -18,14 +18,18 @@ session_id = st.query_params.get("id") or st.session_state.get("session.id", "")
 st.session_state["session.id"] = session_id  # the menu drops query parameters
 
 
-@live_part("sessions", session_topic(session_id), key="session", max_per_second=2)
+# The same for both parts, so that the browser holds one connection for them.
+TOPICS = ("sessions", session_topic(session_id))
+
+
+@live_part(*TOPICS, key="session", max_per_second=2)
 def head() -> None:
     """How it stands, what is asked, what can be done: anew whenever something changed."""
     store = bridge.runtime().store
     session = bridge.read(lambda: store.session(session_id))
     sessions.heading(session)
     with st.container():
-        answers.asked(session_id, bridge.read(lambda: store.agents.interrupts_of(session_id)))
+        answers.asked(bridge.read(lambda: store.agents.interrupts_of(session_id)))
     with st.container():
         if session.status.is_open:
             with st.expander("Tell the agent", icon=":material/campaign:", key="session.tell"):
@@ -39,7 +43,7 @@ def inside() -> datetime | None:
     """
     first = _moment(st.query_params.get("at", ""))
     shown = session_view(
-        bridge.live_url(session_topic(session_id)),
+        bridge.live_url(*TOPICS),
         session_id=session_id,
         moment=first,
         key=f"session.view.{session_id}",

@@ -25,7 +25,7 @@ session_id = result.session_id if is_session_id(result.session_id) else ""
 def inside() -> None:
     """What the agent asks of a human."""
     store = bridge.runtime().store
-    answers.asked(session_id, bridge.read(lambda: store.agents.interrupts_of(session_id)))
+    answers.asked(bridge.read(lambda: store.agents.interrupts_of(session_id)))
 
 
 with mind:

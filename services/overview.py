@@ -285,10 +285,7 @@ class Overview:
 
 
 def _asks(one: InterruptRecord) -> str:
-    """What is asked, in the form of agent-inbox; anything else is just an answer."""
-    request = one.value.get("action_request") if isinstance(one.value, dict) else None
-    action = request.get("action") if isinstance(request, dict) else None
-    return f"an answer to “{action}”" if isinstance(action, str) and action else "an answer"
+    return f"an answer to “{one.action}”" if one.action else "an answer"
 
 
 def _of_given_up(one: GivenUp) -> Attention:

@@ -17,6 +17,7 @@ from services.hub import Hub
 from services.ids import new_command_id
 from services.jobs.feed import Feeds
 from services.jobs.intake import plain
+from services.jobs.questions import Questions
 from services.jobs.streams import TOPIC, Stream, Streams
 from services.store.agent_records import CommandRecord, InterruptStatus
 from services.store.records import SessionRecord
@@ -35,10 +36,20 @@ _TICK_S: Final = 0.5
 class Commands:
     """Use cases of commands; on the runtime's loop."""
 
-    def __init__(self, store: Store, streams: Streams, feeds: Feeds, hub: Hub, *, now: Now) -> None:
+    def __init__(
+        self,
+        store: Store,
+        streams: Streams,
+        feeds: Feeds,
+        questions: Questions,
+        hub: Hub,
+        *,
+        now: Now,
+    ) -> None:
         self._store = store
         self._streams = streams
         self._feeds = feeds
+        self._questions = questions
         self._hub = hub
         self._now = now
         self._answered: dict[str, asyncio.Event] = {}  # commands that somebody waits for
@@ -114,6 +125,7 @@ class Commands:
             for command in expired:
                 self._wake(command.id)
             if expired:
+                self._questions.look()
                 self._hub.touch(TOPIC)
                 self._hub.touch("overview")
 

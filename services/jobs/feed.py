@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -41,12 +42,14 @@ class _Kept:
 class Feeds:
     """One feed a session; the oldest sessions' are forgotten, the database has it all."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, told: Callable[[tuple[Event, ...]], None]) -> None:
         self._hub = hub
+        self._told = told
         self._feeds: dict[str, _Kept] = {}
 
     def publish(self, session_id: str, events: tuple[Event, ...]) -> None:
         """Show committed events to whoever looks at the session."""
+        self._told(events)
         rows = [event_row(event) for event in events]
         kept = self._of(session_id)
         for row in rows:

@@ -15,6 +15,7 @@ from services.hub import Hub
 from services.jobs import stream_token
 from services.jobs.commands import Commands
 from services.jobs.feed import Feeds
+from services.jobs.questions import Questions
 from services.jobs.recovery import DEFAULT_TIMING, Recovery, RecoveryTiming
 from services.jobs.stream_token import StreamClaims
 from services.jobs.streams import Streams
@@ -69,9 +70,10 @@ class AgentWork:
         self._now = now
         self._embedded = embedded
         self.worker: WorkerProcess | None = None
-        self.feeds = Feeds(hub)
+        self.questions = Questions(store, hub)
+        self.feeds = Feeds(hub, told=self.questions.heard)
         self.streams = Streams(store, rooms, hub, self.feeds, now=now)
-        self.commands = Commands(store, self.streams, self.feeds, hub, now=now)
+        self.commands = Commands(store, self.streams, self.feeds, self.questions, hub, now=now)
         self.recovery = Recovery(
             livekit,
             rooms,
@@ -84,6 +86,7 @@ class AgentWork:
             timing=timing,
         )
         self.why = Why(livekit, store, self.streams, embedded)
+        self.streams.on_committed(self.questions.heard)  # what comes late has no feed
         rooms.on_written(self._after)
 
     def use_worker(self, worker: WorkerProcess | None) -> None:
@@ -138,6 +141,7 @@ class AgentWork:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.commands.run(), name="commands")
             tasks.create_task(self.recovery.run(), name="recovery")
+            tasks.create_task(self.questions.run(), name="questions")
 
     async def close(self) -> None:
         """Close every stream; the jobs connect again to whoever comes next."""

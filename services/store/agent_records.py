@@ -65,6 +65,13 @@ class InterruptRecord:
     answered_at: datetime | None = None
     decision: Any = None
 
+    @property
+    def action(self) -> str:
+        """What is to be done, in the form of agent-inbox; "" where the graph asks otherwise."""
+        request = self.value.get("action_request") if isinstance(self.value, dict) else None
+        action = request.get("action") if isinstance(request, dict) else None
+        return action if isinstance(action, str) else ""
+
 
 class CommandStatus(StrEnum):
     """`waiting -> sent -> done | refused | failed | expired`."""

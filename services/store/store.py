@@ -57,7 +57,8 @@ from services.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
-_SETTLE_S: Final = 0.25
+_SETTLE_S: Final = 5.0  # a slow disk must not hide what was just written
+_AWAY_S: Final = 0.25  # while the database takes nothing anyway
 PAGE_LIMIT: Final = 500
 REVIEW_KINDS: Final = (Kind.NOTE_ADDED, Kind.NOTE_REMOVED, Kind.REVIEWED)
 """What people thought of a session: kept for as long as the session."""
@@ -411,7 +412,8 @@ class Store:
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[AsyncConnection]:
         """Reads see what was taken to be written before, unless the database is slow to take it."""
-        await self.writer.settled(timeout_s=_SETTLE_S)
+        patience_s = _AWAY_S if self.writer.last_error else _SETTLE_S
+        await self.writer.settled(timeout_s=patience_s)
         async with self._translated(), self._connected() as connection:
             yield connection
 

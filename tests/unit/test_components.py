@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -8,7 +9,9 @@ from streamlit.testing.v1 import AppTest
 from dashboard.components import bundle
 from dashboard.components.rooms_table import DEFAULT_SORT, RoomsView
 
-ENTRIES = ("call_dock", "call_panel", "listen_in", "live", "rooms_table", "session_view")
+ENTRIES = (
+    "asked_badge", "call_dock", "call_panel", "listen_in", "live", "rooms_table", "session_view",
+)  # fmt: skip
 # Name spaces of the DOM and of RTP, and what messages of libraries name.
 NAMED_ONLY = {
     "www.w3.org",
@@ -63,12 +66,30 @@ def test_the_table_follows_the_address_only_when_that_changes_by_itself() -> Non
     app.run()
     app.run()
     assert not app.exception
-    assert "rooms.revision" not in app.session_state
+    assert app.session_state["rooms.address"].revision == 0
     app.query_params["q"] = "billing"
     app.run()
     app.run()
-    assert app.session_state["rooms.revision"] == 1
-    assert app.session_state["rooms.view"] == RoomsView(q="billing")
+    assert app.session_state["rooms.address"].revision == 1
+    assert app.session_state["rooms.address"].view == RoomsView(q="billing")
+
+
+def test_an_old_address_that_comes_late_does_not_undo_what_was_typed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app = AppTest.from_function(table_page)
+    app.query_params["q"] = "intake"
+    address = app.run().session_state["rooms.address"]
+    address.change(RoomsView(q="billing"))  # what the table tells when somebody types
+    app.run()
+    assert not app.exception
+    assert (address.view, address.revision) == (RoomsView(q="billing"), 0)
+    assert app.query_params["q"] == "billing"
+    later_s = time.monotonic() + 60
+    monkeypatch.setattr(time, "monotonic", lambda: later_s)  # the Back button, at leisure
+    app.query_params["q"] = "intake"
+    app.run()
+    assert (address.view, address.revision) == (RoomsView(q="intake"), 1)
 
 
 def test_an_address_cannot_make_the_search_endless() -> None:

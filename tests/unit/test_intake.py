@@ -84,7 +84,8 @@ class Refusing:
 async def test_an_event_that_the_database_refuses_becomes_a_gap_in_its_place() -> None:
     store = Refusing()
     hub = Hub(asyncio.get_running_loop(), str)
-    feeds = Feeds(hub)
+    told: list[Event] = []
+    feeds = Feeds(hub, told=told.extend)
     streams = Streams(store, None, hub, feeds, now=utc_now)  # type: ignore[arg-type]
     stream = Stream(HELLO, SessionId("ses_a"), "RM_a", Outbox())
     records = tuple(Record(seq=n, kind="custom", at=AT, data={"bad": n == 2}) for n in range(1, 4))
@@ -92,6 +93,7 @@ async def test_an_event_that_the_database_refuses_becomes_a_gap_in_its_place() -
     assert [event.id for event in store.kept] == ["str_a:1", "str_a:2", "str_a:3"]
     assert [event.kind for event in store.kept] == [Kind.CUSTOM, Kind.GAP, Kind.CUSTOM]
     assert store.kept[1].data["kind"] == "custom"
+    assert told == store.kept
     assert await stream.outbox.next() == (Ack(seq=3),)
     hub.close()
 

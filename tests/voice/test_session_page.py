@@ -104,6 +104,43 @@ async def test_a_call_is_seen_from_the_inside_answered_and_replayed(
         await expect(other.locator("mark").first).to_be_visible()
 
 
+async def test_a_question_calls_on_every_page_and_its_arguments_can_be_edited(
+    room_with_agent: ControlRoom,
+) -> None:
+    room = room_with_agent
+    made = await steps.new_session(room.url, "ana", mode="text")
+    caller = Caller()
+    await caller.join(made)
+    async with open_browser() as chromium:
+        page = await chromium.new_page(viewport={"width": 1440, "height": 1400})
+        await page.goto(f"{room.url}/rooms")
+        await expect(page.get_by_role("heading", name="Rooms", exact=True)).to_be_visible()
+        await steps.mark(page)
+        badge = page.get_by_role("region", name="Questions to a human")
+        await expect(badge).to_have_count(0)
+        await caller.ask("Yesterday I finished the login page.", "next")
+        await caller.ask("Today I will work on the audit log.", "blocking")
+        await caller.ask("I am blocked by the missing database access.", "approve")
+        await expect(badge).to_contain_text("1 question waits for you")
+        await badge.get_by_role("button", name="create_tickets").click()
+        await page.wait_for_url(f"**/session?id={made['session_id']}*")
+        await steps.assert_not_reloaded(page)
+
+        grid = page.get_by_test_id("stDataFrame").first
+        await expect(grid).to_be_visible()
+        await grid.scroll_into_view_if_needed()
+        await grid.dblclick(position={"x": 60, "y": 52})  # the first row's first cell
+        editor = page.locator(".gdg-style textarea, .gdg-style input").last
+        await editor.fill("Order a crate of lemonade")
+        await editor.press("Enter")
+        await expect(page.get_by_text("You changed the arguments")).to_be_visible()
+        await page.get_by_role("button", name="Accept", exact=True).click()
+        await caller.heard("rder a crate of lemonade")
+        await expect(badge).to_have_count(0)
+    await caller.leave()
+    await steps.end_room(room.target, made["room_name"])
+
+
 async def test_a_session_that_no_recorder_tells_of_says_so(room_with_agent: ControlRoom) -> None:
     room = room_with_agent
     async with steps.livekit_api(room.target) as livekit:

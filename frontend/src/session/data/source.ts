@@ -139,6 +139,8 @@ export class SessionSource {
       return;
     }
     if (!isObject(body) || (kind !== "snapshot" && kind !== "change")) return;
+    // The page's one connection may carry other topics, too.
+    if (typeof body.topic !== "string" || !body.topic.startsWith("session:")) return;
     const rows = kind === "snapshot" ? body.rows : body.upsert;
     if (Array.isArray(rows)) this.#take(rows);
     // A topic that goes away tells of a change without rows: the session is over.

@@ -1,0 +1,20 @@
+import { reactComponent } from "./mount";
+import { Badge } from "./questions/Badge";
+import askedCss from "./questions/asked.css?inline";
+import type { ComponentArgs } from "./streamlit";
+
+interface BadgeData {
+  readonly liveUrl: string;
+}
+
+/** On every page: what graphs ask of a human. Triggers: `open` (a session's id), `ticket`. */
+export default reactComponent<ComponentArgs<BadgeData>>(
+  ({ data, setTriggerValue }) => (
+    <Badge
+      liveUrl={data.liveUrl}
+      onOpen={(sessionId) => setTriggerValue("open", sessionId)}
+      onRefused={() => setTriggerValue("ticket", Date.now())}
+    />
+  ),
+  askedCss,
+);
