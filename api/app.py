@@ -9,6 +9,7 @@ from fastapi.middleware import Middleware
 from fastapi_offline import FastAPIOffline
 
 from api import agents, exports, health, live, livekit, problems, reviews, rooms, trace, voice
+from api.creation import PlainCreation
 from api.limits import BodyLimit, OtherOrigins, OwnOrigin
 from api.order import AnswersFirst
 from services.runtime import held_runtime
@@ -46,6 +47,7 @@ def create_api() -> FastAPI:
             Middleware(OtherOrigins, origins=_origins),
             Middleware(OwnOrigin, hosts=_hosts, origins=_origins),
             Middleware(BodyLimit),
+            Middleware(PlainCreation),  # the innermost
         ],
     )
     problems.install(app)

@@ -74,13 +74,16 @@ class Calls:
 
 
 class _Crossing(Generic[T]):
-    """One call to another loop: 35 us, where run_coroutine_threadsafe and wrap_future take 60."""
+    """One call to another loop: 35 us, where run_coroutine_threadsafe and wrap_future take 60.
+
+    The answer is on its way before its task has ended there: the two loops then work at once.
+    """
 
     def __init__(self, there: asyncio.AbstractEventLoop, work: Callable[[], Awaitable[T]]) -> None:
         self._here = asyncio.get_running_loop()
         self._there = there
         self._work = work
-        self._aio_task: asyncio.Task[T] | None = None
+        self._aio_task: asyncio.Task[None] | None = None
         self._stopped = False
         self.answer: asyncio.Future[T] = self._here.create_future()
         self.ended = False  # over there
@@ -97,30 +100,48 @@ class _Crossing(Generic[T]):
     def _begin(self) -> None:
         if self._stopped:
             return
-        self._aio_task = asyncio.ensure_future(self._work())
-        self._aio_task.add_done_callback(self._tell)
+        self._aio_task = self._there.create_task(self._carry_out())
+        self._aio_task.add_done_callback(self._ended)
+
+    async def _carry_out(self) -> None:
+        try:
+            answer = await self._work()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - whoever asked gets it
+            self._tell(self._fail, exc)
+        else:
+            self._tell(self._answer, answer)
 
     def _cancel(self) -> None:
         self._stopped = True
         if self._aio_task is not None:
             self._aio_task.cancel()
 
-    def _tell(self, aio_task: asyncio.Task[T]) -> None:
-        if not aio_task.cancelled():
-            aio_task.exception()  # whoever asked may be gone
-        with suppress(RuntimeError):  # the asking loop is closed
-            self._here.call_soon_threadsafe(self._settle, aio_task)
+    def _ended(self, aio_task: asyncio.Task[None]) -> None:
+        if aio_task.cancelled():  # perhaps before it could begin
+            self._tell(self._give_up, None)
 
-    def _settle(self, aio_task: asyncio.Task[T]) -> None:
-        if self.answer.done():
-            return
-        self.ended = True
-        if aio_task.cancelled():
-            self.answer.cancel()
-        elif (exc := aio_task.exception()) is not None:
+    def _tell(self, settle: Callable[[Any], None], value: object) -> None:
+        with suppress(RuntimeError):  # the asking loop is closed
+            self._here.call_soon_threadsafe(settle, value)
+
+    # On the asking loop: whoever asked may be gone.
+
+    def _answer(self, answer: T) -> None:
+        if not self.answer.done():
+            self.ended = True
+            self.answer.set_result(answer)
+
+    def _fail(self, exc: BaseException) -> None:
+        if not self.answer.done():
+            self.ended = True
             self.answer.set_exception(exc)
-        else:
-            self.answer.set_result(aio_task.result())
+
+    def _give_up(self, _: None) -> None:
+        if not self.answer.done():
+            self.ended = True
+            self.answer.cancel()
 
 
 def stopping() -> RuntimeClosedError:

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _VERIFY_AT_ONCE: Final = 8  # ListParticipants calls under way together
 _VERIFY_A_POLL: Final = 200
+_AFTER_ANSWER_S: Final = 0.003  # what need not be in an answer must not hold it up
 _LIVE_BEFORE_COMMIT_S: Final = 0.25  # the live view waits no longer than this for the database
 _SAMPLE_DAYS: Final = 7
 _SPARE_FROM: Final = 500  # rooms more than before
@@ -137,15 +138,20 @@ class Rooms:
         The writer keeps it until it can. Only for what LiveKit also knows: after a crash it is
         found there again.
         """
-        self._picture.apply(event)
-        self._picture.attach(session)
-        self._picture.publish([event.room_name])
         try:
             writing = self._store.append(event, soon=True)  # queued now: who reads next sees it
         except StoreUnavailableError as exc:
             log.warning("an event was not kept", extra={"error": exc.code})
-            return
-        self._in_background(self._write_later(event, writing))
+            writing = None
+
+        def show() -> None:
+            self._picture.apply(event)
+            self._picture.attach(session)
+            self._picture.publish([event.room_name])
+            if writing is not None:
+                self._in_background(self._write_later(event, writing))
+
+        asyncio.get_running_loop().call_later(_AFTER_ANSWER_S, show)
 
     async def take_webhook(self, event: Event) -> None:
         """Take what LiveKit told; the same webhook twice is one event.

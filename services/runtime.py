@@ -42,6 +42,7 @@ from services.livekit.embedded import EmbeddedServer, EmbeddedState, Phase, open
 from services.livekit.service import LiveKitService
 from services.livekit.target import LiveKitTarget
 from services.livekit.tokens import TokenMinter
+from services.loop import new_event_loop
 from services.overview import Overview
 from services.reviews import Reviews, questions_of
 from services.room_actions import RoomActions
@@ -195,8 +196,8 @@ class Runtime:
                 async with asyncio.timeout(timeout_s):
                     return await make()
             calls = self._open_calls()
-            async with asyncio.timeout(timeout_s + 1):  # the loop may end without a word
-                return await calls.cross(_timed(make, timeout_s))
+            async with asyncio.timeout(timeout_s):
+                return await calls.cross(make)
         except TimeoutError as exc:
             raise _no_answer(timeout_s) from exc
 
@@ -212,7 +213,8 @@ class Runtime:
 
     def _main(self) -> None:
         try:
-            asyncio.run(self._serve())
+            with asyncio.Runner(loop_factory=new_event_loop) as runner:
+                runner.run(self._serve())
         except BaseException as exc:  # the thread's end: nobody else would see it
             found = _first_of_ours(exc)
             if not self._ready.done():

@@ -8,8 +8,10 @@ once.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Final, TypeVar
 
 import aiohttp
@@ -30,6 +32,9 @@ from services.errors import (
 from services.livekit.target import LiveKitTarget
 
 _RETRY_WAIT_S: Final = 0.05
+_SIGNED_S: Final = 600
+_NAMES_NO_ROOM: Final = frozenset({"CreateRoom", "DeleteRoom", "ListRooms"})
+"""Their rights name no room, so one token signed ahead serves them all: 0.2 ms less for each."""
 
 T = TypeVar("T")
 Reason = Callable[[], UnavailableError | None]
@@ -49,32 +54,44 @@ class LiveKitClient:
         self._target = target
         self._timeout_s = timeout_s
         self._unavailable = unavailable
+        self._http: aiohttp.ClientSession | None = None
         self._api: api.LiveKitAPI | None = None
+        self._ahead: api.LiveKitAPI | None = None
+        self._signed_at_s = 0.0  # by the wall clock, as the token's own times are
         self._closed = False
         self.calls = 0  # asked of LiveKit since the start; the bench reads it
 
     async def close(self) -> None:
         """Release the connections. May be called again; calls after it raise."""
         self._closed = True
-        client, self._api = self._api, None
-        if client is not None:
-            await client.aclose()
+        self._api = self._ahead = None
+        http, self._http = self._http, None
+        if http is not None:
+            await http.close()
 
-    def _get_api(self) -> api.LiveKitAPI:
+    def _get_api(self, call: str) -> api.LiveKitAPI:
         if self._closed:
             raise LiveKitUnavailableError("The LiveKit client is closed.")
-        if self._api is None:  # needs a running loop, so not in __init__
-            self._api = api.LiveKitAPI(
-                self._target.url,
-                self._target.api_key,
-                self._target.api_secret.get_secret_value(),
-            )
-        return self._api
+        if self._http is None:  # needs a running loop, so not in __init__
+            self._http = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
+        target, secret = self._target, self._target.api_secret.get_secret_value()
+        if call not in _NAMES_NO_ROOM:
+            if self._api is None:
+                self._api = api.LiveKitAPI(target.url, target.api_key, secret, session=self._http)
+            return self._api
+        now_s = time.time()
+        if self._ahead is None or not 0 <= now_s - self._signed_at_s < _SIGNED_S / 2:
+            grants = api.VideoGrants(room_create=True, room_list=True)
+            token = api.AccessToken(target.api_key, secret).with_grants(grants)
+            signed = token.with_ttl(timedelta(seconds=_SIGNED_S)).to_jwt()
+            self._ahead = api.LiveKitAPI.with_token(signed, target.url, session=self._http)
+            self._signed_at_s = now_s
+        return self._ahead
 
     async def _write(self, call: str, ask: Callable[[api.LiveKitAPI], Awaitable[T]]) -> T:
         async with self._deadline(call):
             self.calls += 1
-            return await ask(self._get_api())
+            return await ask(self._get_api(call))
 
     async def _read(self, call: str, ask: Callable[[api.LiveKitAPI], Awaitable[T]]) -> T:
         async with self._deadline(call):
@@ -87,7 +104,7 @@ class LiveKitClient:
             ):
                 with attempt:
                     self.calls += 1
-                    return await ask(self._get_api())
+                    return await ask(self._get_api(call))
         raise AssertionError("retry_context gives an attempt or raises")
 
     @asynccontextmanager

@@ -15,6 +15,7 @@ ROOT: Final = Path(__file__).parent.parent.parent
 OURS: Final = ("pages", "dashboard", "api", "agents", "services", "switchboard_recorder")
 ENTRIES: Final = ("streamlit_app.py", "scripts/run.py")
 NOT_IMPORTED: Final = {
+    "httptools": "uvicorn's parser of HTTP, taken where it is there",
     "aiosqlite": "SQLAlchemy's driver for SQLite",
     "asyncpg": "SQLAlchemy's driver for PostgreSQL",
     "psycopg": "the PostgreSQL driver of LangGraph's checkpointer",
