@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from api.deps import SharedRuntime
 from services import hub
+from services.jobs.feed import is_session_topic
 from services.runtime import Runtime
 
 router = APIRouter(tags=["Live"])
@@ -37,12 +38,26 @@ async def live(
 async def _stream(runtime: Runtime, topics: tuple[str, ...], last: str) -> AsyncIterator[bytes]:
     ends_s = time.monotonic() + _LONGEST_S
     yield b"retry: 1000\n\n"
-    async with aclosing(hub.read(runtime.hub, topics, last_event_id=last)) as told:
-        async for event_id, message in told:
-            if message is None:
-                yield b"event: ping\ndata: {}\n\n"
-            else:
-                head = f"id: {event_id}\nevent: {message.event}\ndata: ".encode()
-                yield head + message.body + b"\n\n"
-            if time.monotonic() > ends_s:
-                return
+    try:
+        async with aclosing(hub.read(runtime.hub, topics, last_event_id=last)) as told:
+            first = True
+            async for event_id, message in told:
+                if first:
+                    first = False
+                    _tell_watched(runtime, topics)
+                if message is None:
+                    yield b"event: ping\ndata: {}\n\n"
+                else:
+                    head = f"id: {event_id}\nevent: {message.event}\ndata: ".encode()
+                    yield head + message.body + b"\n\n"
+                if time.monotonic() > ends_s:
+                    return
+    finally:
+        _tell_watched(runtime, topics)
+
+
+def _tell_watched(runtime: Runtime, topics: tuple[str, ...]) -> None:
+    """Pages of a session say how many look at it."""
+    for topic in topics:
+        if is_session_topic(topic):
+            runtime.hub.touch_soon(topic)

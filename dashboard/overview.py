@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard import bridge, feedback, nav, viewer
 from dashboard import format as fmt
 from dashboard.act import act
+from dashboard.session_acts import ask_again, more_time
 from dashboard.sessions import session_list
 from dashboard.title import Colour
 from services.clock import utc_now
@@ -34,7 +35,6 @@ _NEEDS: Final = {
     Need.NO_AGENT: (":orange[:material/smart_toy:]", "A room has no agent"),
     Need.EXPIRING: (":blue[:material/hourglass_bottom:]", "A session is about to end"),
 }
-_MORE_TIME: Final = timedelta(hours=1)
 _AGAIN_FOR: Final = timedelta(hours=2)
 _SHOWN_AT_FIRST: Final = 6
 _ABOUT_CHARS: Final = 56
@@ -151,8 +151,7 @@ def _mend(need: Attention, *, key: str) -> None:
             act("Create it now", key, lambda: _create(wanted), done="The session was created.")
         case Need.NO_AGENT if need.agent_name:
             nav.link("room", "Open the room", name=need.room_name)
-            done = f"{fmt.code(need.agent_name)} was asked for again."
-            act("Ask for it again", key, lambda: _ask_again(need), done=done)
+            ask_again(need.room_name, need.agent_name, key=key)
         case Need.NO_AGENT:  # nobody knows which agent belongs there
             nav.link("room", "Choose an agent", name=need.room_name)
         case Need.ANSWER:
@@ -161,26 +160,12 @@ def _mend(need: Attention, *, key: str) -> None:
             nav.link("room", "See why", icon=":material/troubleshoot:", name=need.room_name)
         case Need.EXPIRING:
             nav.link("room", "Open the room", name=need.room_name)
-            act(
-                "One more hour", key, lambda: _more_time(need), done="It goes on for one more hour."
-            )
+            more_time(need.session_id, key=key)
 
 
 def _create(wanted: NewSession) -> None:
     sessions = bridge.runtime().sessions
     bridge.write(lambda: sessions.create(wanted, origin=Origin.PAGE, actor=bridge.ACTOR))
-
-
-def _ask_again(need: Attention) -> None:
-    actions = bridge.runtime().actions
-    bridge.write(
-        lambda: actions.create_dispatch(need.room_name, need.agent_name, actor=bridge.ACTOR)
-    )
-
-
-def _more_time(need: Attention) -> None:
-    sessions = bridge.runtime().sessions
-    bridge.write(lambda: sessions.extend(need.session_id, _MORE_TIME, actor=bridge.ACTOR))
 
 
 def latest(view: OverviewView) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Final
 
 import streamlit as st
@@ -11,6 +10,7 @@ from dashboard import bridge, dialogs, feedback, nav, viewer, why
 from dashboard import format as fmt
 from dashboard.act import act
 from dashboard.facts import facts_table
+from dashboard.session_acts import more_time
 from dashboard.sessions import who_leaves
 from dashboard.title import Badge, title_bar
 from services.clock import utc_now
@@ -26,7 +26,6 @@ _HEALTH: Final[dict[Health, Badge]] = {
     Health.NO_AGENT: ("red", ":material/smart_toy:", "No agent"),
 }
 _END: Final = "room.end"
-_MORE_TIME: Final = timedelta(hours=1)
 _TITLE_CHARS: Final = 24
 _CARD_PX: Final = 176
 
@@ -51,19 +50,7 @@ def heading(view: RoomView) -> None:
         if view.session is not None:
             nav.link("session", "Its session", icon=":material/forum:", id=view.session.id)
         if view.session is not None and view.session.expires_at is not None:
-            _more_time(view.session.id)
-
-
-def _more_time(session_id: str) -> None:
-    sessions = bridge.runtime().sessions
-    act(
-        "One more hour",
-        "room.extend",
-        lambda: bridge.write(lambda: sessions.extend(session_id, _MORE_TIME, actor=bridge.ACTOR)),
-        icon=":material/more_time:",
-        done="It goes on for one more hour.",
-        type="tertiary",
-    )
+            more_time(view.session.id, key="room.extend", kind="tertiary")
 
 
 def facts(view: RoomView) -> None:

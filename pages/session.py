@@ -6,7 +6,17 @@ from datetime import datetime
 
 import streamlit as st
 
-from dashboard import agent_session, answers, bridge, exports, feedback, nav, review, sessions
+from dashboard import (
+    agent_session,
+    answers,
+    bridge,
+    exports,
+    feedback,
+    nav,
+    review,
+    session_acts,
+    sessions,
+)  # fmt: skip
 from dashboard.components.session_view import session_view
 from dashboard.parts import live_part
 from dashboard.title import title
@@ -28,6 +38,9 @@ def head() -> None:
     store = bridge.runtime().store
     session = bridge.read(lambda: store.session(session_id))
     sessions.heading(session)
+    with st.container():
+        if session.status.is_open:
+            session_acts.row(session)
     with st.container():
         answers.asked(bridge.read(lambda: store.agents.interrupts_of(session_id)))
     with st.container():

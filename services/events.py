@@ -19,6 +19,7 @@ class Source(StrEnum):
     API = "api"
     SYSTEM = "system"  # we ourselves: the reaper, the deny list
     AGENT = "agent"  # the agent's own recorder, over its job's socket
+    OBSERVER = "observer"  # a hidden participant of ours, where no recorder tells
 
 
 class Certainty(StrEnum):
@@ -86,6 +87,8 @@ class Kind(StrEnum):
     COMMAND_SENT = "command_sent"  # an operator's: `data.command_id`, `action`, `args`
     AGENT_AGAIN = "agent_asked_again"  # a lost agent was dispatched again: `data.reason`, `tries`
     AGENT_GIVEN_UP = "agent_given_up"  # it was lost too often: `data.reason`
+    OBSERVER_JOINED = "observer_joined"  # `data.way`: session | text, what it hears by
+    OBSERVER_LEFT = "observer_left"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

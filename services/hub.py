@@ -129,6 +129,11 @@ class Hub:
             found.extra |= extra
             self._mark(found)
 
+    def touch_soon(self, topic: str) -> None:
+        """As `touch`, from any thread; harmless after our loop has closed."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self.touch, topic)
+
     def publish(
         self,
         topic: str,
@@ -193,6 +198,11 @@ class Hub:
                 for name, topic in self._topics.items()
                 if topic.subscribers and name.startswith(prefix)
             )
+
+    def readers(self, topic: str) -> int:
+        """How many read this topic now."""
+        found = self._topics.get(topic)
+        return len(found.subscribers) if found is not None else 0
 
     def viewers(self) -> int:
         """How many readers there are now."""

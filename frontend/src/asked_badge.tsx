@@ -1,6 +1,6 @@
 import { reactComponent } from "./mount";
-import { Badge } from "./questions/Badge";
 import askedCss from "./questions/asked.css?inline";
+import { Badge } from "./questions/Badge";
 import type { ComponentArgs } from "./streamlit";
 
 interface BadgeData {

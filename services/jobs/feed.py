@@ -20,9 +20,17 @@ VALUES_BYTES: Final = 32_000  # a state that is longer is fetched by who looks a
 SESSIONS: Final = 500
 
 
+SESSION_PREFIX: Final = "session:"
+
+
 def session_topic(session_id: str) -> str:
     """The hub's topic for one session's events."""
-    return f"session:{session_id}"
+    return SESSION_PREFIX + session_id
+
+
+def is_session_topic(topic: str) -> bool:
+    """Whether the topic is one session's."""
+    return topic.startswith(SESSION_PREFIX)
 
 
 @dataclass(slots=True)

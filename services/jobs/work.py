@@ -15,6 +15,7 @@ from services.hub import Hub
 from services.jobs import stream_token
 from services.jobs.commands import Commands
 from services.jobs.feed import Feeds
+from services.jobs.observers import Observers
 from services.jobs.questions import Questions
 from services.jobs.recovery import DEFAULT_TIMING, Recovery, RecoveryTiming
 from services.jobs.stream_token import StreamClaims
@@ -85,6 +86,9 @@ class AgentWork:
             now=now,
             timing=timing,
         )
+        self.observers = Observers(
+            livekit, rooms, store, hub, self.streams, self.feeds, target, now=now
+        )
         self.why = Why(livekit, store, self.streams, embedded)
         self.streams.on_committed(self.questions.heard)  # what comes late has no feed
         rooms.on_written(self._after)
@@ -142,6 +146,7 @@ class AgentWork:
             tasks.create_task(self.commands.run(), name="commands")
             tasks.create_task(self.recovery.run(), name="recovery")
             tasks.create_task(self.questions.run(), name="questions")
+            tasks.create_task(self.observers.run(), name="observers")
 
     async def close(self) -> None:
         """Close every stream; the jobs connect again to whoever comes next."""

@@ -27,7 +27,7 @@ from services.store.rows import (
     visit_row,
 )
 
-_OF_AGENTS: Final = {Source.AGENT, Source.SYSTEM}
+_OF_AGENTS: Final = {Source.AGENT, Source.OBSERVER, Source.SYSTEM}
 _OVER: Final = Kind.ROOM_FINISHED
 
 

@@ -60,7 +60,9 @@ describe("the badge of open questions", () => {
 
   it("shows a few of many, and takes nothing that is not a question", () => {
     draw();
-    const many = Array.from({ length: 7 }, (_, at) => row(`ses_${at}`, "", `2026-01-01T10:0${at}:00Z`));
+    const many = Array.from({ length: 7 }, (_, at) =>
+      row(`ses_${at}`, "", `2026-01-01T10:0${at}:00Z`),
+    );
     send("snapshot", { rows: [...many, null, { id: 1 }, "x"] });
     expect(screen.getAllByRole("button", { name: "A question" })).toHaveLength(3);
     expect(screen.getByText("and 4 more on the overview")).toBeTruthy();

@@ -168,6 +168,17 @@ describe("what may happen", () => {
   });
 });
 
+it("tells whether a recorder or an observer told", () => {
+  const by = (source: string, kind: string, data = {}) => ({ ...event(kind, 1, data), source });
+  expect(fold([by("webhook", "room_started")])).toMatchObject({ recorded: false, observed: "" });
+  const heard = [
+    by("observer", "observer_joined", { way: "session" }),
+    by("observer", "conversation_item_added", { role: "user", text: "hello", id: "m" }),
+  ];
+  expect(fold(heard)).toMatchObject({ recorded: false, observed: "session" });
+  expect(fold([by("observer", "observer_joined", { way: "?" })]).observed).toBe("text");
+});
+
 it("a long session is folded and looked at quickly", () => {
   const events: TraceEvent[] = [];
   for (let index = 0; index < 4_000; index += 1) {

@@ -19,6 +19,12 @@ import { Timeline } from "../timeline/Timeline";
 import { Transcript } from "../transcript/Transcript";
 import { SPEEDS, useCursor } from "./useCursor";
 
+const OBSERVED = {
+  session:
+    "No recorder tells of this agent. A hidden observer hears what its session says while somebody looks here: words, states, times and tools. What happens inside a graph is not known.",
+  text: "No recorder tells of this agent, and its session answers nobody. A hidden observer reads what is written into the room while somebody looks here: the words and the agent's state. Times of speech, tools and what happens inside a graph are not known.",
+} as const;
+
 export interface BoardData {
   readonly liveUrl: string;
   /** `api/voice/session/<id>/` */
@@ -141,6 +147,9 @@ export function Board({ data, onMoment, onNote, onRefused }: BoardProps): ReactE
           {model.open ? "Live" : "To the end"} <kbd>l</kbd>
         </button>
       </header>
+      {!model.recorded && model.observed !== "" && (
+        <p className="sb-note">{OBSERVED[model.observed]}</p>
+      )}
       <div className="sb-panels">
         <section className="sb-panel sb-graph" aria-label="Graph">
           <GraphView {...props} />

@@ -44,6 +44,8 @@ const ROOM: Readonly<Record<string, string>> = {
   job_left: "Agent gone",
   agent_asked_again: "Agent asked for again",
   agent_given_up: "Agent given up",
+  observer_joined: "Observer joined",
+  observer_left: "Observer left",
   join_denied: "Kept out",
 };
 const ROLES: readonly string[] = ["user", "assistant"];
@@ -120,6 +122,7 @@ export class Fold {
   #to = 0;
   #version = 0;
   #recorded = false;
+  #observed: SessionModel["observed"] = "";
   #agentState = "";
   #userState = "";
   #speaking: { agent: string | null; caller: string | null } = { agent: null, caller: null };
@@ -164,6 +167,7 @@ export class Fold {
       to: this.#to,
       open: this.#open,
       recorded: this.#recorded,
+      observed: this.#observed,
       graphs: [...this.#graphs.values()],
       visits: this.#visits.list(),
       calls: this.#calls.list(),
@@ -188,6 +192,8 @@ export class Fold {
   #take(event: TraceEvent): void {
     const { data, at } = event;
     if (event.source === "agent") this.#recorded = true;
+    if (event.kind === "observer_joined")
+      this.#observed = event.data.way === "session" ? "session" : "text";
     switch (event.kind) {
       case "graph_described":
         this.#graphs.set(text(data.graph), shape(data));

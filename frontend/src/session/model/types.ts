@@ -207,6 +207,8 @@ export interface SessionModel {
   readonly open: boolean;
   /** Whether a recorder tells; without one there are no nodes and no state. */
   readonly recorded: boolean;
+  /** What a hidden observer heard by, where no recorder tells; "": there was none. */
+  readonly observed: "" | "session" | "text";
   readonly graphs: readonly GraphShape[];
   /** Ordered by `from`, as are all of these. */
   readonly visits: readonly NodeVisit[];
