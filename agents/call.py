@@ -28,7 +28,7 @@ from agents.registry import load_graph
 from agents.speech import speech_parts
 from agents.thread import FAILED, GraphThread
 from services.settings import Settings, load_settings
-from switchboard_recorder import Command, Reply, record
+from switchboard_recorder import Action, Command, Reply, record
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +118,13 @@ class Call:
             checkpointer = await self._stack.enter_async_context(open_checkpointer(self._settings))
             agent_graph = await load_graph(ctx.job.agent_name, checkpointer)
             session = self._session(voice=voice)
-            recorder = record(ctx, session, session_id=session_id or None, on_command=self._obey)
+            recorder = record(
+                ctx,
+                session,
+                session_id=session_id or None,
+                on_command=self._obey,
+                actions=tuple(Action),
+            )
             recorder.describe(agent_graph.graph)
             thread = GraphThread(
                 agent_graph.graph,
@@ -128,7 +134,13 @@ class Call:
                 waiting=agent_graph.waiting,
             )
             await thread.open()
-            self.control = Control(session, thread, end=self._end, end_when_said=self.end_when_said)
+            self.control = Control(
+                session,
+                thread,
+                end=self._end,
+                end_when_said=self.end_when_said,
+                tell=recorder.emit,
+            )
             session.on("close", self._closed)
             ctx.add_shutdown_callback(self._stack.aclose)
             agent = GraphAgent(thread)

@@ -15,8 +15,8 @@ from typing import Any, Final
 from livekit.agents import AgentSession
 from livekit.agents.voice import SpeechHandle
 
-from agents.thread import FAILED, GraphThread, NotPendingError
-from switchboard_recorder import Reply
+from agents.thread import FAILED, GraphThread, NotAtRestError, NotPendingError
+from switchboard_recorder import EventKind, Reply
 from switchboard_recorder.protocol import Action, Command, Outcome
 
 log = logging.getLogger(__name__)
@@ -38,42 +38,47 @@ class Control:
         *,
         end: Callable[[str], Awaitable[None]],
         end_when_said: Callable[[str], None],
+        tell: Callable[..., None],
     ) -> None:
         self._session = session
         self._thread = thread
         self._end = end
         self._end_when_said = end_when_said
+        self._tell = tell
         self._aio_tasks: set[asyncio.Task[None]] = set()
         self.silent = False
 
     async def __call__(self, command: Command) -> Reply:
         """Do what `command` says. A value of a wrong shape is refused."""
         try:
-            action = Action(command.action)
-            match action:
-                case Action.RESUME:
-                    return await self._resume(
-                        _text_arg(command, "interrupt_id"), command.args.get("decision")
-                    )
-                case Action.SAY:
-                    _ = self._say(_text_arg(command, "text"))
-                case Action.COACH:
-                    self._thread.coach(_text_arg(command, "text"))
-                case Action.PAUSE:
-                    await self._fall_silent(hears=False)
-                case Action.GO_ON:
-                    return self._go_on()
-                case Action.HAND_OVER:
-                    to = str(command.args.get("to") or "a colleague")
-                    _ = self._say(TAKES_OVER.format(to=to), interruptible=False)
-                    await self._fall_silent(hears=True, at_once=False)
-                case Action.END:
-                    text = str(command.args.get("text") or GOOD_BYE)
-                    self._start(self._say_good_bye(text, str(command.args.get("reason", ""))))
+            return await self._do(Action(command.action), command)
         except _WrongArgsError as exc:
             return Reply(outcome=Outcome.REFUSED, detail=str(exc))
         except RuntimeError as exc:  # AgentSession's word for "not running"
             return Reply(outcome=Outcome.REFUSED, detail=f"The session does not run: {exc}")
+
+    async def _do(self, action: Action, command: Command) -> Reply:
+        args = command.args
+        match action:
+            case Action.RESUME:
+                return await self._resume(_text_arg(command, "interrupt_id"), args.get("decision"))
+            case Action.SAY:
+                _ = self._say(_text_arg(command, "text"))
+            case Action.COACH:
+                self._thread.coach(_text_arg(command, "text"))
+            case Action.PAUSE:
+                await self._fall_silent(hears=False)
+            case Action.GO_ON:
+                return self._go_on()
+            case Action.HAND_OVER:
+                to = str(args.get("to") or "a colleague")
+                _ = self._say(TAKES_OVER.format(to=to), interruptible=False)
+                await self._fall_silent(hears=True, at_once=False)
+            case Action.EDIT_STATE:
+                return await self._edit(args.get("values"), args.get("checkpoint_id") or "")
+            case Action.END:
+                text = str(args.get("text") or GOOD_BYE)
+                self._start(self._say_good_bye(text, str(args.get("reason", ""))))
         return Reply(outcome=Outcome.DONE)
 
     async def _resume(self, interrupt_id: str, decision: Any) -> Reply:
@@ -82,33 +87,72 @@ class Control:
         except NotPendingError:
             detail = "The graph does not wait for this answer: it was answered already."
             return Reply(outcome=Outcome.REFUSED, detail=detail)
-        pieces: asyncio.Queue[str | None] = asyncio.Queue()
-        started = asyncio.get_running_loop().create_future()
-        self._start(self._run(interrupt_id, decision, pieces, started))
-        _ = self._say(_drain(pieces))
-        if (error := await started) is not None:
+        error = await self._speak(
+            self._thread.resume(interrupt_id, decision),
+            failed=lambda: self._thread.release(interrupt_id),
+        )
+        if error is not None:
             return Reply(outcome=Outcome.FAILED, detail=error)
         return Reply(outcome=Outcome.DONE)
 
+    async def _edit(self, values: Any, checkpoint_id: Any) -> Reply:
+        if not isinstance(values, dict) or not isinstance(checkpoint_id, str):
+            raise _WrongArgsError("edit_state needs values, an object by channel.")
+        try:
+            state, asks_again = await self._thread.edit(values, checkpoint_id)
+        except NotAtRestError:
+            detail = "The graph is at work: its state can be changed when it rests."
+            return Reply(outcome=Outcome.REFUSED, detail=detail)
+        except KeyError as exc:
+            detail = f"The graph knows nothing of {exc.args[0]!r}."
+            return Reply(outcome=Outcome.REFUSED, detail=detail)
+        except Exception as exc:
+            log.exception("the state was not changed")
+            detail = f"LangGraph took no such state: {type(exc).__name__}: {exc}"[:500]
+            return Reply(outcome=Outcome.REFUSED, detail=detail)
+        self._tell(
+            EventKind.STATE_SAVED,
+            run="",
+            step=(state.metadata or {}).get("step", 0),
+            checkpoint_id=state.config["configurable"].get("checkpoint_id", ""),
+            next=list(state.next),
+            values=state.values,
+            changed=list(values),
+        )
+        if asks_again and (error := await self._speak(self._thread.go_on())) is not None:
+            return Reply(outcome=Outcome.FAILED, detail=error)
+        return Reply(outcome=Outcome.DONE)
+
+    async def _speak(
+        self, running: AsyncIterator[str], *, failed: Callable[[], None] = lambda: None
+    ) -> str | None:
+        """Let the graph run and say what it says; gives why it failed before its first word."""
+        pieces: asyncio.Queue[str | None] = asyncio.Queue()
+        started = asyncio.get_running_loop().create_future()
+        self._start(self._run(running, pieces, started, failed))
+        _ = self._say(_drain(pieces))
+        error: str | None = await started
+        return error
+
     async def _run(
         self,
-        interrupt_id: str,
-        decision: Any,
+        running: AsyncIterator[str],
         pieces: asyncio.Queue[str | None],
         started: asyncio.Future[str | None],
+        failed: Callable[[], None],
     ) -> None:
         """Run the graph to its end even when the caller talks over the answer."""
         error: str | None = None
         try:
-            async with aclosing(self._thread.resume(interrupt_id, decision)) as spoken:  # type: ignore[type-var]
+            async with aclosing(running) as spoken:  # type: ignore[type-var]
                 async for piece in spoken:
                     pieces.put_nowait(piece)
                     if not started.done():
                         started.set_result(None)
         except Exception as exc:
-            log.exception("an answered interrupt failed")
-            self._thread.release(interrupt_id)
-            error = f"The graph failed on this answer: {type(exc).__name__}."
+            log.exception("a run that an operator asked for failed")
+            failed()
+            error = f"The graph failed: {type(exc).__name__}."
             pieces.put_nowait(FAILED)
         finally:
             pieces.put_nowait(None)

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import Any, Final, Protocol
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
-from langgraph.types import Command, Interrupt
+from langgraph.types import Command, Interrupt, StateSnapshot
 
 Graph = Any
 """A compiled LangGraph graph; its generic parameters are of no use here."""
@@ -34,6 +34,10 @@ class Runs(Protocol):
     ) -> AsyncGenerator[Any, None]:
         """The graph's stream parts: `{"type", "ns", "data"}`."""
         ...
+
+
+class NotAtRestError(Exception):
+    """A run is under way, or would be in the middle: the state cannot be changed now."""
 
 
 class NotPendingError(Exception):
@@ -121,6 +125,44 @@ class GraphThread:
         """What the graph says after a claimed interrupt is answered."""
         resume: Command[Any] = Command(resume={interrupt_id: decision})
         async with aclosing(self._run(resume, "resume")) as spoken:
+            async for piece in spoken:
+                yield piece
+
+    async def edit(
+        self, values: Mapping[str, Any], checkpoint_id: str = ""
+    ) -> tuple[StateSnapshot, bool]:
+        """Change channels of the state, from its newest checkpoint or from an earlier one on.
+
+        LangGraph merges what it merges (messages, say). Gives the state after it, and whether the
+        graph asked a human before: then `go_on` has it ask anew.
+
+        Raises:
+            NotAtRestError: a run is under way, or that checkpoint lies in the middle of one.
+            KeyError: the graph has no such channel, or no such checkpoint.
+        """
+        if self._turn.locked() or self._claimed:
+            raise NotAtRestError
+        async with self._turn:
+            if unknown := sorted(set(values) - set(self._graph.stream_channels_list)):
+                raise KeyError(unknown[0])
+            asked = bool(self.pending)
+            config: dict[str, Any] = {"configurable": dict(self._config["configurable"])}
+            if checkpoint_id:
+                config["configurable"] |= {"checkpoint_id": checkpoint_id, "checkpoint_ns": ""}
+            before = await self._graph.aget_state(config)
+            if checkpoint_id and not before.created_at:
+                raise KeyError(checkpoint_id)
+            if before.next and not before.interrupts:
+                raise NotAtRestError
+            await self._graph.aupdate_state(config, dict(values) or None)
+            await self._look()
+            self._said |= {m.id for m in self._messages() if m.id}
+            state: StateSnapshot = await self._graph.aget_state(self._config)
+            return state, asked and bool(state.next)
+
+    async def go_on(self) -> AsyncIterator[str]:
+        """Run on from where the state stands, after an edit."""
+        async with aclosing(self._run(None, "other")) as spoken:
             async for piece in spoken:
                 yield piece
 

@@ -16,7 +16,8 @@ from dashboard import (
     review,
     session_acts,
     sessions,
-)  # fmt: skip
+    state_edit,
+)
 from dashboard.components.session_view import session_view
 from dashboard.parts import live_part
 from dashboard.title import title
@@ -98,7 +99,9 @@ if not is_session_id(session_id):
 else:
     head()
     note_at = inside()
+    state_edit.draw(session_id)
     exports.links(session_id)
     review.draw(session_id, note_at)
     history()
     sessions.end_dialog(session_id)
+    state_edit.dialog(session_id)

@@ -19,7 +19,7 @@ HANDLER_S: Final = 60.0
 """A command that is not carried out by then has failed."""
 _REMEMBERED: Final = 1_000
 _WAITING: Final = 100
-_GRAPH: Final = frozenset({Action.RESUME, Action.COACH})
+_GRAPH: Final = frozenset({Action.RESUME, Action.COACH, Action.EDIT_STATE})
 
 current_command: ContextVar[str] = ContextVar("switchboard_command", default="")
 """The id of the command whose handler runs, in it and in every task that it starts."""

@@ -76,6 +76,13 @@ class Action(StrEnum):
     GO_ON = "go_on"  # the end of a pause or of a hand-over
     HAND_OVER = "hand_over"  # to: a person speaks from now on; the agent says so and falls silent
     END = "end"  # reason, text: a good-bye is spoken, then the job ends
+    EDIT_STATE = (
+        "edit_state"  # values{}, checkpoint_id ("": the newest): only while the graph rests
+    )
+
+
+USUAL_ACTIONS: Final = tuple(action for action in Action if action is not Action.EDIT_STATE)
+"""What a handler is taken to know that does not say what it can do."""
 
 
 class Outcome(StrEnum):

@@ -20,7 +20,14 @@ from switchboard_recorder.identity import hello_of, new_stream_id, versions
 from switchboard_recorder.journal import Journal
 from switchboard_recorder.link import Address, Patience
 from switchboard_recorder.orphans import deliver_orphans
-from switchboard_recorder.protocol import Action, Command, EventKind, Hello, Welcome
+from switchboard_recorder.protocol import (
+    USUAL_ACTIONS,
+    Action,
+    Command,
+    EventKind,
+    Hello,
+    Welcome,
+)  # fmt: skip
 from switchboard_recorder.runs import Made, Run, Runs
 from switchboard_recorder.sender import Sender
 from switchboard_recorder.spool import Owner, Spool, default_folder
@@ -227,7 +234,7 @@ class Recorder:
 
     # -- commands
 
-    def on_command(self, handler: Handler, actions: Iterable[Action] = tuple(Action)) -> None:
+    def on_command(self, handler: Handler, actions: Iterable[Action] = USUAL_ACTIONS) -> None:
         """Who carries out commands, and which: before the first await after `record()`."""
         self.commands.handle(handler, tuple(str(Action(action)) for action in actions))
 
@@ -294,13 +301,15 @@ def record(
     spool_dir: Path | str | None = None,
     redact: Redact | None = None,
     on_command: Handler | None = None,
+    actions: Iterable[Action] = USUAL_ACTIONS,
 ) -> Recorder:
     """Record this job from now on; call it before `session.start()`. Never raises.
 
     `ctx` is LiveKit's JobContext, `session` its AgentSession. `url` is the dashboard's
     (`SWITCHBOARD_URL`, else http://localhost:8501); LiveKit's key and secret come from
     `LIVEKIT_API_KEY` and `LIVEKIT_API_SECRET`. `session_id` is the dashboard's session, by default
-    that of the job's metadata; without one the dashboard goes by the room.
+    that of the job's metadata; without one the dashboard goes by the room. `on_command` carries out
+    `actions`.
     """
     try:
         stream_id = new_stream_id()
@@ -310,7 +319,7 @@ def record(
         log.warning("This job is not recorded: %s.", type(exc).__name__)
         return Recorder(Hello(stream_id="", room_name=""))
     if on_command is not None:
-        recorder.guard(recorder.on_command, on_command)
+        recorder.guard(recorder.on_command, on_command, actions)
     recorder.guard(recorder.start)
     recorder.guard(_begin, recorder, ctx, session)
     return recorder

@@ -62,7 +62,7 @@ async def end_guarded(process: Process, *, patient: bool = True) -> None:
     the process's output meanwhile.
     """
     if process.stdin is not None:
-        if patient:
+        if patient and not process.stdin.is_closing():  # uvloop raises, asyncio is silent
             with contextlib.suppress(ConnectionError):
                 process.stdin.write(b"stop\n")
         process.stdin.close()

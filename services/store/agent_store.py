@@ -15,6 +15,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.errors import NotFoundError
+from services.events import Kind
 from services.portions import one_by_one
 from services.store import tables as t
 from services.store.agent_fold import reopen_interrupt
@@ -224,6 +225,19 @@ class AgentStore:
             )
             rows = found.mappings().all()
         return tuple([stored_event(row) async for row in one_by_one(rows, portion=_PORTION)])
+
+    async def saved_states(self, session_id: str, *, limit: int = 40) -> tuple[StoredEvent, ...]:
+        """A session's newest saved states, the newest first, without their values."""
+        columns = [column for column in t.events.c if column.name != "data"]
+        async with self._reading() as db:
+            lean = without_values(db.dialect.name).label("data")
+            found = await db.execute(
+                select(*columns, lean)
+                .where(t.events.c.session_id == session_id, t.events.c.kind == Kind.STATE_SAVED)
+                .order_by(t.events.c.seq.desc())
+                .limit(limit)
+            )
+            return tuple(stored_event(row) for row in found.mappings())
 
     async def event(self, session_id: str, event_id: str) -> StoredEvent:
         """One event of a session. Raises NotFoundError."""

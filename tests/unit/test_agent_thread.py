@@ -15,7 +15,7 @@ from langgraph.graph.message import add_messages
 from langgraph.types import interrupt
 
 from agents.replay import PlainRuns
-from agents.thread import CUT_OFF, WAITING, GraphThread, NotPendingError
+from agents.thread import CUT_OFF, WAITING, GraphThread, NotAtRestError, NotPendingError
 
 
 class State(TypedDict, total=False):
@@ -161,3 +161,53 @@ async def test_what_a_coach_whispers_reaches_the_next_run_alone() -> None:
     thread.coach(", whispered")
     assert await spoken(thread.reply("one")) == "you said one, whispered"
     assert await spoken(thread.reply("two")) == "you said two"
+
+
+async def test_a_state_is_changed_at_rest_and_a_question_asked_anew_after_it() -> None:
+    thread = await opened(compiled())
+    await spoken(thread.begin())
+    assert await spoken(thread.reply("ask")) == ""
+    (asked,) = thread.pending
+    with pytest.raises(KeyError, match="surprise"):
+        await thread.edit({"surprise": 1})
+    with pytest.raises(KeyError, match="nowhere"):
+        await thread.edit({"over": False}, "nowhere")
+    state, asks_again = await thread.edit({"coaching": ["be kind"]})
+    assert (state.values["coaching"], asks_again, thread.pending) == (["be kind"], True, ())
+    assert await spoken(thread.go_on()) == ""
+    (again,) = thread.pending
+    assert again.value == asked.value
+    thread.claim(again.id)
+    with pytest.raises(NotAtRestError):  # an answer is on its way
+        await thread.edit({"coaching": []})
+    assert await spoken(thread.resume(again.id, "yes")) == "decided yes"
+
+
+async def test_a_thread_goes_on_from_an_earlier_checkpoint() -> None:
+    graph = compiled()
+    thread = await opened(graph)
+    await spoken(thread.begin())
+    await spoken(thread.reply("first"))
+    history = [
+        state
+        async for state in graph.aget_state_history({"configurable": {"thread_id": "t"}})
+        if not state.next
+    ]
+    await spoken(thread.reply("second"))
+    back = history[0].config["configurable"]["checkpoint_id"]
+    state, asks_again = await thread.edit({}, back)
+    said = [str(message.content) for message in state.values["messages"]]
+    assert ("first" in said, "second" in said, asks_again) == (True, False, False)
+    assert await spoken(thread.reply("third")) == "you said third"
+
+
+async def test_a_graph_at_work_keeps_its_state() -> None:
+    slow = Slow()
+    thread = await opened(compiled(slow))
+    await spoken(thread.begin())
+    running = asyncio.create_task(spoken(thread.reply("slow")))
+    await slow.entered.wait()
+    with pytest.raises(NotAtRestError):
+        await thread.edit({"over": True})
+    slow.go_on.set()
+    assert await running == "you said slow"

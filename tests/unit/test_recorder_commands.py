@@ -179,7 +179,7 @@ async def test_every_action_of_the_protocol_reaches_the_handler(
 ) -> None:
     agent = Agent()
     async with open_desk() as desk, recording(desk, tmp_path) as recorder:
-        recorder.on_command(agent)
+        recorder.on_command(agent, Action)
         await desk.until(lambda desk: desk.sockets)
         await desk.command(action.value)
         await desk.until(lambda desk: desk.count == 1)

@@ -104,6 +104,50 @@ async def test_a_call_is_seen_from_the_inside_answered_and_replayed(
         await expect(other.locator("mark").first).to_be_visible()
 
 
+async def test_a_state_is_changed_behind_a_confirmation_and_the_question_asked_anew(
+    room_with_agent: ControlRoom,
+) -> None:
+    room = room_with_agent
+    made = await steps.new_session(room.url, "eve", mode="text")
+    caller = Caller()
+    await caller.join(made)
+    async with open_browser() as chromium:
+        page = await chromium.new_page(viewport={"width": 1440, "height": 1400})
+        address = f"{room.url}/session?id={made['session_id']}"
+        await page.goto(address)
+        await expect(page.get_by_text("1 page open on it")).to_be_visible()
+        other = await chromium.new_page()
+        await other.goto(address)
+        await expect(page.get_by_text("2 pages open on it")).to_be_visible()
+        await other.close()
+        await expect(page.get_by_text("1 page open on it")).to_be_visible()
+
+        await caller.ask("Yesterday I finished the login page.", "next")
+        await caller.ask("Today I will work on the audit log.", "blocking")
+        await caller.ask("I am blocked by the missing database access.", "approve")
+        await expect(page.get_by_text("The graph waits for a human")).to_be_visible()
+        await page.reload()
+        await page.get_by_text("Change the state").click()
+        what = page.get_by_role("combobox", name="What")
+        await what.fill("number")
+        await expect(page.get_by_role("option")).to_have_text(["number"])
+        await what.press("Enter")
+        await page.get_by_label("Its new value, as JSON").fill("{oops")
+        await page.get_by_role("button", name="Change it…").click()
+        await expect(page.get_by_text("The new value is not JSON")).to_be_visible()
+        await page.get_by_label("Its new value, as JSON").fill("7")
+        await page.get_by_role("button", name="Change it…").click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog).to_contain_text("asks anew")
+        await dialog.get_by_role("button", name="Change it", exact=True).click()
+        await expect(page.get_by_text("The state was changed.")).to_be_visible()
+        await expect(page.get_by_label("proposal")).to_have_value("7")  # what it asks now
+        await page.get_by_role("button", name="Accept", exact=True).click()
+        await caller.heard("Approved")
+    await caller.leave()
+    await steps.end_room(room.target, made["room_name"])
+
+
 async def test_a_question_calls_on_every_page_and_its_arguments_can_be_edited(
     room_with_agent: ControlRoom,
 ) -> None:

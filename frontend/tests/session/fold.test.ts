@@ -168,6 +168,19 @@ describe("what may happen", () => {
   });
 });
 
+it("asks no more what a later run leaves unasked", () => {
+  const model = fold([
+    event("interrupt_raised", 1, { interrupt_id: "one", node: "approve" }),
+    event("run_finished", 2, { run: "r", interrupts: ["one"] }),
+    event("interrupt_raised", 3, { interrupt_id: "two", node: "approve" }),
+    event("run_finished", 4, { run: "s", interrupts: ["two"] }),
+  ]);
+  expect(model.asks.map(({ id, to }) => [id, to === null])).toEqual([
+    ["one", false],
+    ["two", true],
+  ]);
+});
+
 it("tells whether a recorder or an observer told", () => {
   const by = (source: string, kind: string, data = {}) => ({ ...event(kind, 1, data), source });
   expect(fold([by("webhook", "room_started")])).toMatchObject({ recorded: false, observed: "" });

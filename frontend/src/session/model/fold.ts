@@ -232,6 +232,9 @@ export class Fold {
       case "interrupt_resumed":
         this.#answered(event);
         return;
+      case "run_finished":
+        this.#noLongerAsked(event);
+        return;
       case "agent_state_changed":
         this.#agentState = text(data.new);
         this.#speaks("agent", at, this.#agentState === "speaking");
@@ -414,6 +417,17 @@ export class Fold {
     const decision = field(data, "decision");
     this.#asks.put({ ...ask, to: at, decision });
     this.#lanes.change(`ask:${ask.id}`, { to: at, tone: "good" });
+  }
+
+  /** What a run leaves unasked is asked no more: its state was changed, say. */
+  #noLongerAsked({ data, at }: TraceEvent): void {
+    if (!Array.isArray(data.interrupts)) return;
+    const asks = new Set(data.interrupts.map((one) => text(isObject(one) ? one.id : one)));
+    for (const ask of this.#asks.list()) {
+      if (ask.to !== null || ask.from > at || asks.has(ask.id)) continue;
+      this.#asks.put({ ...ask, to: at });
+      this.#lanes.change(`ask:${ask.id}`, { to: at, tone: "muted" });
+    }
   }
 
   #speaks(who: "agent" | "caller", at: number, now: boolean): void {
