@@ -141,8 +141,8 @@ class Recovery:
     async def _after_grace(
         self, stream_id: str, room_name: str, identity: str, dispatch_id: str
     ) -> None:
+        away = not await self._lets_in()
         await asyncio.sleep(self._timing.grace_s)
-        away = False
         while not await self._lets_in():
             away = True
             await asyncio.sleep(self._timing.tick_s)
