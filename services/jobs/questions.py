@@ -67,6 +67,7 @@ class Questions:
                 "id": key,
                 "session_id": one.session_id,
                 "action": one.action,
+                "user_id": one.user_id,
                 "asked_at": rfc3339(one.asked_at),
             }
         self._rows = rows

@@ -52,7 +52,10 @@ class InterruptStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterruptRecord:
-    """What a graph asks of a human. `value`: what it gave to `interrupt()`, as JSON."""
+    """What a graph asks of a human. `value`: what it gave to `interrupt()`, as JSON.
+
+    `user_id`: whom the agent talks to; "" where the session was not read along.
+    """
 
     session_id: SessionId
     interrupt_id: str
@@ -64,6 +67,7 @@ class InterruptRecord:
     answered_by: str = ""
     answered_at: datetime | None = None
     decision: Any = None
+    user_id: str = ""
 
     @property
     def action(self) -> str:

@@ -91,7 +91,7 @@ class AgentStore:
     async def pending_interrupts(self, *, limit: int = 100) -> tuple[InterruptRecord, ...]:
         """What the graphs of open sessions wait for, the oldest first."""
         query = (
-            select(t.interrupts)
+            select(t.interrupts, t.sessions.c.user_id)
             .join(t.sessions, t.sessions.c.id == t.interrupts.c.session_id)
             .where(t.interrupts.c.status == InterruptStatus.PENDING, t.sessions.c.status.in_(_OPEN))
             .order_by(t.interrupts.c.asked_at)

@@ -31,6 +31,7 @@ export function Badge({ liveUrl, onOpen, onRefused, hub }: BadgeProps): ReactEle
           <li key={one.id}>
             <button type="button" onClick={() => onOpen(one.sessionId)}>
               {plain(one.action) || "A question"}
+              {one.userId && <span className="asked-who"> · {plain(one.userId)}</span>}
             </button>
           </li>
         ))}

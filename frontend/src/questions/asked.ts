@@ -6,6 +6,8 @@ export interface Asked {
   readonly sessionId: string;
   /** What is to be done; "" where the graph asks in a form of its own. */
   readonly action: string;
+  /** Whom the agent talks to; "" is not known. */
+  readonly userId: string;
   readonly at: number | null;
 }
 
@@ -44,6 +46,15 @@ function list(value: unknown): readonly unknown[] {
 function read(row: unknown): Asked | null {
   if (!isObject(row) || typeof row.id !== "string" || typeof row.session_id !== "string")
     return null;
-  const action = typeof row.action === "string" ? row.action : "";
-  return { id: row.id, sessionId: row.session_id, action, at: moment(row.asked_at) };
+  return {
+    id: row.id,
+    sessionId: row.session_id,
+    action: text(row.action),
+    userId: text(row.user_id),
+    at: moment(row.asked_at),
+  };
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
 }

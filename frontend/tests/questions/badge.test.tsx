@@ -10,7 +10,10 @@ const row = (session: string, action: string, at: string) => ({
   action,
   asked_at: at,
 });
-const LATER = row("ses_b", "create_tickets", "2026-01-01T10:00:05Z");
+const LATER = {
+  ...row("ses_b", "create_tickets", "2026-01-01T10:00:05Z"),
+  user_id: "ana",
+};
 const FIRST = row("ses_a", "<img src=x onerror=alert(1)>", "2026-01-01T10:00:00Z");
 
 describe("the badge of open questions", () => {
@@ -51,7 +54,7 @@ describe("the badge of open questions", () => {
     send("change", { upsert: [FIRST], remove: [] });
     expect(screen.getByRole("status").textContent).toBe("2 questions wait for you");
     const [one, two] = screen.getAllByRole("button");
-    expect([one?.textContent, two?.textContent]).toEqual([FIRST.action, "create_tickets"]);
+    expect([one?.textContent, two?.textContent]).toEqual([FIRST.action, "create_tickets · ana"]);
     one?.click();
     expect(onOpen).toHaveBeenCalledWith("ses_a");
     send("change", { upsert: [], remove: ["ses_a/q", "ses_b/q"] });
