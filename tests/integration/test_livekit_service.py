@@ -32,7 +32,7 @@ from services.livekit.service import LiveKitService, RoomOptions, VoiceSessionOp
 from services.livekit.target import LiveKitTarget
 from services.livekit.tokens import Grants, TokenMinter, TokenRequest
 from tests.support.livekit_server import LiveKitServer
-from tests.support.participants import Participant, People
+from tests.support.participants import People
 from tests.support.ports import free_port
 from tests.support.silent_server import open_silent_server
 from tests.support.waiting import eventually
@@ -168,11 +168,7 @@ async def test_participants_are_seen_muted_messaged_and_removed(
     await eventually(bob_heard)
     assert (await ann.seen()).data == ()
     await livekit.remove_participant(name, "bob")
-    await eventually(lambda: has_left(bob))
-
-
-async def has_left(person: Participant) -> bool:
-    return not (await person.seen()).connected
+    await eventually(bob.has_left)
 
 
 async def test_a_token_is_minted_without_asking_the_server(livekit: LiveKitService) -> None:
@@ -364,12 +360,12 @@ async def test_the_client_is_opened_at_the_first_call_and_closed_for_good(
 ) -> None:
     target = livekit_server.target
     service = LiveKitService(target, TokenMinter(target, utc_now))
-    assert vars(service)["_api"] is None
+    assert vars(service)["_http"] is None
     await service.list_rooms()
-    assert vars(service)["_api"] is not None
+    assert vars(service)["_http"] is not None
     with caplog.at_level(logging.WARNING):
         await service.close()
         await service.close()
-    assert vars(service)["_api"] is None
+    assert vars(service)["_http"] is None
     with pytest.raises(LiveKitUnavailableError):
         await service.list_rooms()

@@ -22,7 +22,6 @@ from services.runtime import close_runtime
 from services.sessions import NewSession
 from services.store.records import Origin, SessionRecord, SessionStatus
 from tests.support.api_server import ApiServer, Wired
-from tests.support.participants import Participant as Person
 from tests.support.participants import People
 from tests.support.signalling import put_out
 from tests.support.waiting import eventually
@@ -56,10 +55,6 @@ async def until_status(server: ApiServer, session_id: str, status: SessionStatus
     return found
 
 
-async def has_left(person: Person) -> bool:
-    return not (await person.seen()).connected
-
-
 async def test_a_session_goes_from_created_over_active_to_ended(
     wired: Wired, join_room: People
 ) -> None:
@@ -74,7 +69,7 @@ async def test_a_session_goes_from_created_over_active_to_ended(
 
         ended = (await server.http.delete(f"/api/voice/session/{session_id}")).json()
         assert (ended["status"], ended["end_reason"]) == ("ended", "Ended by the API.")
-        await eventually(lambda: has_left(person))
+        await eventually(person.has_left)
         assert (await person.seen()).left_because == "ROOM_DELETED"
         assert await rooms_at_livekit(server) == ()
 
@@ -126,7 +121,7 @@ async def test_a_session_whose_time_is_over_is_ended_and_called_expired(
         assert expired.ended_at is not None
         assert expired.expires_at is not None
         assert expired.ended_at - expired.expires_at < timedelta(seconds=2)
-        await eventually(lambda: has_left(person))
+        await eventually(person.has_left)
 
 
 async def test_sessions_that_outlived_their_time_while_we_were_down_are_ended(wired: Wired) -> None:
@@ -160,7 +155,7 @@ async def test_ended_stays_ended_although_a_kicked_caller_comes_back_with_its_to
         made = await server.create()
         first = await join_room(wired.target, made["room_name"], token=made["token"])
         await server.http.delete(f"/api/voice/session/{made['session_id']}")
-        await eventually(lambda: has_left(first))
+        await eventually(first.has_left)
 
         # open-source LiveKit takes the token, and opens the room anew
         assert await put_out(wired.target, made["token"])
@@ -186,11 +181,11 @@ async def test_who_was_removed_is_kept_out_until_let_back(wired: Wired, join_roo
         await join_room(wired.target, room, "ann")
         await eventually(lambda: server.runtime.rooms.snapshot.people == 2)
         await server.runtime.acall(lambda: actions.remove_participant(room, "bob", actor="op"))
-        await eventually(lambda: has_left(bob))
+        await eventually(bob.has_left)
         assert (await bob.seen()).left_because == "PARTICIPANT_REMOVED"
 
         again = await join_room(wired.target, room, "bob", audio=False)
-        await eventually(lambda: has_left(again))
+        await eventually(again.has_left)
         assert [p.identity for p in await people_in(server, room)] == ["ann"]
 
         await server.runtime.acall(lambda: actions.allow_back(room, "bob", actor="op"))
@@ -218,7 +213,7 @@ async def test_a_room_of_others_that_was_ended_stays_closed(
         person = await join_room(wired.target, "standup", "ann")
         await eventually(lambda: server.runtime.rooms.snapshot.get("standup"))
         assert (await server.http.delete("/api/rooms/standup")).status_code == 200
-        await eventually(lambda: has_left(person))
+        await eventually(person.has_left)
         token = server.runtime.tokens.mint(
             TokenRequest(identity="ann", room="standup", grants=Grants(room_join=True))
         )

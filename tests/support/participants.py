@@ -185,6 +185,10 @@ class Participant:
         """What they see at this moment."""
         return Seen.from_json(await self._host.ask("seen", self.who))
 
+    async def has_left(self) -> bool:
+        """Whether they are out and know why: the SDK says so a moment after it is out."""
+        return bool((await self.seen()).left_because)
+
     async def say(self, data: bytes | str, *, topic: str = "", to: tuple[str, ...] = ()) -> None:
         """Send a reliable data packet to everybody, or to the identities in `to`."""
         raw = data.encode() if isinstance(data, str) else data
