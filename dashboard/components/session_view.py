@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 import streamlit as st
 
 from dashboard.components.bundle import stub
 
-_component = st.components.v2.component("switchboard_session_view", js=stub("session_view"))
+_JS: Final = stub("session_view")
+
+
+def _css(height_px: int) -> str:
+    """Room for it from the first frame, so that nothing below it moves when it comes.
+
+    It gives the room back once the session is read (`Board.tsx`).
+    """
+    return f":host {{\n  display: block;\n  min-block-size: {height_px}px;\n}}\n"
+
+
+_whole = st.components.v2.component("switchboard_session_view", js=_JS, css=_css(900))
+_small = st.components.v2.component("switchboard_session_part", js=_JS, css=_css(640))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +51,7 @@ def session_view(
     are passed over. `small`: graph and state alone. Moments are the browser's word: they are
     times, and nothing else is done with them.
     """
-    result = _component(
+    result = (_small if small else _whole)(
         key=key,
         data={
             "liveUrl": live_url,

@@ -96,6 +96,8 @@ export function Board({ data, onMoment, onNote, onRefused }: BoardProps): ReactE
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keys work wherever the reader is in it
     <div className="sb" onKeyDown={keys} data-small={data.small} data-recorded={model.recorded}>
+      {/* The page kept room until now (session_view.py); from here on it is as tall as it is. */}
+      <style>{":host { min-block-size: 0 }"}</style>
       <header className="sb-bar">
         <span className="sb-live" data-live={moment === null && model.open}>
           {moment === null ? (model.open ? "Live" : "Ended") : offset(moment - model.from)}
