@@ -9,8 +9,10 @@ from typing import Any, Final, Literal
 import httpx
 from livekit import api
 from playwright.async_api import Locator, Page, expect
+from playwright.async_api import TimeoutError as TookTooLong
 
 from services.livekit.target import LiveKitTarget
+from tests.support.waiting import eventually
 
 # Streamlit 1.67 asks for these two relative to a deep link; they are not there and not needed.
 KNOWN_ERRORS: Final = (r"_stcore/(health|host-config)",)
@@ -71,6 +73,19 @@ async def session_in(url: str, room_name: str) -> str:
     async with httpx.AsyncClient(base_url=url, timeout=15) as http:
         found = (await http.get("/api/voice/sessions", params={"room_name": room_name})).json()
     return found["sessions"][0]["session_id"] if found["sessions"] else ""
+
+
+async def choose(box: Locator, option: str) -> None:
+    """In a select box, by mouse. What scrolls under an open list closes it: then anew."""
+    one = box.page.get_by_role("option", name=option, exact=True)
+
+    async def chosen() -> bool:
+        await box.fill("")  # the same words again would not open it
+        await box.fill(option)
+        await one.click(timeout=1000)
+        return True
+
+    await eventually(chosen, ignoring=(TookTooLong,))
 
 
 async def create_room(page: Page, name: str, *, metadata: str = "") -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 from livekit import api
@@ -13,6 +14,7 @@ from tests.support import steps
 from tests.support.browser import open_browser
 from tests.support.control_room import ControlRoom
 from tests.support.livekit_server import livekit_binary
+from tests.support.speaking import SpeakIn
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(180)
@@ -51,6 +53,19 @@ class Caller:
 
     async def leave(self) -> None:
         await self._caller.leave()
+
+
+@asynccontextmanager
+async def call(room: ControlRoom, user_id: str) -> AsyncIterator[tuple[str, Caller]]:
+    """A session of text and its caller; ended whatever happens, and its questions with it."""
+    made = await steps.new_session(room.url, user_id, mode="text")
+    caller = Caller()
+    try:
+        await caller.join(made)
+        yield made["session_id"], caller
+    finally:
+        await caller.leave()
+        await steps.end_room(room.target, made["room_name"])
 
 
 async def test_a_call_is_seen_from_the_inside_answered_and_replayed(
@@ -104,16 +119,42 @@ async def test_a_call_is_seen_from_the_inside_answered_and_replayed(
         await expect(other.locator("mark").first).to_be_visible()
 
 
+async def test_a_spoken_call_is_seen_approved_on_the_page_and_answered_aloud(
+    room_with_agent: ControlRoom, speak_in: SpeakIn
+) -> None:
+    room = room_with_agent
+    made = await steps.new_session(room.url, "zoe")
+    caller = await speak_in(room.target, made["room_name"], made["token"])
+    async with open_browser() as chromium:
+        page = await chromium.new_page(viewport={"width": 1440, "height": 1400})
+        await page.goto(f"{room.url}/session?id={made['session_id']}")
+        await caller.greeting()
+        await expect(page.locator('[data-node="greet"][data-end="done"]')).to_be_visible()
+        transcript = page.get_by_role("log", name="Transcript")
+        done = await caller.say("Yesterday I finished the login page.")
+        assert "login" in done.heard.lower()
+        await expect(transcript).to_contain_text("login page")
+        await expect(page.locator('[data-node="ask"][data-end="done"]')).to_be_visible()
+        await caller.say("Today I will work on the audit log.")
+        await caller.say("I am blocked by the missing database access.")
+        await expect(page.locator('[data-node="approve"][data-end="interrupted"]')).to_be_visible()
+        await expect(page.get_by_text("The graph waits for a human")).to_be_visible()
+        now = await caller.clock()
+        await page.get_by_role("button", name="Accept", exact=True).click()
+        created = await caller.unasked(now)  # sound that a recogniser understood
+        assert "ticket" in created.answer_text.lower()
+        await expect(transcript).to_contain_text("Approved.")
+        await expect(page.locator('[data-node="create"][data-end="done"]')).to_be_visible()
+    await caller.leave()
+
+
 async def test_a_state_is_changed_behind_a_confirmation_and_the_question_asked_anew(
     room_with_agent: ControlRoom,
 ) -> None:
     room = room_with_agent
-    made = await steps.new_session(room.url, "eve", mode="text")
-    caller = Caller()
-    await caller.join(made)
-    async with open_browser() as chromium:
+    async with call(room, "eve") as (session_id, caller), open_browser() as chromium:
         page = await chromium.new_page(viewport={"width": 1440, "height": 1400})
-        address = f"{room.url}/session?id={made['session_id']}"
+        address = f"{room.url}/session?id={session_id}"
         await page.goto(address)
         await expect(page.get_by_text("1 page open on it")).to_be_visible()
         other = await chromium.new_page()
@@ -127,15 +168,15 @@ async def test_a_state_is_changed_behind_a_confirmation_and_the_question_asked_a
         await caller.ask("I am blocked by the missing database access.", "approve")
         await expect(page.get_by_text("The graph waits for a human")).to_be_visible()
         await page.reload()
+        await steps.wait_until_drawn(page)
         await page.get_by_text("Change the state").click()
-        what = page.get_by_role("combobox", name="What")
-        await what.fill("number")
-        await expect(page.get_by_role("option")).to_have_text(["number"])
-        await what.press("Enter")
-        await page.get_by_label("Its new value, as JSON").fill("{oops")
+        await steps.choose(page.get_by_role("combobox", name="What"), "number")
+        value = page.get_by_label("Its new value, as JSON").first  # that before fades out
+        await expect(value).to_have_value("1")  # that of the chosen channel
+        await value.fill("{oops")
         await page.get_by_role("button", name="Change it…").click()
         await expect(page.get_by_text("The new value is not JSON")).to_be_visible()
-        await page.get_by_label("Its new value, as JSON").fill("7")
+        await value.fill("7")
         await page.get_by_role("button", name="Change it…").click()
         dialog = page.get_by_role("dialog")
         await expect(dialog).to_contain_text("asks anew")
@@ -144,18 +185,13 @@ async def test_a_state_is_changed_behind_a_confirmation_and_the_question_asked_a
         await expect(page.get_by_label("proposal")).to_have_value("7")  # what it asks now
         await page.get_by_role("button", name="Accept", exact=True).click()
         await caller.heard("Approved")
-    await caller.leave()
-    await steps.end_room(room.target, made["room_name"])
 
 
 async def test_a_question_calls_on_every_page_and_its_arguments_can_be_edited(
     room_with_agent: ControlRoom,
 ) -> None:
     room = room_with_agent
-    made = await steps.new_session(room.url, "ana", mode="text")
-    caller = Caller()
-    await caller.join(made)
-    async with open_browser() as chromium:
+    async with call(room, "ana") as (session_id, caller), open_browser() as chromium:
         page = await chromium.new_page(viewport={"width": 1440, "height": 1400})
         await page.goto(f"{room.url}/rooms")
         await expect(page.get_by_role("heading", name="Rooms", exact=True)).to_be_visible()
@@ -166,8 +202,8 @@ async def test_a_question_calls_on_every_page_and_its_arguments_can_be_edited(
         await caller.ask("Today I will work on the audit log.", "blocking")
         await caller.ask("I am blocked by the missing database access.", "approve")
         await expect(badge).to_contain_text("1 question waits for you")
-        await badge.get_by_role("button", name="create_tickets").click()
-        await page.wait_for_url(f"**/session?id={made['session_id']}*")
+        await badge.get_by_role("button", name="create_tickets · ana").click()
+        await page.wait_for_url(f"**/session?id={session_id}*")
         await steps.assert_not_reloaded(page)
 
         grid = page.get_by_test_id("stDataFrame").first
@@ -181,8 +217,6 @@ async def test_a_question_calls_on_every_page_and_its_arguments_can_be_edited(
         await page.get_by_role("button", name="Accept", exact=True).click()
         await caller.heard("rder a crate of lemonade")
         await expect(badge).to_have_count(0)
-    await caller.leave()
-    await steps.end_room(room.target, made["room_name"])
 
 
 async def test_a_session_that_no_recorder_tells_of_says_so(room_with_agent: ControlRoom) -> None:
