@@ -25,6 +25,7 @@ LONG_TURNS: Final = 300
 VIEWERS: Final = 20
 _WINDOW_S: Final = 10.0
 _BATCH: Final = 150
+_REST_S: Final = 60.0
 
 _WATCH: Final = """(graph) => {
   window.seen = [];
@@ -56,6 +57,7 @@ async def measure(room: ControlRoom, browser: Browser, report: Report) -> None:
     """All of it, with one dashboard."""
     await _live(room, browser, report)
     await _long(room, browser, report)
+    await _memory(room, browser, report)
 
 
 async def _live(room: ControlRoom, browser: Browser, report: Report) -> None:
@@ -159,6 +161,44 @@ async def _long(room: ControlRoom, browser: Browser, report: Report) -> None:
         )
     finally:
         await context.close()
+
+
+async def _memory(room: ControlRoom, browser: Browser, report: Report) -> None:
+    """The page's heap after a collection, while it stands open and a session goes on, and at rest."""
+    made = await steps.new_session(room.url, "bench-memory")
+    async with (
+        open_stream(room.url, room.target, made["room_name"], stream_id="str_bench_mem") as job,
+        AsyncExitStack() as stack,
+    ):
+        await job.send(job.record("graph_described", **_graph()))
+        context = await browser.new_context(viewport={"width": 1440, "height": 1300})
+        stack.push_async_callback(context.close)
+        page = await context.new_page()
+        await page.goto(f"{room.url}/session?id={made['session_id']}")
+        await page.locator('[data-node="n0"]').wait_for()
+        records = list(_long_session(job))
+        half = len(records) // 2
+        heaps: list[float] = []
+        for part in (records[:half], records[half:], []):
+            for start in range(0, len(part), _BATCH):
+                await job.send(*part[start : start + _BATCH])
+                await asyncio.sleep(0.2)
+            await asyncio.sleep(_REST_S if not part else 3)
+            heaps.append(await _heap_mb(page))
+    first, second, rested = heaps
+    report.add(
+        f"heap of an open page after {LONG_STEPS // 2:,} and {LONG_STEPS:,} steps told live",
+        f"{first:.1f} and {second:.1f} MB",
+    )
+    report.add(f"the same after {_REST_S:.0f} s more", f"{rested:.1f} MB", "flat")
+
+
+async def _heap_mb(page: Page) -> float:
+    client = await page.context.new_cdp_session(page)
+    await client.send("HeapProfiler.collectGarbage")
+    found = await client.send("Runtime.getHeapUsage")
+    await client.detach()
+    return float(found["usedSize"]) / 1e6
 
 
 def _graph() -> dict[str, Any]:

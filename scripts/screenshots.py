@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+from PIL import Image
 from playwright.async_api import Browser, Page, ViewportSize
 
 from services.livekit.caller import TextCaller
@@ -32,6 +34,8 @@ _ANSWER_S: Final = 90.0  # the first one waits for the worker to start
 _SCHEMES: Final[tuple[ColorScheme, ...]] = ("light", "dark")
 _SIZE: Final = ViewportSize(width=1280, height=800)
 _TALL: Final = ViewportSize(width=1280, height=1760)  # a session from the inside is a long page
+_FILM: Final = ViewportSize(width=1280, height=1280)
+_FILM_PX: Final = 860
 
 
 async def main(binary: Path) -> None:
@@ -46,6 +50,7 @@ async def main(binary: Path) -> None:
             async with open_browser() as browser:
                 for scheme in _SCHEMES:  # while the agents have nobody else to talk to
                     await _call(browser, room.url, scheme)
+                await _film(browser, room.url)
                 sessions, talking = await _fill(room, People(host))
                 for scheme in _SCHEMES:
                     await _shoot(browser, room.url, sessions[0], scheme)
@@ -84,6 +89,55 @@ async def _fill(room: ControlRoom, people: People) -> tuple[list[dict[str, Any]]
     return sessions, talking
 
 
+async def _film(browser: Browser, url: str) -> None:
+    """A stand-up seen from the inside, as a moving picture: each answer, the question, its answer."""
+    async with aiohttp.ClientSession() as http:
+        body = {"user_id": "mei", "agent_id": "pm-agent", "mode": "text"}
+        async with http.post(f"{url}/api/voice/session", json=body) as answer:
+            session = await answer.json()
+    heard = asyncio.Event()
+    caller = TextCaller(heard=lambda *_: heard.set(), state=lambda _: None, left=lambda _: None)
+    page = await _page(browser, "light")
+    await page.set_viewport_size(_FILM)
+    await page.goto(f"{url}/session?id={session['session_id']}")
+    frames: list[tuple[Image.Image, int]] = []
+
+    async def frame(ms: int) -> None:
+        picture = Image.open(io.BytesIO(await page.screenshot()))
+        size = (_FILM_PX, round(picture.height * _FILM_PX / picture.width))
+        frames.append((picture.convert("RGB").resize(size, Image.Resampling.LANCZOS), ms))
+
+    await caller.join(session["server_url"], session["token"])
+    await page.locator('[data-node="greet"][data-end="done"]').wait_for(timeout=_ANSWER_S * 1000)
+    await _settled(page)
+    await frame(1_200)
+    for said in _SAID[1:]:
+        await caller.write(said)
+        for _ in range(3):
+            await asyncio.sleep(0.15)
+            await frame(250)
+        await asyncio.sleep(1)
+        await frame(1_500)
+    accept = page.get_by_role("button", name="Accept", exact=True)
+    await accept.wait_for()
+    await frame(1_800)
+    await accept.click()
+    await page.locator('[data-node="create"][data-end="done"]').wait_for()
+    await _settled(page)
+    await frame(3_000)
+    await caller.leave()
+    first, *rest = (picture.quantize(128) for picture, _ in frames)
+    first.save(
+        SHOTS / "session.gif",
+        save_all=True,
+        append_images=rest,
+        duration=[ms for _, ms in frames],
+        loop=0,
+        optimize=True,
+    )
+    await page.context.close()
+
+
 async def _stand_up(session: dict[str, Any]) -> TextCaller:
     heard = asyncio.Event()
     caller = TextCaller(heard=lambda *_: heard.set(), state=lambda _: None, left=lambda _: None)
@@ -112,8 +166,12 @@ async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Co
     ):
         await page.set_viewport_size(_TALL if name == "session" else _SIZE)
         await page.goto(f"{url}/{path}")
+        if name == "session":
+            await page.locator("[data-node]").first.wait_for()
         await _settled(page)
         await page.screenshot(path=SHOTS / f"{name}-{scheme}.png")
+        if name == "session":
+            await _inside(page, scheme)
     await page.goto(f"{url}/rooms")
     await page.get_by_role("button", name="Create a room").click()
     await page.get_by_role("textbox", name="Who will join").wait_for()
@@ -125,6 +183,18 @@ async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Co
     await _settled(page)
     await page.screenshot(path=SHOTS / f"end-{scheme}.png")
     await page.context.close()
+
+
+async def _inside(page: Page, scheme: ColorScheme) -> None:
+    """What the last step changed, and the same session at an earlier moment."""
+    board = page.locator(".sb")
+    await page.get_by_role("tab", name="Changes").click()
+    await board.screenshot(path=SHOTS / f"changes-{scheme}.png")
+    await page.get_by_role("tab", name="Steps").click()
+    await page.get_by_role("list", name="Super-steps").get_by_role("button").nth(6).click()
+    await page.wait_for_url("**at=**")
+    await _settled(page)
+    await board.screenshot(path=SHOTS / f"moment-{scheme}.png")
 
 
 async def _page(browser: Browser, scheme: ColorScheme) -> Page:
