@@ -6,20 +6,13 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import bridge, feedback, viewer
+from dashboard import bridge, feedback, findings, viewer
 from dashboard import format as fmt
-from dashboard.title import Colour
-from services.checks.finding import Area, Finding, Report, Verdict
+from services.checks.finding import Report, Verdict
 from services.doctor import Doctor
 from services.errors import SwitchboardError
 from services.system import System, system_of
 
-_LOOKS: Final[dict[Verdict, tuple[Colour, str, str]]] = {
-    Verdict.OK: ("green", ":material/check_circle:", "OK"),
-    Verdict.UNKNOWN: ("gray", ":material/help:", "Not known"),
-    Verdict.WARNING: ("orange", ":material/warning:", "Warning"),
-    Verdict.PROBLEM: ("red", ":material/error:", "Problem"),
-}
 _RUN_S: Final = 40.0  # every group of checks has its own, shorter limit
 
 
@@ -36,7 +29,7 @@ def summary(doctor: Doctor) -> None:
     if report is None:
         st.badge("The doctor is looking …", icon=":material/hourglass_top:", color="blue")
         return
-    colour, icon, _ = _LOOKS[report.worst]
+    colour, icon, _ = findings.LOOKS[report.worst]
     bad = [f for f in report.findings if f.verdict in {Verdict.PROBLEM, Verdict.WARNING}]
     unknown = report.count(Verdict.UNKNOWN)
     well = f"{unknown} could not be told" if unknown else "nothing needs mending"
@@ -97,36 +90,4 @@ def _report(report: Report) -> None:
         f"{kind}, at {viewer.moment(report.at)}, in {fmt.latency(report.took_s)}: "
         f"{report.summary()}."
     )
-    worse = [f for f in report.findings if f.verdict in {Verdict.PROBLEM, Verdict.WARNING}]
-    for finding in sorted(worse, key=lambda f: f.verdict is not Verdict.PROBLEM):
-        _amiss(finding)
-    for area in Area:
-        if found := [f for f in report.findings if f.area is area]:
-            _area(area, found)
-
-
-def _amiss(finding: Finding) -> None:
-    """What is not well, with its reason and the way out."""
-    draw = st.error if finding.verdict is Verdict.PROBLEM else st.warning
-    colour, icon, _ = _LOOKS[finding.verdict]
-    lines = [fmt.md(finding.found), f":{colour}[**Why it matters**] {fmt.md(finding.why)}"]
-    if finding.mend:
-        lines.append(f":{colour}[**What to do**] {fmt.md(finding.mend)}")
-    draw("  \n".join(lines), title=finding.name, icon=icon)
-    if finding.snippet:
-        st.code(finding.snippet, language=None)
-
-
-def _area(area: Area, findings: list[Finding]) -> None:
-    with st.container(border=True, gap="xsmall"):
-        st.markdown(f"**{area.value}**")
-        for finding in findings:
-            colour, icon, word = _LOOKS[finding.verdict]
-            name, found = st.columns([2, 5], vertical_alignment="top", gap="small")
-            name.markdown(f":{colour}[{icon}] {finding.name}", help=finding.why)
-            text = fmt.md(finding.found)
-            if finding.verdict is not Verdict.OK:
-                text = f":{colour}[**{word}.**] {text}"
-            if finding.verdict is Verdict.UNKNOWN and finding.mend:
-                text += f" :gray[{fmt.md(finding.mend)}]"
-            found.markdown(text)
+    findings.draw(report.findings)

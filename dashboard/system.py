@@ -10,6 +10,7 @@ import streamlit as st
 from dashboard import feedback, viewer
 from dashboard import format as fmt
 from dashboard.facts import Rows, facts_table
+from dashboard.tabs import tabs
 from services.settings import Settings
 from services.store.records import StoreHealth
 from services.system import SystemView, setting_rows, versions
@@ -28,20 +29,11 @@ _FACTS_PX: Final = 360
 
 
 def open_tab(draw: Mapping[str, Callable[[], object]]) -> None:
-    """Tabs of which only the open one is drawn; `?tab=` names it."""
-    asked = st.query_params.get("tab", "")
-    if _TAB not in st.session_state:
-        st.session_state[_TAB] = TABS.get(asked, TABS["status"])
-    labels = list(TABS.values())
-    for slug, tab in zip(TABS, st.tabs(labels, key=_TAB, on_change=_remember_tab), strict=True):
+    """Tabs of which only the open one is drawn."""
+    for slug, tab in tabs(TABS, key=_TAB).items():
         if tab.open:
             with tab:
                 draw[slug]()
-
-
-def _remember_tab() -> None:
-    label = st.session_state[_TAB]
-    st.query_params["tab"] = next(slug for slug, one in TABS.items() if one == label)
 
 
 # -- status

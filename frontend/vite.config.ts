@@ -20,6 +20,7 @@ export default defineConfig({
         call_panel: "src/call_panel.tsx",
         asked_badge: "src/asked_badge.tsx",
         call_dock: "src/call_dock.tsx",
+        device_probe: "src/device_probe.tsx",
         listen_in: "src/listen_in.tsx",
         session_view: "src/session_view.tsx",
       },

@@ -8,13 +8,20 @@ from dashboard import answers, bridge, feedback, nav, scripted, talk
 from dashboard.components.call import call_panel
 from dashboard.components.session_view import session_view
 from dashboard.parts import live_part
+from dashboard.tabs import tabs
 from dashboard.title import title
 from services.ids import is_session_id
 from services.jobs.feed import session_topic
 
+TABS = {
+    "talk": ":material/call: Talk",
+    "devices": ":material/mic: Check devices",
+    "scripts": ":material/checklist: Scripts",
+}
+
 title("Test")
-talking, scripts = st.tabs(["Talk", "Scripts"], key="test.tabs")
-call, mind = talking.columns([5, 6], gap="medium")
+parts = tabs(TABS, key="test.tabs")
+call, mind = parts["talk"].columns([5, 6], gap="medium")
 with call:
     wanted = talk.options()
     result = call_panel(wanted, key="test.call")
@@ -46,5 +53,11 @@ with mind:
             small=True,
             key=f"test.view.{session_id}",
         )
-with scripts:
-    scripted.panel()
+if parts["devices"].open:
+    with parts["devices"]:
+        from dashboard import device_check  # aiortc with it: 0.25 s and 47 MB, for who needs it
+
+        device_check.panel()
+if parts["scripts"].open:
+    with parts["scripts"]:
+        scripted.panel()

@@ -20,6 +20,10 @@ class Ticket:
     token: str = field(repr=False)
     name: str
 
+    def to_browser(self) -> dict[str, str]:
+        """As the component is handed it."""
+        return {"url": self.url, "token": self.token, "name": self.name}
+
 
 def listen_in(ticket: Ticket | None, *, others: Sequence[str], key: str) -> bool:
     """Draw the panel; with a ticket it joins, silent until the reader unmutes.
@@ -30,9 +34,7 @@ def listen_in(ticket: Ticket | None, *, others: Sequence[str], key: str) -> bool
     result = _component(
         key=key,
         data={
-            "ticket": None
-            if ticket is None
-            else {"url": ticket.url, "token": ticket.token, "name": ticket.name},
+            "ticket": None if ticket is None else ticket.to_browser(),
             "others": list(others),
         },
         on_ask_change=_heard,

@@ -28,6 +28,9 @@ class Area(StrEnum):
     DATABASE = "Database"
     DASHBOARD = "Dashboard"
     MACHINE = "This machine"
+    BROWSER = "This browser"
+    NETWORK = "From this browser to LiveKit"
+    MICROPHONE = "Microphone and hearing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

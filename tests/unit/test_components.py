@@ -10,7 +10,7 @@ from dashboard.components import bundle
 from dashboard.components.rooms_table import DEFAULT_SORT, RoomsView
 
 ENTRIES = (
-    "asked_badge", "call_dock", "call_panel", "listen_in", "live", "rooms_table", "session_view",
+    "asked_badge", "call_dock", "call_panel", "device_probe", "listen_in", "live", "rooms_table", "session_view",
 )  # fmt: skip
 # Name spaces of the DOM and of RTP, and what messages of libraries name.
 NAMED_ONLY = {

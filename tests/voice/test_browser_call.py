@@ -17,6 +17,7 @@ from tests.support import steps
 from tests.support.browser import open_browser
 from tests.support.control_room import ControlRoom
 from tests.support.livekit_server import livekit_binary
+from tests.support.sound import PEAK
 from tests.support.speaking import spoken
 from tests.support.waiting import eventually
 
@@ -24,22 +25,6 @@ pytestmark = pytest.mark.timeout(180)
 
 _SAID: Final = "Yesterday I finished the login page."
 _GREETING_S: Final = 9  # the agent speaks first; the microphone plays its file from the click on
-_PEAK = """async () => {
-  const audio = document.querySelector("audio");
-  const context = new AudioContext();
-  const meter = new AnalyserNode(context);
-  new MediaStreamAudioSourceNode(context, { mediaStream: audio.srcObject }).connect(meter);
-  const samples = new Float32Array(meter.fftSize);
-  let peak = 0;
-  const end = performance.now() + 6000;
-  while (performance.now() < end && peak < 0.02) {
-    meter.getFloatTimeDomainData(samples);
-    peak = Math.max(peak, ...samples.map(Math.abs));
-    await new Promise((done) => setTimeout(done, 50));
-  }
-  await context.close();
-  return peak;
-}"""
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +80,7 @@ async def test_a_tester_talks_to_the_agent_in_the_browser(
         await page.get_by_role("button", name="Talk to pm-agent", exact=True).click()
         await state_of(page, is_="Speaking")
         assert time.monotonic() - clicked_s < 10
-        assert await page.evaluate(_PEAK) > 0.02, "the greeting makes no sound"
+        assert await page.evaluate(PEAK) > 0.02, "the greeting makes no sound"
 
         lines = page.get_by_role("log", name="What was said")
         await expect(lines).to_contain_text("login page", timeout=30_000)

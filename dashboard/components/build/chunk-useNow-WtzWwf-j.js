@@ -1,1 +1,0 @@
-import{d as e,l as t}from"./chunk-format-eju8LqFj.js";var n=e(t(),1);function r(e){let[t,r]=(0,n.useState)(()=>Date.now());return(0,n.useEffect)(()=>{if(!e)return;r(Date.now());let t=setInterval(()=>r(Date.now()),1e3);return()=>clearInterval(t)},[e]),t}export{r as t};

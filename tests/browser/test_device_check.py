@@ -1,0 +1,75 @@
+"""The device check: this browser, its way to LiveKit, and what the microphone gives."""
+
+from __future__ import annotations
+
+from playwright.async_api import expect
+
+from tests.conftest import StartDashboard, StartLiveKit
+from tests.support import steps
+from tests.support.browser import Pages, open_browser
+from tests.support.control_room import ControlRoom
+from tests.support.waiting import eventually
+
+_CHECK = "Check this browser"
+
+
+async def test_a_browser_is_checked_with_its_way_to_livekit_and_nothing_stays(
+    control_room: ControlRoom, open_page: Pages
+) -> None:
+    before = await steps.rooms_at_livekit(control_room.target)
+    page = await open_page(f"{control_room.url}/test?tab=devices")
+    await page.get_by_role("button", name=_CHECK).click()
+    await expect(page.get_by_text("Straight, by UDP.")).to_be_visible()
+    await expect(page.get_by_text("Joined after")).to_be_visible()
+    await expect(page.get_by_role("button", name="Check again")).to_be_enabled()
+
+    async def gone() -> bool:
+        return await steps.rooms_at_livekit(control_room.target) <= before
+
+    await eventually(gone, within_s=30)
+    assert not await steps.session_in(control_room.url, "switchboard-doctor")
+
+
+async def test_a_way_that_is_closed_to_sound_is_said_with_what_to_open(
+    start_livekit: StartLiveKit, start_dashboard: StartDashboard, open_page: Pages
+) -> None:
+    dashboard = start_dashboard(livekit=start_livekit(media=False))
+    page = await open_page(f"{dashboard.url}/test?tab=devices")
+    await page.get_by_role("button", name=_CHECK).click()
+    await expect(page.get_by_text("No way for sound could be opened.").first).to_be_visible(
+        timeout=45_000
+    )
+    await expect(page.get_by_text("UDP 50000-60000")).to_be_visible()
+
+
+async def test_a_microphone_is_measured_and_what_is_no_speech_is_said(
+    control_room: ControlRoom, open_page: Pages
+) -> None:
+    page = await open_page(f"{control_room.url}/test")
+    await page.get_by_role("tab", name="Check devices").click()
+    sound = page.frame_locator("iframe[title*=webrtc]")
+    await sound.get_by_role("button", name="Start the microphone").click()
+    await expect(page.get_by_role("progressbar")).to_be_visible(timeout=20_000)
+    # Chromium's own microphone beeps.
+    await expect(page.get_by_text("No speech was recognised").first).to_be_visible(timeout=20_000)
+    await page.get_by_role("button", name="Play a sound").click()
+    await page.get_by_role("radio", name="no", exact=True).click()
+    await expect(page.get_by_text("You heard nothing.").first).to_be_visible()
+
+    await sound.get_by_role("button", name="Stop").click()
+    await expect(page.get_by_role("progressbar")).to_have_count(0)
+    await expect(page.get_by_text("No speech was recognised").first).to_be_visible()
+
+
+async def test_a_blocked_microphone_is_said_by_both_halves(control_room: ControlRoom) -> None:
+    options = ("--deny-permission-prompts", "--use-fake-device-for-media-stream")
+    async with open_browser(*options, fake_microphone=False) as chromium:
+        page = await chromium.new_page()
+        await page.goto(f"{control_room.url}/test?tab=devices")
+        sound = page.frame_locator("iframe[title*=webrtc]")
+        await sound.get_by_role("button", name="Start the microphone").click()
+        await expect(sound.get_by_text("NotAllowedError")).to_be_visible()
+        await expect(page.get_by_text("the check of the browser says why")).to_be_visible()
+        await page.get_by_role("button", name=_CHECK).click()
+        await expect(page.get_by_text("is blocked for this page").first).to_be_visible()
+        await expect(page.get_by_text("Straight, by UDP.")).to_be_visible()  # it needs none
