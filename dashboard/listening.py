@@ -1,28 +1,111 @@
-"""Drawing the panel by which an operator listens in on a room."""
+"""Drawing the panel by which an operator listens in on a room, or joins it."""
 
 from __future__ import annotations
 
+from typing import Final
+
 import streamlit as st
 
-from dashboard import bridge, feedback
+from dashboard import bridge, dialogs, feedback
+from dashboard import format as fmt
 from dashboard.components.listen import Ticket, listen_in
 from services.errors import SwitchboardError
+from services.rooms_view import RoomView
 
-_KEY = "listen"
+_KEY: Final = "listen"
+_PERSON: Final = f"{_KEY}.person"
 
 
-def panel(room_name: str) -> None:
+def in_room(room_name: str) -> None:
+    """A part of the room's page, while the room is open."""
+    view = bridge.runtime().rooms.snapshot.get(room_name)
+    if view is not None:
+        st.header("Listen in", anchor=False)
+        _person_dialog(room_name)  # before the panel, which takes the ticket in its own run
+        _panel(view)
+
+
+def in_session(session_id: str) -> None:
+    """Folded, on the session's page, while its room is open."""
+    snapshot = bridge.runtime().rooms.snapshot
+    views = (v for v in snapshot.rooms if v.session is not None and v.session.id == session_id)
+    if (view := next(views, None)) is not None:
+        _person_dialog(view.room.name)
+        with st.expander("Listen in", icon=":material/hearing:", key=f"{_KEY}.fold"):
+            _panel(view)
+
+
+def _panel(view: RoomView) -> None:
     """Off until asked for; who asks is written down in the room's session."""
+    room_name = view.room.name
+    others = [p.name or p.identity for p in view.observers]
+    if st.toggle(
+        "Through the dashboard",
+        key=f"{_KEY}.{room_name}.relayed",
+        on_change=stop_relayed,
+        args=(room_name,),
+        help="For a browser that hears nothing: one that does not reach LiveKit's media ports.",
+    ):
+        from dashboard import relayed  # aiortc with it: 0.25 s and 47 MB, for who needs it
+
+        relayed.panel(room_name)
+        if others:
+            st.caption(f"Listening: {fmt.listing([fmt.md(name) for name in others], limit=8)}")
+    else:
+        _straight(room_name, others)
+
+
+def stop_relayed(room_name: str) -> None:
+    """End what is heard through the dashboard, if anything is."""
+    if (listening := st.session_state.pop(relayed_key(room_name), None)) is not None:
+        bridge.runtime().listeners.leave(listening)
+
+
+def relayed_key(room_name: str) -> str:
+    """Where the browser session keeps what it hears through the dashboard."""
+    return f"{_KEY}.{room_name}.listening"
+
+
+def _person_dialog(room_name: str) -> None:
+    """Asks before somebody joins the room as a person."""
     runtime = bridge.runtime()
-    ticket_key, error_key = f"{_KEY}.{room_name}.ticket", f"{_KEY}.{room_name}.error"
-    view = runtime.rooms.snapshot.get(room_name)
-    if view is None:
-        return
-    st.header("Listen in", anchor=False)
+
+    def join() -> None:
+        minted = bridge.write(lambda: runtime.actions.join_as_person(room_name, actor=bridge.ACTOR))
+        st.session_state[_ticket_key(room_name)] = Ticket(
+            url=runtime.target.public_url, token=minted.token, name=minted.identity, person=True
+        )
+
+    dialogs.confirm(
+        _PERSON,
+        title=f"Join {room_name} as a person?",
+        body="Everybody in the room sees that you come, and hears your microphone.",
+        consequences=lambda: (
+            "The caller hears you beside the agent.",
+            "An agent goes on listening to its caller; it may take what it hears there for words.",
+            "It is written down.",
+        ),
+        button="Join",
+        on_confirm=join,
+        done="Joining the room…",
+        icon=":material/record_voice_over:",
+    )
+
+
+def _ticket_key(room_name: str) -> str:
+    return f"{_KEY}.{room_name}.ticket"
+
+
+def _straight(room_name: str, others: list[str]) -> None:
+    runtime = bridge.runtime()
+    ticket_key, error_key = _ticket_key(room_name), f"{_KEY}.{room_name}.error"
     # Given once: who comes back to the page is not in the room again by that.
     ticket: Ticket | None = st.session_state.pop(ticket_key, None)
-    others = [p.name or p.identity for p in view.observers]
-    if listen_in(ticket, others=others, key=f"{_KEY}.{room_name}"):
+    wanted = listen_in(ticket, others=others, key=f"{_KEY}.{room_name}")
+    if wanted.join:
+        dialogs.ask(_PERSON)
+        st.rerun()
+    if wanted.listen:
         st.session_state.pop(error_key, None)
         try:
             minted = bridge.write(lambda: runtime.actions.listen_in(room_name, actor=bridge.ACTOR))

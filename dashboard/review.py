@@ -36,6 +36,11 @@ def draw(session_id: str, note_at: datetime | None) -> None:
         _verdict_form(session_id, review)
 
 
+def verdict(session_id: str) -> None:
+    """The scorecard alone."""
+    _verdict_form(session_id, bridge.read(lambda: bridge.runtime().reviews.of(session_id)))
+
+
 def _notes(session_id: str, review: Review) -> None:
     if not review.notes:
         st.caption("No notes yet. Press n in the view above to write about the moment shown there.")

@@ -8,9 +8,10 @@ from typing import Any, Final, Literal
 
 import streamlit as st
 
-from dashboard import bridge, feedback
+from dashboard import bridge, feedback, presets
 from dashboard import format as fmt
 from dashboard.components.call import Wanted
+from dashboard.presets import AGENT, HOURS, HOURS_LEAST, METADATA, MODE, USER
 from services.errors import BadInputError
 from services.events import Kind
 from services.store.agent_records import Turn
@@ -38,47 +39,36 @@ def options() -> Wanted | None:
             icon=":material/smart_toy:",
         )
         return None
-    first = st.query_params.get("agent", "")
-    agent = st.selectbox(
-        "Agent",
-        names,
-        index=names.index(first) if first in names else 0,
-        key=f"{_KEY}.agent",
-    )
+    _seed(names)
+    agent = st.selectbox("Agent", names, key=AGENT)
     mode = st.segmented_control(
-        "How",
-        list(_MODES),
-        default="text" if st.query_params.get("mode") == "text" else "voice",
-        format_func=_MODES.__getitem__,
-        key=f"{_KEY}.mode",
-        required=True,
+        "How", list(_MODES), format_func=_MODES.__getitem__, key=MODE, required=True
     )
     chosen: Literal["voice", "text"] = "text" if mode == "text" else "voice"
     with st.expander("Options", icon=":material/tune:", key=f"{_KEY}.options"):
+        presets.choice()
         grid = st.grid(2, min_column_width=_FIELD_PX)
         user = grid.text_input(
             "User id",
-            value=st.query_params.get("user", bridge.ACTOR),
             max_chars=200,
-            key=f"{_KEY}.user",
+            key=USER,
             help="Who calls, as the agent is told. It remembers users by this.",
         )
-        most = runtime.settings.switchboard_session_max_hours
         hours = grid.number_input(
             "Ends after (hours)",
-            min_value=0.05,
-            max_value=float(most),
-            value=min(_HOURS, float(most)),
+            min_value=HOURS_LEAST,
+            max_value=float(runtime.settings.switchboard_session_max_hours),
             step=0.25,
-            key=f"{_KEY}.hours",
+            key=HOURS,
         )
         text = st.text_area(
             "Room metadata (JSON object)",
             placeholder="{}",
-            key=f"{_KEY}.metadata",
+            key=METADATA,
             help="Everybody in the room can read it.",
         )
-        st.caption("The address of this page names agent, mode and user: a link is a preset.")
+        presets.keeping()
+        st.caption("The address of this page names agent, mode and user, too.")
     st.query_params.update({"agent": str(agent), "mode": chosen, "user": user})
     try:
         metadata = _metadata(text)
@@ -92,6 +82,21 @@ def options() -> Wanted | None:
         )
         return None
     return Wanted(agent=str(agent), mode=chosen, user=user.strip(), hours=hours, metadata=metadata)
+
+
+def _seed(names: list[str]) -> None:
+    """The fields as the address names them, unless they hold something already."""
+    told = st.query_params
+    most = float(bridge.runtime().settings.switchboard_session_max_hours)
+    first = {
+        AGENT: told["agent"] if told.get("agent") in names else names[0],
+        MODE: "text" if told.get("mode") == "text" else "voice",
+        USER: told.get("user", bridge.ACTOR),
+        HOURS: min(_HOURS, most),
+        METADATA: "",
+    }
+    for key, value in first.items():
+        st.session_state.setdefault(key, value)
 
 
 def _metadata(text: str) -> dict[str, Any] | None:

@@ -66,6 +66,6 @@ def body() -> None:
 
 
 body()
-listening.panel(name)
+listening.in_room(name)
 room.end_dialog(name)
 room_people.remove_dialog(name)

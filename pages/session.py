@@ -12,6 +12,7 @@ from dashboard import (
     bridge,
     exports,
     feedback,
+    listening,
     nav,
     review,
     session_acts,
@@ -38,6 +39,10 @@ def head() -> None:
     """How it stands, what is asked, what can be done: anew whenever something changed."""
     store = bridge.runtime().store
     session = bridge.read(lambda: store.session(session_id))
+    was_open = st.session_state.get("session.open") == session_id
+    st.session_state["session.open"] = session_id if session.status.is_open else ""
+    if was_open and not session.status.is_open:
+        st.rerun()  # what is below offers what is not possible any more
     sessions.heading(session)
     with st.container():
         if session.status.is_open:
@@ -98,6 +103,8 @@ if not is_session_id(session_id):
     )
 else:
     head()
+    with st.container():
+        listening.in_session(session_id)
     note_at = inside()
     state_edit.draw(session_id)
     exports.links(session_id)

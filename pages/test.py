@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import answers, bridge, feedback, nav, scripted, talk
+from dashboard import answers, bridge, feedback, nav, review, scripted, talk
 from dashboard.components.call import call_panel
 from dashboard.components.session_view import session_view
 from dashboard.parts import live_part
@@ -46,6 +46,7 @@ with mind:
         if result.phase == "ended":
             st.header("What came of it", anchor=False)
             talk.summary(session_id)
+            review.verdict(session_id)
         inside()
         session_view(
             bridge.live_url(session_topic(session_id)),

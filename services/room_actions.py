@@ -127,22 +127,21 @@ class RoomActions:
         async with self._written_down("allow_back", room_name, actor, identity=identity):
             await self._store.allow(room_name, identity)
 
-    async def listen_in(self, room_name: str, *, actor: str) -> MintedToken:
+    async def listen_in(
+        self, room_name: str, *, actor: str, through_dashboard: bool = False
+    ) -> MintedToken:
         """A token to hear the room without being heard or seen, good for some minutes to join by.
+
+        `through_dashboard`: the sound takes the way through this process; it is written down.
 
         Raises:
             NotFoundError: no such room is open.
             ConflictError: it is full: even who is hidden takes a place in it.
         """
         identity = new_identity(OBSERVER_PREFIX)
-        async with self._written_down("listen_in", room_name, actor, identity=identity):
-            room = await self._livekit.get_room_info(room_name)
-            there = await self._livekit.list_participants(room_name)
-            if room.max_participants and len(there) >= room.max_participants:
-                raise ConflictError(
-                    "The room is full: whoever listens in takes a place, too.",
-                    hint="Wait until somebody leaves, or make the next room larger.",
-                )
+        facts = {"identity": identity, "through_dashboard": through_dashboard}
+        async with self._written_down("listen_in", room_name, actor, **facts):
+            await self._place_for_one_more(room_name)
             return self._livekit.generate_token(
                 TokenRequest(
                     identity=identity,
@@ -152,6 +151,26 @@ class RoomActions:
                     grants=Grants(
                         room_join=True, hidden=True, can_publish=False, can_publish_data=False
                     ),
+                )
+            )
+
+    async def join_as_person(self, room_name: str, *, actor: str) -> MintedToken:
+        """A token to join as one whom everybody sees and hears, good for some minutes to join by.
+
+        Raises:
+            NotFoundError: no such room is open.
+            ConflictError: it is full.
+        """
+        identity = new_identity(actor)
+        async with self._written_down("join_as_person", room_name, actor, identity=identity):
+            await self._place_for_one_more(room_name)
+            return self._livekit.generate_token(
+                TokenRequest(
+                    identity=identity,
+                    room=room_name,
+                    name=actor,
+                    ttl=_LISTENING_TTL,
+                    grants=Grants(room_join=True, can_publish_sources=("microphone",)),
                 )
             )
 
@@ -194,6 +213,15 @@ class RoomActions:
             return await self._livekit.create_dispatch(room_name, agent_name, metadata=metadata)
 
     # -- inside
+
+    async def _place_for_one_more(self, room_name: str) -> None:
+        room = await self._livekit.get_room_info(room_name)
+        there = await self._livekit.list_participants(room_name)
+        if room.max_participants and len(there) >= room.max_participants:
+            raise ConflictError(
+                "The room is full: even who is hidden takes a place in it.",
+                hint="Wait until somebody leaves, or make the next room larger.",
+            )
 
     async def _deny(self, room_name: str, identity: str, reason: str) -> None:
         until = self._now() + KEEP_OUT

@@ -38,12 +38,14 @@ from services.graphs import Graphs
 from services.hub import Hub
 from services.jobs.work import AgentWork
 from services.lag import LagWatch
+from services.listening import Listeners
 from services.livekit.embedded import EmbeddedServer, EmbeddedState, Phase, open_embedded
 from services.livekit.service import LiveKitService
 from services.livekit.target import LiveKitTarget
 from services.livekit.tokens import TokenMinter
 from services.loop import new_event_loop
 from services.overview import Overview
+from services.presets import Presets
 from services.reviews import Reviews, questions_of
 from services.room_actions import RoomActions
 from services.rooms import Rooms
@@ -276,6 +278,8 @@ class Runtime:
             poll_interval_s=settings.switchboard_poll_interval_s,
         )
         self.actions = RoomActions(self.livekit, self.rooms, self.store, self.hub, now=self.now)
+        self.listeners = Listeners(self.actions, self.target)
+        stack.push_async_callback(self.listeners.close)
         self.jobs = AgentWork(
             self.livekit,
             self.rooms,
@@ -300,6 +304,7 @@ class Runtime:
         )
         questions = questions_of(settings.switchboard_scorecard)
         self.reviews = Reviews(self.store, self.rooms, questions, now=self.now)
+        self.presets = Presets(self.store, now=self.now)
         self.sessions.farewell = self.jobs.farewell
         self.chats = Chats(self.sessions, self.target, self.hub, now=self.now)
         stack.push_async_callback(self.chats.close)

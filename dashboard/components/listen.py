@@ -14,22 +14,34 @@ _component = st.components.v2.component("switchboard_listen_in", js=stub("listen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
-    """What the browser joins by, once; `name` tells one from the other."""
+    """What the browser joins by, once; `name` tells one from the other.
+
+    `person`: whom everybody sees and hears, with the microphone open; else nobody does.
+    """
 
     url: str
     token: str = field(repr=False)
     name: str
+    person: bool = False
 
-    def to_browser(self) -> dict[str, str]:
+    def to_browser(self) -> dict[str, str | bool]:
         """As the component is handed it."""
-        return {"url": self.url, "token": self.token, "name": self.name}
+        return {"url": self.url, "token": self.token, "name": self.name, "person": self.person}
 
 
-def listen_in(ticket: Ticket | None, *, others: Sequence[str], key: str) -> bool:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenResult:
+    """What the reader wants; each is true in one run only."""
+
+    listen: bool
+    join: bool
+
+
+def listen_in(ticket: Ticket | None, *, others: Sequence[str], key: str) -> ListenResult:
     """Draw the panel; with a ticket it joins, silent until the reader unmutes.
 
-    It leaves when no person is left in the room, and with its page. `others`: who listens, too.
-    True in the run in which the reader wants to listen.
+    It leaves with its page, and, but for a person, when no person is left in the room.
+    `others`: who listens, too.
     """
     result = _component(
         key=key,
@@ -38,8 +50,9 @@ def listen_in(ticket: Ticket | None, *, others: Sequence[str], key: str) -> bool
             "others": list(others),
         },
         on_ask_change=_heard,
+        on_person_change=_heard,
     )
-    return bool(result.ask)
+    return ListenResult(listen=bool(result.ask), join=bool(result.person))
 
 
 def _heard() -> None:

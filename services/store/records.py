@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -121,6 +122,16 @@ class Denial:
     identity: str
     until: datetime
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preset:
+    """How a test session is to be, under a name. `options` is JSON."""
+
+    name: str
+    options: Mapping[str, Any]
+    saved_by: str
+    saved_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,6 +36,7 @@ from services.store.engine import (
 )
 from services.store.records import (
     Denial,
+    Preset,
     Sample,
     SessionFilter,
     SessionPage,
@@ -366,6 +367,30 @@ class Store:
         """Delete those that no longer hold."""
         async with self._writing() as db:
             await db.execute(delete(t.denials).where(t.denials.c.until < now))
+
+    # -- presets
+
+    async def save_preset(self, preset: Preset) -> None:
+        """Keep it under its name, in place of one that has it."""
+        row = {
+            "name": preset.name,
+            "options": dict(preset.options),
+            "saved_by": preset.saved_by,
+            "saved_at": preset.saved_at,
+        }
+        async with self._writing() as db:
+            await db.execute(upsert(db.dialect.name, t.presets), [row])
+
+    async def presets(self, *, limit: int = 200) -> tuple[Preset, ...]:
+        """By name."""
+        async with self._reading() as db:
+            rows = await db.execute(select(t.presets).order_by(t.presets.c.name).limit(limit))
+            return tuple(Preset(**row) for row in rows.mappings())
+
+    async def delete_preset(self, name: str) -> None:
+        """Delete it, if it is there."""
+        async with self._writing() as db:
+            await db.execute(delete(t.presets).where(t.presets.c.name == name))
 
     # -- samples
 

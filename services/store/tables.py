@@ -143,6 +143,15 @@ denials: Final = Table(
     Column("reason", Text, nullable=False, default=""),
 )
 
+presets: Final = Table(
+    "presets",
+    metadata,
+    Column("name", String(80), primary_key=True),
+    Column("options", JSON, nullable=False),
+    Column("saved_by", Text, nullable=False),
+    Column("saved_at", Utc, nullable=False),
+)
+
 samples: Final = Table(
     "samples",
     metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 from playwright.async_api import Page, expect
 
 from tests.conftest import StartDashboard, StartLiveKit
@@ -9,6 +10,7 @@ from tests.support import steps
 from tests.support.browser import Pages, open_browser
 from tests.support.control_room import ControlRoom
 from tests.support.participants import People
+from tests.support.sound import PEAK
 from tests.support.waiting import eventually
 
 _COMES_MS = 20_000
@@ -196,3 +198,110 @@ async def test_an_operator_listens_in_unheard_and_leaves_with_the_last_person(
     await ana.leave()
     await expect(panel.get_by_text("you left it, too")).to_be_visible()
     assert observer not in await steps.people_at_livekit(control_room.target, "listened")
+
+
+async def test_an_operator_listens_through_the_dashboard_and_leaves_with_the_page(
+    control_room: ControlRoom, open_page: Pages, join_room: People
+) -> None:
+    target = control_room.target
+    ana = await join_room(target, "relayed", "ana")
+    page = await open_page(f"{control_room.url}/room?name=relayed")
+    await page.get_by_text("Through the dashboard", exact=True).click()
+    await page.get_by_role("button", name="Listen through the dashboard").click()
+    await expect(page.get_by_text("You hear nothing until you unmute")).to_be_visible(
+        timeout=20_000
+    )
+    audio = page.frame_locator("iframe[title*=webrtc]").locator("audio")
+    assert await audio.evaluate("it => it.muted")
+    assert await audio.evaluate(PEAK) > 0.02, "what ana plays does not arrive"
+    assert (await ana.seen()).people == ()
+    (observer,) = await steps.people_at_livekit(target, "relayed") - {"ana"}
+    await expect(page.get_by_text("Listening: operator")).to_be_visible()
+
+    await page.get_by_role("link", name="Tokens").click()
+
+    async def gone() -> bool:
+        return observer not in await steps.people_at_livekit(target, "relayed")
+
+    await eventually(gone)
+
+
+async def test_an_operator_joins_as_a_person_only_after_having_been_asked(
+    control_room: ControlRoom, open_page: Pages, join_room: People
+) -> None:
+    ana = await join_room(control_room.target, "joined", "ana")
+    page = await open_page(f"{control_room.url}/room?name=joined")
+    panel = page.get_by_role("region", name="Listen in")
+    await panel.get_by_role("button", name="Listen in").click()
+    await expect(panel.get_by_role("button", name="Unmute")).to_be_visible()
+    await panel.get_by_role("button", name="Join as a person…").click()
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("Everybody in the room sees that you come")
+    await dialog.get_by_role("button", name="Cancel").click()
+    assert (await ana.seen()).people == ()
+
+    await panel.get_by_role("button", name="Join as a person…").click()
+    await dialog.get_by_role("button", name="Join", exact=True).click()
+    await expect(panel.get_by_text("Your microphone is open")).to_be_visible()
+
+    async def heard() -> bool:
+        seen = await ana.seen()
+        return [who.startswith("operator-") for who in seen.people] == [True] and bool(seen.hears)
+
+    await eventually(heard)
+    await panel.get_by_role("button", name="Mute the microphone").click()
+    await expect(panel.get_by_text("Your microphone is muted")).to_be_visible()
+    await panel.get_by_role("button", name="Leave the room").click()
+
+    async def alone() -> bool:
+        return await steps.people_at_livekit(control_room.target, "joined") == {"ana"}
+
+    await eventually(alone)
+
+
+async def test_options_are_kept_as_a_preset_that_another_tab_takes_and_deletes(
+    control_room: ControlRoom, open_page: Pages
+) -> None:
+    page = await open_page(f"{control_room.url}/test?agent=pm-agent&mode=text&user=zoe")
+    await page.get_by_text("Options").click()
+    name = page.get_by_role("textbox", name="Keep these as a preset")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("The preset has no name.")).to_be_visible()
+    await name.fill("Zoë <b> by text")
+    await name.press("Enter")
+    await page.get_by_role("button", name="Save").click()
+    await expect(page.get_by_text("was saved")).to_be_visible()
+
+    other = await open_page(f"{control_room.url}/test")
+    await expect(other.get_by_role("button", name="Talk to")).to_be_visible()
+    await other.get_by_text("Options").click()
+    await steps.choose(other.get_by_role("combobox", name="Preset"), "Zoë <b> by text")
+    await expect(other.get_by_role("textbox", name="User id")).to_have_value("zoe")
+    await expect(other.get_by_role("button", name="Write to pm-agent", exact=True)).to_be_visible()
+    await other.get_by_role("button", name="Delete").click()
+    await expect(other.get_by_text("was deleted")).to_be_visible()
+    await expect(other.get_by_role("combobox", name="Preset")).to_have_count(0)
+    await other.get_by_role("button", name="Undo").click()
+    await expect(other.get_by_role("combobox", name="Preset")).to_be_visible()
+
+
+async def test_what_came_of_a_call_is_judged_where_it_ended(
+    control_room: ControlRoom, open_page: Pages
+) -> None:
+    before = await steps.rooms_at_livekit(control_room.target)
+    page = await open_page()
+    await begin(page, control_room, "test?agent=pm-agent&mode=text")
+    await expect(page.get_by_text("The agent is coming…")).to_be_visible()
+    (name,) = await rooms_of(control_room, before)
+    await page.get_by_role("button", name="End", exact=True).click()
+    await expect(page.get_by_text("What came of it")).to_be_visible()
+    await page.get_by_role("radio", name="Does not").click()
+    await page.get_by_role("textbox", name="Remark").fill("No agent came.")
+    await page.get_by_role("button", name="Give the verdict").click()
+    await expect(page.get_by_text("by operator")).to_be_visible()
+    session_id = await steps.session_in(control_room.url, name)
+    async with httpx.AsyncClient(base_url=control_room.url) as http:
+        found = (await http.get(f"/api/voice/session/{session_id}/review")).json()
+    assert [(one["verdict"], one["remark"]) for one in found["verdicts"]] == [
+        ("fail", "No agent came.")
+    ]

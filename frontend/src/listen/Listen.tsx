@@ -2,7 +2,7 @@ import { RoomAudioRenderer, RoomContext } from "@livekit/components-react";
 import { type ReactElement, useEffect, useState, useSyncExternalStore } from "react";
 import { plain } from "../rooms/format";
 import { Notice } from "../talk/Notice";
-import { Ear, type Ticket } from "./ear";
+import { Ear, type EarView, type Ticket } from "./ear";
 
 export interface ListenData {
   readonly ticket: Ticket | null;
@@ -14,9 +14,12 @@ export interface ListenData {
 export function Listen({
   data,
   onAsk,
+  onPerson,
 }: {
   readonly data: ListenData;
   readonly onAsk: () => void;
+  /** The reader wants to be seen and to speak: the page asks first. */
+  readonly onPerson: () => void;
 }): ReactElement {
   const [ear] = useState(() => new Ear());
   const view = useSyncExternalStore(ear.subscribe, ear.read);
@@ -35,31 +38,37 @@ export function Listen({
               Listen in
             </button>
           )}
-          {view.phase === "joining" && <span role="status">Joining, unseen…</span>}
+          {view.phase === "joining" && (
+            <span role="status">{view.person ? "Joining…" : "Joining, unseen…"}</span>
+          )}
           {view.phase === "on" && (
             <>
               <RoomAudioRenderer />
               <button
                 type="button"
                 className="talk-button"
-                aria-pressed={!view.muted}
-                onClick={() => ear.mute(!view.muted)}
+                aria-pressed={view.person ? view.silent : !view.muted}
+                onClick={() => (view.person ? ear.silence(!view.silent) : ear.mute(!view.muted))}
               >
-                {view.muted ? "Unmute" : "Mute"}
+                {view.person
+                  ? view.silent
+                    ? "Unmute the microphone"
+                    : "Mute the microphone"
+                  : view.muted
+                    ? "Unmute"
+                    : "Mute"}
               </button>
               <button type="button" className="talk-button" onClick={() => void ear.stop()}>
-                Stop listening
+                {view.person ? "Leave the room" : "Stop listening"}
               </button>
             </>
           )}
-          <span className="talk-hint">
-            {view.said ||
-              (view.phase === "on"
-                ? view.muted
-                  ? "You hear nothing until you unmute. Nobody hears or sees you."
-                  : "Nobody hears or sees you."
-                : "Nobody in the room hears or sees who listens in. It is written down.")}
-          </span>
+          {view.phase !== "joining" && !view.person && (
+            <button type="button" className="talk-button" onClick={onPerson}>
+              Join as a person…
+            </button>
+          )}
+          <span className="talk-hint">{view.said || hint(view)}</span>
         </div>
         {view.phase === "on" && (
           <ul className="listen-who" aria-label="Who can be heard">
@@ -80,4 +89,16 @@ export function Listen({
       </section>
     </RoomContext.Provider>
   );
+}
+
+function hint(view: EarView): string {
+  if (view.phase !== "on")
+    return "Nobody in the room hears or sees who listens in. It is written down.";
+  if (view.person)
+    return view.silent
+      ? "Everybody sees you. Your microphone is muted."
+      : "Everybody sees and hears you. Your microphone is open.";
+  return view.muted
+    ? "You hear nothing until you unmute. Nobody hears or sees you."
+    : "Nobody hears or sees you.";
 }

@@ -6,12 +6,15 @@ import {
   RoomEvent,
 } from "livekit-client";
 import { joinProblem } from "../talk/call";
+import { microphoneProblem } from "../talk/problems";
 import type { Problem } from "../talk/store";
 
-/** What joins a room without being seen; null: nobody asked to listen. */
+/** What joins a room: unseen, or as a person. */
 export interface Ticket {
   readonly url: string;
   readonly token: string;
+  /** Whoever joins is seen and speaks. */
+  readonly person: boolean;
   /** Another one is another wish to listen. */
   readonly name: string;
 }
@@ -24,17 +27,30 @@ export interface Heard {
 
 export interface EarView {
   readonly phase: "off" | "joining" | "on";
+  /** In the room as somebody whom all see and hear. */
+  readonly person: boolean;
+  /** What the others say is not played. */
   readonly muted: boolean;
+  /** The own microphone gives silence; of interest to a person alone. */
+  readonly silent: boolean;
   readonly heard: readonly Heard[];
   /** Why it stopped; "" while it has not. */
   readonly said: string;
   readonly problem: Problem | null;
 }
 
-const OFF: EarView = { phase: "off", muted: true, heard: [], said: "", problem: null };
+const OFF: EarView = {
+  phase: "off",
+  person: false,
+  muted: true,
+  silent: false,
+  heard: [],
+  said: "",
+  problem: null,
+};
 const ALONE_MS = 2_000;
 
-/** Hears a room without being heard or seen, and leaves when no person is left in it. */
+/** Hears a room without being heard or seen, and leaves when no person is left in it; or joins it. */
 export class Ear {
   readonly room = new Room({ disconnectOnPageLeave: true });
   #view: EarView = OFF;
@@ -62,16 +78,25 @@ export class Ear {
   async take(ticket: Ticket): Promise<void> {
     if (ticket.name === this.#ticket) return;
     this.#ticket = ticket.name;
-    this.#set({ ...OFF, phase: "joining" });
+    const { person } = ticket;
+    if (this.#view.phase === "on") await this.stop();
+    this.#set({ ...OFF, phase: "joining", person });
     try {
       await this.room.connect(ticket.url, ticket.token);
     } catch (error) {
       this.#set({ ...OFF, problem: { ...joinProblem(error), ways: [] } });
       return;
     }
+    if (person && !(await this.#speak())) return;
     this.#set({ phase: "on" });
-    this.mute(true);
+    this.mute(!person);
     this.#look();
+  }
+
+  /** The own microphone; for a person alone. */
+  async silence(silent: boolean): Promise<void> {
+    await this.room.localParticipant.setMicrophoneEnabled(!silent);
+    this.#set({ silent });
   }
 
   /** Heard by nobody but this tab: it changes what is played, not what others get. */
@@ -89,6 +114,18 @@ export class Ear {
     if (phase !== "off") await this.room.disconnect(true);
   }
 
+  /** False: the microphone was refused, so the room is left. */
+  async #speak(): Promise<boolean> {
+    try {
+      await this.silence(false);
+      return true;
+    } catch (error) {
+      await this.room.disconnect(true);
+      this.#set({ ...OFF, problem: { ...microphoneProblem(error), ways: [] } });
+      return false;
+    }
+  }
+
   #look(): void {
     if (this.#view.phase !== "on") return;
     const others = [...this.room.remoteParticipants.values()];
@@ -101,7 +138,7 @@ export class Ear {
       })),
     });
     clearTimeout(this.#alone);
-    if (!others.some(isPerson)) {
+    if (!this.#view.person && !others.some(isPerson)) {
       this.#alone = setTimeout(() => {
         const left = [...this.room.remoteParticipants.values()];
         if (!left.some(isPerson))
