@@ -1,4 +1,4 @@
-"""`python -m bench [create|join|session|viewers|thousand|agents|deaths …]`: measure, print one table.
+"""`python -m bench [create|join|session|viewers|thousand|calls|agents|deaths …]`: measure, print one table.
 
 Starts a livekit-server, a dashboard and a Chromium of its own on this machine alone.
 """
@@ -11,13 +11,13 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from bench import agent_stream, create, deaths, join, session, thousand, viewers
+from bench import agent_stream, calls, create, deaths, join, session, thousand, viewers
 from bench.report import Report
 from tests.support.browser import open_browser
 from tests.support.control_room import ControlRoom
 from tests.support.livekit_server import livekit_binary
 
-ALL: Final = ("create", "join", "session", "viewers", "thousand", "agents", "deaths")
+ALL: Final = ("create", "join", "session", "viewers", "thousand", "calls", "agents", "deaths")
 
 
 async def run(binary: Path, wanted: list[str]) -> Report:
@@ -32,10 +32,12 @@ async def run(binary: Path, wanted: list[str]) -> Report:
                 await create.measure(room, report)
             if "agents" in wanted:
                 await agent_stream.measure(room, report, folder)
-            if {"join", "session", "viewers", "thousand"} & set(wanted):
+            if {"join", "session", "viewers", "thousand", "calls"} & set(wanted):
                 await _in_a_browser(room, report, folder, wanted)
         finally:
             room.stop()
+        if "calls" in wanted:
+            await calls.measure_clicks(binary, report, folder)
     if "deaths" in wanted:  # with a server, a dashboard and a worker of its own
         await deaths.measure(report, binary)
     return report
@@ -51,6 +53,8 @@ async def _in_a_browser(room: ControlRoom, report: Report, folder: Path, wanted:
             await viewers.measure(room, browser, report)
         if "thousand" in wanted:
             await thousand.measure(room, browser, report)
+        if "calls" in wanted:
+            await calls.measure_listening(room, browser, report)
 
 
 if __name__ == "__main__":

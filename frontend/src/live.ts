@@ -4,6 +4,7 @@ import type { LiveStatus } from "./live/connection";
 import { type LiveHub, hub as sharedHub } from "./live/hub";
 import css from "./live/live.css?inline";
 import type { ComponentArgs } from "./streamlit";
+import { turns as sharedTurns, type Turns } from "./turns";
 
 export interface LiveData {
   readonly liveUrl: string;
@@ -20,20 +21,20 @@ export const NOTE_AFTER_MS = 3_000;
  * `ticket` when it needs a fresh URL. Each opening of the stream is a tick too, the first as
  * well: what happened since the page was drawn, or while the stream was lost, is not known.
  */
-export function liveComponent(hub: LiveHub) {
-  return instances<Args>((first) => listen(hub, first));
+export function liveComponent(hub: LiveHub, turns: Turns) {
+  return instances<Args>((first) => listen(hub, turns, first));
 }
 
-export default liveComponent(sharedHub);
+export default liveComponent(sharedHub, sharedTurns);
 
-function listen(hub: LiveHub, first: Args): Instance<Args> {
+function listen(hub: LiveHub, turns: Turns, first: Args): Instance<Args> {
   let args = first;
   let ticks = 0;
   let pause: ReturnType<typeof setTimeout> | undefined;
   const note = drawNote(first.parentElement);
   const tick = coalesce(() => {
     ticks += 1;
-    args.setTriggerValue("tick", ticks);
+    turns.take(() => args.setTriggerValue("tick", ticks), { unasked: true });
   }, 1000 / first.data.maxPerSecond);
   const subscription = hub.subscribe(first.data.liveUrl, {
     onEvent: (event) => {
@@ -46,7 +47,8 @@ function listen(hub: LiveHub, first: Args): Instance<Args> {
       else if (note.line.hidden)
         pause = setTimeout(() => (note.line.hidden = false), NOTE_AFTER_MS);
     },
-    onRefused: () => args.setTriggerValue("ticket", Date.now()),
+    onRefused: () =>
+      turns.take(() => args.setTriggerValue("ticket", Date.now()), { unasked: true }),
   });
   return {
     update: (next) => {

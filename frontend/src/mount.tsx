@@ -1,9 +1,11 @@
 import type { ReactElement } from "react";
 import { createRoot } from "react-dom/client";
-import { instances, type MountPoint } from "./instances";
+import { instances } from "./instances";
+import type { ComponentArgs } from "./streamlit";
+import { inTurns } from "./turns";
 
 /** A React component as a Streamlit component, with its own style sheet beside it. */
-export function reactComponent<Args extends { readonly parentElement: MountPoint }>(
+export function reactComponent<Args extends ComponentArgs<unknown>>(
   draw: (args: Args) => ReactElement,
   css: string,
 ) {
@@ -14,7 +16,7 @@ export function reactComponent<Args extends { readonly parentElement: MountPoint
     parentElement.append(style, host);
     const root = createRoot(host);
     return {
-      update: (args) => root.render(draw(args)),
+      update: (args) => root.render(draw(inTurns(args))),
       destroy: () => {
         root.unmount();
         style.remove();

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { liveComponent, NOTE_AFTER_MS } from "../src/live";
 import { LINGER_MS, LiveHub } from "../src/live/hub";
+import { Turns } from "../src/turns";
 import { FakeServer, setVisibility } from "./fakeStream";
 
 let server: FakeServer;
@@ -14,7 +15,10 @@ beforeEach(() => {
   server = new FakeServer();
   parent = document.createElement("div");
   triggers = [];
-  remove = liveComponent(new LiveHub(server.open))({
+  remove = liveComponent(
+    new LiveHub(server.open),
+    new Turns(),
+  )({
     data: { liveUrl: "api/live?ticket=1", maxPerSecond: 4 },
     parentElement: parent,
     setStateValue: () => undefined,
@@ -86,6 +90,7 @@ describe("the invisible listener", () => {
     triggers.length = 0;
     server.last.end("refused");
     vi.advanceTimersByTime(1);
+    vi.advanceTimersByTime(50); // its turn
     expect(triggers).toEqual(["ticket"]);
   });
 

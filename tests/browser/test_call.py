@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+from livekit import api
 from playwright.async_api import Page, expect
 
 from tests.conftest import StartDashboard, StartLiveKit
@@ -145,6 +146,34 @@ async def test_livekit_that_goes_away_in_mid_call_is_said_with_a_way_on(
     await expect(page.get_by_text("reconnecting")).to_be_visible(timeout=15_000)
     await expect(page.get_by_text("The connection was lost")).to_be_visible(timeout=60_000)
     await expect(page.get_by_role("button", name="Go back to the call")).to_be_visible()
+
+
+async def test_a_network_that_comes_back_in_time_brings_the_call_back(
+    mortal_control_room: ControlRoom, open_page: Pages
+) -> None:
+    room = mortal_control_room
+    page = await open_page()
+    await begin(page, room)
+    await expect(page.get_by_text("The agent is coming…")).to_be_visible()
+    (name,) = await steps.rooms_at_livekit(room.target)
+    there = await steps.people_at_livekit(room.target, name)
+    with room.livekit.process.paused():
+        await expect(page.get_by_text("reconnecting")).to_be_visible(timeout=40_000)
+    await expect(page.get_by_text("reconnecting")).to_have_count(0, timeout=30_000)
+    assert await steps.people_at_livekit(room.target, name) == there
+
+    async def published() -> bool:
+        async with steps.livekit_api(room.target) as livekit:
+            asked = api.ListParticipantsRequest(room=name)
+            people = (await livekit.room.list_participants(asked)).participants
+        return [track.muted for one in people for track in one.tracks] == [False]
+
+    await eventually(published)
+    await page.get_by_role("button", name="Mute").click()
+    await expect(page.get_by_role("button", name="Unmute")).to_be_visible()
+    await page.get_by_role("button", name="End", exact=True).click()
+    await expect(page.get_by_role("button", name="Talk to pm-agent again")).to_be_visible()
+    assert await steps.rooms_at_livekit(room.target) == set()
 
 
 async def test_a_session_ended_by_an_operator_ends_the_call(

@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -119,6 +120,16 @@ class Child:
             )
         except psutil.NoSuchProcess:
             return False
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Neither ended nor answering, as when the network to it is away."""
+        process = psutil.Process(self.pid)
+        process.suspend()
+        try:
+            yield
+        finally:
+            process.resume()
 
     def kill(self) -> None:
         """SIGKILL to the program itself: no clean-up runs in it. Returns when it is gone."""

@@ -12,7 +12,7 @@ import type { ReactElement } from "react";
 import { duration, plain } from "../rooms/format";
 import type { Call } from "./call";
 import { Microphone } from "./Panel";
-import type { CallView, Phase } from "./store";
+import type { CallView, Marks, Phase } from "./store";
 import { useNow } from "./useNow";
 
 const PHASES: Partial<Record<Phase, string>> = {
@@ -29,6 +29,12 @@ const QUALITIES: Record<ConnectionQuality, string> = {
   [ConnectionQuality.Poor]: "connection poor",
   [ConnectionQuality.Lost]: "connection lost",
   [ConnectionQuality.Unknown]: "",
+};
+
+const MARKS: Record<keyof Marks, string> = {
+  joined: "joined",
+  listening: "agent listening",
+  firstSound: "first sound",
 };
 
 interface Props {
@@ -70,6 +76,7 @@ export function InCall({ view, call }: Props): ReactElement {
           End
         </button>
       </div>
+      <Times marks={view.marks} />
     </div>
   );
 }
@@ -77,6 +84,15 @@ export function InCall({ view, call }: Props): ReactElement {
 /** What the agent's sound is played by; stands outside of what Streamlit may take away. */
 export function Sound(): ReactElement {
   return <RoomAudioRenderer />;
+}
+
+/** How soon what came after the click; nothing before the first. */
+export function Times({ marks }: { readonly marks: Marks }): ReactElement | null {
+  const said = (Object.keys(MARKS) as (keyof Marks)[])
+    .filter((name) => marks[name] !== null)
+    .map((name) => `${MARKS[name]} ${((marks[name] ?? 0) / 1000).toFixed(2)} s`);
+  if (said.length === 0) return null;
+  return <p className="talk-hint talk-times">After the click: {said.join(" · ")}</p>;
 }
 
 function agentWords(state: string): string {

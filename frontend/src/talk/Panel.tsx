@@ -2,7 +2,7 @@ import { RoomContext } from "@livekit/components-react";
 import { type ReactElement, useEffect, useState, useSyncExternalStore } from "react";
 import { plain } from "../rooms/format";
 import type { Call } from "./call";
-import { InCall } from "./InCall";
+import { InCall, Times } from "./InCall";
 import { Notice } from "./Notice";
 import type { Wanted } from "./sessions";
 import { type CallView, isOpen, type Mode, type Phase, store } from "./store";
@@ -87,6 +87,7 @@ function Ready({
           ? "The call is over; its room is closed."
           : "Opens a room, brings the agent and joins you. Nothing is created before you click."}
       </p>
+      {over && <Times marks={view.marks} />}
     </div>
   );
 }

@@ -1,1 +1,0 @@
-function e(e){let t=new WeakMap;return n=>{let r=n.parentElement,i=t.get(r)??{instance:e(n),calls:0};t.set(r,i),i.calls+=1;let a=i.calls;return i.instance.update(n),()=>{setTimeout(()=>{i.calls===a&&t.get(r)===i&&(t.delete(r),i.instance.destroy())},0)}}}export{e as t};

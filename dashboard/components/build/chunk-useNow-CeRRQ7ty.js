@@ -1,0 +1,1 @@
+import{a as e,s as t}from"./chunk-jsx-runtime-CKffGAfc.js";var n=t(e(),1);function r(e){let[t,r]=(0,n.useState)(()=>Date.now());return(0,n.useEffect)(()=>{if(!e)return;r(Date.now());let t=setInterval(()=>r(Date.now()),1e3);return()=>clearInterval(t)},[e]),t}export{r as t};
