@@ -34,6 +34,13 @@ from tests.support.speaking import spoken
 
 CLICKS: Final = 10
 LISTENERS: Final = 5
+_SAID: Final = (
+    "Yesterday I finished the login page.",
+    "I fixed the payment bug.",
+    "I wrote the release notes.",
+    "I have reviewed two pull requests.",
+    "We deployed the new search.",
+)
 _BURSTS: Final = 12
 _EVERY_S: Final = 1.0
 _WINDOW_S: Final = 10.0
@@ -102,16 +109,10 @@ async def measure_clicks(binary: Path, report: Report, folder: Path) -> None:
 
 
 async def _clicks(room: ControlRoom, report: Report, folder: Path) -> None:
-    file = folder / "bench-microphone.wav"
-    with wave.open(str(file), "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(wire.SPOKEN_HZ)
-        second = bytes(2 * wire.SPOKEN_HZ)
-        sound.writeframes(second * 9 + spoken("Yesterday I finished the login page.") + second * 60)
     took: dict[str, list[float]] = {"joined": [], "agent listening": [], "first sound": []}
     answered: list[float] = []
-    for _ in range(CLICKS):
+    for number in range(CLICKS):
+        file = _microphone(folder / f"microphone-{number}.wav", _SAID[number % len(_SAID)])
         async with open_browser(f"--use-file-for-fake-audio-capture={file}%noloop") as browser:
             page = await browser.new_page()
             await page.goto(f"{room.url}/test?agent=pm-agent")
@@ -121,12 +122,13 @@ async def _clicks(room: ControlRoom, report: Report, folder: Path) -> None:
                 await page.get_by_role("button", name="Talk to pm-agent", exact=True).click()
             times = page.get_by_text("After the click:")
             await expect(times).to_contain_text("first sound", timeout=_FRAME_MS)
-            await expect(page.get_by_role("log", name="What was said")).to_contain_text(
-                "next", timeout=_FRAME_MS
-            )
+            lines = page.get_by_role("log", name="What was said").get_by_text("Agent")
+            await expect(lines).to_have_count(2, timeout=_FRAME_MS)
             for part in (await times.inner_text()).split(": ")[1].split(" · "):
                 word, figure, _unit = part.rsplit(" ", 2)
                 took[word].append(float(figure))
+            status = page.get_by_role("region", name="Call").get_by_role("status").first
+            await expect(status).to_have_text("Listening", timeout=_FRAME_MS)  # it has spoken
             session_id = (await (await made.value).json())["session_id"]
             answered += await _answers(room, session_id)
             await page.get_by_role("button", name="End", exact=True).click()
@@ -143,6 +145,17 @@ async def _clicks(room: ControlRoom, report: Report, folder: Path) -> None:
         f"median {median(answered):.0f} ms, p95 {quantile(answered, 0.95):.0f} ms",
         "750 ms",
     )
+
+
+def _microphone(path: Path, said: str) -> Path:
+    """Nothing until the agent has greeted, then a sentence, then nothing."""
+    with wave.open(str(path), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(wire.SPOKEN_HZ)
+        second = bytes(2 * wire.SPOKEN_HZ)
+        sound.writeframes(second * 9 + spoken(said) + second * 60)
+    return path
 
 
 async def _warm(room: ControlRoom) -> None:
