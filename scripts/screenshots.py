@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import io
 import tempfile
+import wave
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,11 +16,13 @@ import aiohttp
 from PIL import Image
 from playwright.async_api import Browser, Page, ViewportSize
 
+from agents.speech import wire
 from services.livekit.caller import TextCaller
 from tests.support.browser import ColorScheme, open_browser
 from tests.support.control_room import ControlRoom
 from tests.support.livekit_server import livekit_binary
 from tests.support.participants import ParticipantHost, People
+from tests.support.speaking import spoken
 
 SHOTS: Final = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
 _CALLERS: Final = ("nate", "ana", "kofi", "mei", "lars", "ines", "tariq", "yuki", "sofia")
@@ -50,6 +53,7 @@ async def main(binary: Path) -> None:
             async with open_browser() as browser:
                 for scheme in _SCHEMES:  # while the agents have nobody else to talk to
                     await _call(browser, room.url, scheme)
+                    await _devices(room.url, scheme, Path(name))
                 await _film(browser, room.url)
                 sessions, talking = await _fill(room, People(host))
                 for scheme in _SCHEMES:
@@ -172,6 +176,7 @@ async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Co
         await page.screenshot(path=SHOTS / f"{name}-{scheme}.png")
         if name == "session":
             await _inside(page, scheme)
+    await _listen(page, url, session, scheme)
     await page.goto(f"{url}/rooms")
     await page.get_by_role("button", name="Create a room").click()
     await page.get_by_role("textbox", name="Who will join").wait_for()
@@ -183,6 +188,46 @@ async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Co
     await _settled(page)
     await page.screenshot(path=SHOTS / f"end-{scheme}.png")
     await page.context.close()
+
+
+async def _listen(page: Page, url: str, session: dict[str, Any], scheme: ColorScheme) -> None:
+    """Listening in on a call, straight from LiveKit and through the dashboard."""
+    await page.goto(f"{url}/session?id={session['session_id']}")
+    await page.get_by_text("Listen in", exact=True).click()
+    panel = page.get_by_role("region", name="Listen in")
+    await panel.get_by_role("button", name="Listen in").click()
+    await panel.get_by_role("button", name="Unmute").wait_for()
+    await _settled(page)
+    await page.screenshot(path=SHOTS / f"listen-{scheme}.png")
+    await panel.get_by_role("button", name="Stop listening").click()
+    await page.get_by_text("Through the dashboard", exact=True).click()
+    await page.get_by_role("button", name="Listen through the dashboard").click()
+    await page.get_by_text("You hear nothing until you unmute").wait_for()
+    await _settled(page)
+    await page.screenshot(path=SHOTS / f"relayed-{scheme}.png")
+    await page.get_by_role("button", name="Stop listening").click()
+
+
+async def _devices(url: str, scheme: ColorScheme, folder: Path) -> None:
+    """The device check, with somebody who speaks."""
+    file = folder / "microphone.wav"
+    with wave.open(str(file), "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(wire.SPOKEN_HZ)
+        sound.writeframes(spoken(_SAID[1]) + bytes(2 * wire.SPOKEN_HZ))
+    async with open_browser(f"--use-file-for-fake-audio-capture={file}") as browser:
+        page = await _page(browser, scheme)
+        await page.goto(f"{url}/test?tab=devices")
+        await page.get_by_role("button", name="Check this browser").click()
+        await page.get_by_text("Straight, by UDP.").wait_for()
+        frame = page.frame_locator("iframe[title*=webrtc]")
+        await frame.get_by_role("button", name="Start the microphone").click()
+        await page.get_by_text("never cut off").wait_for()
+        await page.get_by_role("button", name="Play what I said").click()
+        await page.get_by_role("radio", name="yes", exact=True).click()
+        await _settled(page)
+        await page.screenshot(path=SHOTS / f"devices-{scheme}.png")
 
 
 async def _inside(page: Page, scheme: ColorScheme) -> None:
