@@ -27,7 +27,7 @@ def draw(findings: Sequence[Finding]) -> None:
 
 def draw_live(findings: Sequence[Finding]) -> None:
     """In half a page, while they change: the boxes stay where they are, the rest is below."""
-    _areas(findings, names=3)
+    _areas(findings, names=4)
     _worse(findings)
 
 

@@ -111,3 +111,23 @@ it("a graph is laid out the same each time, and 200 nodes are no trouble", () =>
   expect(first.groups.get("sub")?.width).toBeGreaterThan(0);
   expect([...layout(shape as Parameters<typeof layout>[0]).nodes]).toEqual([...first.nodes]);
 });
+
+it("a loop is drawn in the order in which its nodes were named, and its way back is the other one", () => {
+  const shape = (names: string[]) => ({
+    name: "g",
+    nodes: names.map((id) => ({ id, name: id, kind: "node" as const, parent: "" })),
+    edges: [
+      ["hear", "propose"],
+      ["hear", "hold"],
+      ["hold", "approve"],
+      ["propose", "approve"],
+      ["approve", "propose"],
+      ["approve", "create"],
+    ].map(([source = "", target = ""]) => ({ source, target, label: "", conditional: true })),
+  });
+  const x = (names: string[], id: string) => layout(shape(names)).nodes.get(id)?.x ?? Number.NaN;
+  const named = ["hear", "hold", "propose", "approve", "create"];
+  expect(x(named, "propose")).toBeLessThan(x(named, "approve"));
+  const other = ["hear", "hold", "approve", "propose", "create"];
+  expect(x(other, "approve")).toBeLessThan(x(other, "propose"));
+});

@@ -1,4 +1,4 @@
-import dagre from "@dagrejs/dagre";
+import dagre, { type Graph } from "@dagrejs/dagre";
 import type { GraphShape } from "../model/types";
 
 export const NODE = { width: 128, height: 42 } as const;
@@ -29,6 +29,7 @@ export function layout(shape: GraphShape): Layout {
   }
   for (const { source, target } of shape.edges)
     if (source !== target) graph.setEdge(source, target);
+  for (const [source, target] of backwards(graph)) graph.removeEdge(source, target);
   dagre.layout(graph);
   const nodes = new Map<string, Box>();
   for (const node of shape.nodes) {
@@ -36,6 +37,23 @@ export function layout(shape: GraphShape): Layout {
     nodes.set(node.id, { x: x - width / 2, y: y - height / 2, width, height });
   }
   return { nodes, groups: frames(shape, nodes) };
+}
+
+/**
+ * Edges that lead back within a loop, by the order in which the graph's author named its nodes.
+ *
+ * dagre turns some edge of each loop around, whichever; that could be the one that is read forward.
+ */
+function backwards(graph: Graph): [string, string][] {
+  const order = new Map(graph.nodes().map((id, index) => [id, index]));
+  const loop = new Map<string, number>();
+  dagre.graphlib.alg.tarjan(graph).forEach((ids, index) => {
+    for (const id of ids) loop.set(id, index);
+  });
+  return graph
+    .edges()
+    .filter(({ v, w }) => loop.get(v) === loop.get(w) && (order.get(w) ?? 0) < (order.get(v) ?? 0))
+    .map(({ v, w }) => [v, w]);
 }
 
 function frames(shape: GraphShape, nodes: ReadonlyMap<string, Box>): Map<string, Box> {
