@@ -13,12 +13,20 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Response, status
 
 from api.deps import SharedRuntime
-from api.voice_models import CreateVoiceSession, NewToken, SessionDetails, SessionList, VoiceSession
+from api.voice_models import (
+    CreateVoiceSession,
+    ListedSession,
+    NewToken,
+    SessionDetails,
+    SessionList,
+    SessionQuery,
+    VoiceSession,
+)
 from services.clock import rfc3339
-from services.errors import BadInputError
 from services.runtime import Runtime
 from services.sessions import CreatedSession
-from services.store.records import Origin, SessionFilter, SessionRecord, SessionStatus
+from services.store.find import Found
+from services.store.records import Origin, SessionRecord
 
 router = APIRouter(prefix="/voice", tags=["Voice sessions"])
 
@@ -91,38 +99,29 @@ async def create_token(
 @router.get("/sessions")
 async def list_voice_sessions(
     runtime: SharedRuntime,
-    status_is: Annotated[list[SessionStatus] | None, Query(alias="status")] = None,
-    agent_id: str | None = None,
-    user_id: str | None = None,
-    room_name: str | None = None,
-    created_after: datetime | None = None,
-    created_before: datetime | None = None,
-    cursor: Annotated[str | None, Query(max_length=500)] = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
+    wanted: Annotated[SessionQuery, Query()],
 ) -> SessionList:
-    """Sessions, newest first, of ours and of rooms that others made."""
-    for name, moment in (("created_after", created_after), ("created_before", created_before)):
-        if moment is not None and (moment.tzinfo is None or not 1970 < moment.year < 9999):
-            raise BadInputError(
-                f"{name}: has no time zone, or lies too far away.",
-                hint="Write it like 2026-01-31T12:00:00Z.",
-                field=name,
-            )
-    wanted = SessionFilter(
-        statuses=tuple(status_is or ()),
-        agent_name=agent_id,
-        user_id=user_id,
-        room_name=room_name,
-        created_after=created_after,
-        created_before=created_before,
-    )
+    """Sessions of ours and of rooms that others made: newest first, unless told otherwise.
+
+    `q` are words that were all said in one turn, or noted; or a session's id, or its room.
+    """
     page = await runtime.acall(
-        lambda: runtime.store.list_sessions(wanted, cursor=cursor, limit=limit)
+        lambda: runtime.store.found.page(
+            wanted.find(),
+            order=wanted.sort,
+            ascending=wanted.ascending,
+            cursor=wanted.cursor,
+            limit=wanted.limit,
+        )
     )
     return SessionList(
-        sessions=[_details(runtime, session) for session in page.sessions],
-        next_cursor=page.next_cursor,
+        sessions=[_listed(runtime, one) for one in page.sessions], next_cursor=page.next_cursor
     )
+
+
+def _listed(runtime: Runtime, one: Found) -> ListedSession:
+    figures = {name: getattr(one, name) for name in ListedSession.FIGURES}
+    return ListedSession.model_validate({**_told(runtime, one.session), **figures})
 
 
 def _details(runtime: Runtime, session: SessionRecord) -> SessionDetails:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
-from typing import Annotated, Any, Final, Literal
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from services.errors import BadInputError
+from services.events import Certainty
 from services.sessions import NewSession
+from services.store.find import PAGE_MOST, TEXT_MOST, Find, Order
 from services.store.records import Origin, SessionStatus
 
 DEFAULT_HOURS: Final = 2.0
@@ -144,11 +146,79 @@ class VoiceSession(SessionDetails):
     token_expires_at: str
 
 
-class SessionList(BaseModel):
-    """A page of sessions, newest first; `next_cursor` is null on the last."""
+class ListedSession(SessionDetails):
+    """A session with its figures. Answers in ms, from the end of speech to the first audio."""
 
-    sessions: list[SessionDetails]
+    FIGURES: ClassVar[tuple[str, ...]] = (
+        "evidence", "duration_s", "turns", "answer_median_ms", "answer_worst_ms", "interruptions",
+        "asks", "errors", "verdict", "tags",
+    )  # fmt: skip
+
+    evidence: Certainty
+    duration_s: float | None
+    turns: int
+    answer_median_ms: float | None
+    answer_worst_ms: float | None
+    interruptions: int
+    asks: int
+    errors: int
+    verdict: str
+    tags: tuple[str, ...]
+
+
+class SessionList(BaseModel):
+    """A page of sessions; `next_cursor` is null on the last."""
+
+    sessions: list[ListedSession]
     next_cursor: str | None
+
+
+def _near(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("has no time zone: write it like 2026-01-31T12:00:00Z")
+    if not 1970 < moment.year < 9999:
+        raise ValueError("lies too far away")
+    return moment
+
+
+Moment = Annotated[datetime, AfterValidator(_near)]
+
+
+class SessionQuery(BaseModel):
+    """Which sessions, in which order. Every part that is set must hold."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    q: str = Field(default="", max_length=TEXT_MOST)
+    status: list[SessionStatus] = []
+    agent_id: str | None = None
+    user_id: str | None = None
+    room_name: str | None = None
+    evidence: Certainty | None = None
+    verdict: Literal["pass", "fail", "unsure", "none"] | None = None
+    tag: str | None = None
+    asks: bool = False
+    errors: bool = False
+    slower_than_ms: float | None = Field(default=None, ge=0, le=600_000)
+    created_after: Moment | None = None
+    created_before: Moment | None = None
+    sort: Order = Order.STARTED
+    ascending: bool = False
+    cursor: str | None = Field(default=None, max_length=500)
+    limit: int = Field(default=50, ge=1, le=PAGE_MOST)
+
+    def find(self) -> Find:
+        """What the store is asked for."""
+        same = (
+            "room_name", "user_id", "evidence", "verdict", "tag", "asks", "errors",
+            "slower_than_ms", "created_after", "created_before",
+        )  # fmt: skip
+        return Find(
+            text=self.q,
+            statuses=tuple(self.status),
+            agent_name=self.agent_id,
+            **{name: getattr(self, name) for name in same},
+        )
 
 
 class NewToken(BaseModel):

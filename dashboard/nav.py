@@ -45,6 +45,13 @@ ENTRIES: Final = (
         help="Every open room, live. Create and end rooms here.",
     ),
     Entry(
+        name="sessions",
+        title="Sessions",
+        icon=":material/forum:",
+        section="Operate",
+        help="Every session, live or over: search, filter, sort.",
+    ),
+    Entry(
         name="agents",
         title="Agents",
         icon=":material/smart_toy:",

@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard import bridge, feedback
 from dashboard import format as fmt
-from dashboard.act import act
+from dashboard.act import attempt, show_failure
 from services.errors import SwitchboardError
 from services.presets import NAME_MOST
 from services.store.records import Preset
@@ -66,14 +66,15 @@ def keeping() -> None:
             key=_NAME,
         )
     with right:
+        wanted = st.button("Save", key=f"{_KEY}.save", icon=":material/bookmark_add:")
+    if wanted:
         options = {field: st.session_state.get(key) for field, key in _FIELDS.items()}
-        act(
-            "Save",
+        attempt(
             f"{_KEY}.save",
             lambda: _save(name, options),
             done=f"The preset {fmt.code(name)} was saved.",
-            icon=":material/bookmark_add:",
         )
+    show_failure(f"{_KEY}.save")
 
 
 def _all() -> tuple[Preset, ...]:

@@ -32,12 +32,10 @@ def panel(room_name: str) -> None:
     if listening is None or listening.said:
         _offer(room_name, key, listening)
         return
-    listeners = bridge.runtime().listeners
     source = create_audio_source_track(
         _frames(listening),
         key=f"{key}.source.{id(listening)}",
         sample_rate=HZ,
-        on_ended=lambda: listeners.leave(listening),
     )
     context = webrtc_streamer(
         key=f"{key}.player.{id(listening)}",

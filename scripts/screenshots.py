@@ -163,6 +163,7 @@ async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Co
         ("rooms", "rooms"),
         ("room", f"room?name={session['room_name']}"),
         ("session", f"session?id={session['session_id']}"),
+        ("sessions", "sessions"),
         ("agents", "agents"),
         ("tokens", f"tokens?room={session['room_name']}"),
         ("system", "system"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -35,6 +36,9 @@ _BEGIN: Final = 3  # frames that are there before a track is played: its jitter
 _MOST_FRAMES: Final = 10  # then what is heard is late: the oldest go
 _JOIN_S: Final = 10.0
 _ALONE_S: Final = 2.0
+_FIRST_S: Final = 30.0  # for the player to begin
+_IDLE_S: Final = 5.0  # a player that is made anew takes less
+_LOOK_S: Final = 1.0
 _PEOPLE: Final = {
     rtc.ParticipantKind.PARTICIPANT_KIND_STANDARD,
     rtc.ParticipantKind.PARTICIPANT_KIND_SIP,
@@ -43,6 +47,7 @@ _PEOPLE: Final = {
 _NOBODY: Final = "Nobody is left in the room, so you left it, too."
 _ENDED: Final = "The room has ended."
 _LOST: Final = "The connection to the room was lost."
+_UNWANTED: Final = "The player went away, so you left the room."
 
 Pcm = npt.NDArray[np.int16]
 
@@ -55,11 +60,18 @@ class Listening:
         self.said = ""
         """Why it is over; "" while it is not."""
         self._lock = threading.Lock()
+        self._wanted_until_s = time.monotonic() + _FIRST_S
         self._tracks: dict[str, deque[Pcm]] = {}
         self._playing: set[str] = set()
 
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody still takes what is heard: a player that goes away only stops."""
+        return time.monotonic() < self._wanted_until_s
+
     def pull(self) -> Pcm:
         """The next 20 ms of all tracks together, silence where nothing came."""
+        self._wanted_until_s = time.monotonic() + _IDLE_S
         mixed = np.zeros(_FRAME, np.int32)
         with self._lock:
             for track, frames in self._tracks.items():
@@ -127,6 +139,15 @@ class Listeners:
             self._leave(listening)
             raise
         return listening
+
+    async def run(self) -> None:
+        """Let those leave whose player has gone, until cancelled."""
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            for ear in list(self._ears.values()):
+                for listening in [one for one in ear.listeners if not one.wanted]:
+                    listening.said = _UNWANTED
+                    self._leave(listening)
 
     def leave(self, listening: Listening) -> None:
         """Stop; the last one leaves the room. From any thread, and again."""
@@ -196,7 +217,8 @@ class _Ear:
         self, track: rtc.Track, _: rtc.RemoteTrackPublication, __: rtc.RemoteParticipant
     ) -> None:
         if track.kind == rtc.TrackKind.KIND_AUDIO:
-            self._readers[track.sid] = asyncio.create_task(self._read(track))
+            self._readers[track.sid] = reader = asyncio.create_task(self._read(track))
+            reader.add_done_callback(_tell)
 
     def _unheard(self, sid: str) -> None:
         if (reader := self._readers.pop(sid, None)) is not None:
@@ -235,3 +257,8 @@ class _Ear:
         if self._closing is None:
             self._over()
             self.end(said)
+
+
+def _tell(reader: asyncio.Task[None]) -> None:
+    if not reader.cancelled() and (error := reader.exception()) is not None:
+        log.warning("a track is heard no more", exc_info=error)

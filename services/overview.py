@@ -143,7 +143,8 @@ class Overview:
         store_error = None
         try:
             trend = await self._store.samples(now - _TREND)
-            latest = (await self._store.list_sessions(limit=LATEST)).sessions
+            found = await self._store.found.page(limit=LATEST)
+            latest = tuple(one.session for one in found.sessions)
             failed = await self._store.events_of_kind(Kind.SESSION_FAILED, since=now - _TREND)
             asked = await self._store.agents.pending_interrupts(limit=ATTENTION)
         except StoreUnavailableError as exc:

@@ -240,6 +240,7 @@ class Runtime:
                 tasks.create_task(self.sessions.run(), name="sessions"),
                 tasks.create_task(self.chats.run(), name="chats"),
                 tasks.create_task(self.jobs.run(), name="jobs"),
+                tasks.create_task(self.listeners.run(), name="listeners"),
                 tasks.create_task(self.lag.run(), name="lag"),
             ]
             self.started_at = self.now()

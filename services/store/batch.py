@@ -15,6 +15,7 @@ from services.events import Certainty, Event, Kind, Source
 from services.ids import session_id_in
 from services.store import tables as t
 from services.store.agent_fold import apply_agent_events
+from services.store.facts import keep_facts
 from services.store.fold import fold
 from services.store.records import SessionRecord, Visit
 from services.store.rows import (
@@ -59,6 +60,7 @@ class _Folding:
     def __init__(self, known: set[str], sessions: list[SessionRecord], visits: list[Visit]) -> None:
         self._known = known  # ids of events that are written already
         self._by_id: dict[str, SessionRecord] = {session.id: session for session in sessions}
+        self._before = dict(self._by_id)
         self._by_sid: dict[str, str] = {session.room_sid: session.id for session in sessions}
         self._visits: dict[tuple[str, str], Visit] = {
             (visit.session_id, visit.participant_sid): visit for visit in visits
@@ -169,6 +171,16 @@ class _Folding:
             )
         for session_id in self._joined:
             _raise_peak(connection, session_id)
+        keep_facts(
+            connection,
+            self._before,
+            {key: self._by_id[key] for key in self._changed},
+            [
+                replace(event, session_id=session_id)
+                for event, session_id in self._events
+                if event.id in fresh
+            ],
+        )
         return fresh
 
 

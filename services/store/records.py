@@ -95,26 +95,6 @@ class StoredEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionFilter:
-    """Every part that is set must hold."""
-
-    statuses: tuple[SessionStatus, ...] = ()
-    agent_name: str | None = None
-    user_id: str | None = None
-    room_name: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionPage:
-    """Sessions, newest first, and the cursor of the next page (None: no more)."""
-
-    sessions: tuple[SessionRecord, ...]
-    next_cursor: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Denial:
     """Who may not come back into which room, until when. `identity` "": nobody may."""
 

@@ -6,20 +6,17 @@ Every read ends within the store's timeout. Lists are bounded and go on by curso
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import json
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Engine, delete, func, select, text, tuple_, update
+from sqlalchemy import Engine, delete, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from services.errors import BadInputError, NotFoundError, StoreUnavailableError
+from services.errors import NotFoundError, StoreUnavailableError
 from services.events import Event, Kind
 from services.ids import SessionId, is_session_id
 from services.portions import one_by_one
@@ -34,12 +31,11 @@ from services.store.engine import (
     make_sqlite_writer,
     migrate,
 )
+from services.store.find import FoundStore
 from services.store.records import (
     Denial,
     Preset,
     Sample,
-    SessionFilter,
-    SessionPage,
     SessionRecord,
     SessionStatus,
     StoredEvent,
@@ -117,6 +113,7 @@ class Store:
         self._giving_back: set[asyncio.Task[None]] = set()
         self.writer = Writer(engine, sqlite)
         self.agents = AgentStore(self._reading, self._writing)
+        self.found = FoundStore(self._reading)
 
     def append(
         self, *events: Event, soon: bool = False
@@ -207,30 +204,6 @@ class Store:
         async with self._reading() as db:
             rows = await db.execute(select(t.sessions).where(t.sessions.c.status.in_(_OPEN)))
             return tuple([session_record(row) async for row in one_by_one(rows.mappings())])
-
-    async def list_sessions(
-        self, wanted: SessionFilter | None = None, *, cursor: str | None = None, limit: int = 50
-    ) -> SessionPage:
-        """A page of sessions, newest first; `limit` is 1 to 500.
-
-        Raises:
-            BadInputError: the cursor is not one of ours.
-        """
-        limit = max(1, min(limit, PAGE_LIMIT))
-        where = _conditions(wanted or SessionFilter())
-        if cursor:
-            where.append(tuple_(t.sessions.c.created_at, t.sessions.c.id) < _read_cursor(cursor))
-        query = (
-            select(t.sessions)
-            .where(*where)
-            .order_by(t.sessions.c.created_at.desc(), t.sessions.c.id.desc())
-            .limit(limit + 1)
-        )
-        async with self._reading() as db:
-            rows = (await db.execute(query)).mappings().all()
-        found = tuple(session_record(row) for row in rows[:limit])
-        more = len(rows) > limit
-        return SessionPage(sessions=found, next_cursor=_write_cursor(found[-1]) if more else None)
 
     async def visits(self, session_id: str, *, limit: int = PAGE_LIMIT) -> tuple[Visit, ...]:
         """Who was in the session's room, in the order of joining."""
@@ -509,43 +482,3 @@ async def _size_bytes(db: AsyncConnection) -> int | None:
         query = "SELECT pg_database_size(current_database())"
     size: Any = (await db.execute(text(query))).scalar()
     return int(size) if size is not None else None
-
-
-def _conditions(wanted: SessionFilter) -> list[ColumnElement[bool]]:
-    columns = t.sessions.c
-    where: list[ColumnElement[bool]] = []
-    if wanted.statuses:
-        where.append(columns.status.in_(wanted.statuses))
-    if wanted.agent_name is not None:
-        where.append(columns.agent_name == clean(wanted.agent_name))
-    if wanted.user_id is not None:
-        where.append(columns.user_id == clean(wanted.user_id))
-    if wanted.room_name is not None:
-        where.append(columns.room_name == clean(wanted.room_name))
-    if wanted.created_after is not None:
-        where.append(columns.created_at >= wanted.created_after)
-    if wanted.created_before is not None:
-        where.append(columns.created_at < wanted.created_before)
-    return where
-
-
-def _write_cursor(last: SessionRecord) -> str:
-    raw = json.dumps([last.created_at.isoformat(), last.id]).encode()
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def _read_cursor(cursor: str) -> tuple[datetime, str]:
-    try:
-        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        moment, session_id = json.loads(raw)
-        created_at = datetime.fromisoformat(moment)
-        if created_at.tzinfo is None or not is_session_id(session_id):
-            raise ValueError("not of our making")
-        created_at = created_at.astimezone(UTC)
-    except (ValueError, TypeError, OverflowError, binascii.Error) as exc:
-        raise BadInputError(
-            "The cursor cannot be read.",
-            hint="Use the next_cursor of the page before, unchanged.",
-            field="cursor",
-        ) from exc
-    return created_at, session_id

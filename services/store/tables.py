@@ -20,6 +20,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 metadata: Final = MetaData(
@@ -241,4 +242,73 @@ turns: Final = Table(
     Column("answer_ms", Float),
     Index(None, "started_at"),
     Index(None, "agent_name", "started_at"),
+)
+
+# -- for finding sessions: one row each, kept up in the transaction that changes what it tells
+
+
+def _some(name: str) -> Index:
+    """For the few sessions that have any of these; a range of values would give no order."""
+    any_of = text(f"{name} > 0")
+    return Index(
+        f"ix_found_with_{name}",
+        "created_at",
+        "session_id",
+        sqlite_where=any_of,
+        postgresql_where=any_of,
+    )
+
+
+found: Final = Table(
+    "found",
+    metadata,
+    Column("session_id", String(40), primary_key=True),
+    Column("created_at", Utc, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("agent_name", Text, nullable=False, default=""),
+    Column("user_id", Text, nullable=False, default=""),
+    Column("room_name", Text, nullable=False, default=""),
+    Column("evidence", String(16), nullable=False),  # the worse of what is known of both ends
+    Column("duration_s", Float),
+    Column("turns", Integer, nullable=False, default=0),
+    Column("answer_median_ms", Float),
+    Column("answer_worst_ms", Float),
+    Column("interruptions", Integer, nullable=False, default=0),
+    Column("asks", Integer, nullable=False, default=0),  # questions that wait for a human
+    Column("errors", Integer, nullable=False, default=0),
+    Column("verdict", String(16), nullable=False, default=""),
+    Index(None, "created_at", "session_id"),
+    Index(None, "status", "created_at", "session_id"),
+    Index(None, "agent_name", "created_at", "session_id"),
+    Index(None, "user_id", "created_at", "session_id"),
+    Index(None, "room_name", "created_at", "session_id"),
+    Index(None, "evidence", "created_at", "session_id"),
+    Index(None, "verdict", "created_at", "session_id"),
+    _some("asks"),
+    _some("errors"),
+    Index(None, "duration_s", "session_id"),
+    Index(None, "turns", "session_id"),
+    Index(None, "answer_median_ms", "session_id"),
+    Index(None, "answer_worst_ms", "session_id"),
+    Index(None, "interruptions", "session_id"),
+)
+
+tags: Final = Table(
+    "tags",
+    metadata,
+    Column("session_id", String(40), primary_key=True),
+    Column("tag", String(40), primary_key=True),
+    Index(None, "tag", "session_id"),
+)
+
+# What was said and noted, for the search; SQLite's FTS5 table `words` and PostgreSQL's expression
+# index are made by the migration: SQLAlchemy knows neither.
+texts: Final = Table(
+    "texts",
+    metadata,
+    Column("id", _BIG, primary_key=True, autoincrement=True),
+    Column("session_id", String(40), nullable=False),
+    Column("source", String(80), nullable=False),  # the event's or the note's id
+    Column("text", Text, nullable=False),
+    Index(None, "session_id", "source"),
 )

@@ -397,6 +397,10 @@ async def test_an_unknown_session_is_not_found_whatever_its_name(
         ("cursor=x", "cursor"),
         ("cursor=%C3%BC", "cursor"),
         ("cursor=" + "x" * 600, "cursor"),
+        ("sort=loudest", "sort"),
+        ("verdict=great", "verdict"),
+        ("slower_than_ms=-1", "slower_than_ms"),
+        ("q=" + "x" * 300, "q"),
         ("created_after=yesterday", "created_after"),
         ("created_after=2026-01-01T00:00:00", "created_after"),
         ("created_before=0001-01-01T00:00:00%2B23:59", "created_before"),
@@ -429,6 +433,21 @@ async def test_the_list_goes_on_by_cursor_without_gaps(server: ApiServer) -> Non
         if cursor is None:
             break
     assert found == made[::-1]
+
+
+async def test_sessions_are_found_by_what_was_noted_and_told_with_their_figures(
+    server: ApiServer,
+) -> None:
+    made, _ = await server.create(user_id="ana"), await server.create(user_id="ben")
+    where = f"/api/voice/session/{made['session_id']}"
+    await server.http.post(f"{where}/notes", json={"text": "Grüne Laterne", "tags": ["odd"]})
+    await server.http.post(f"{where}/verdict", json={"verdict": "fail"})
+    query = {"q": "laterne grü", "tag": "odd", "verdict": "fail", "sort": "turns"}
+    (found,) = (await server.http.get("/api/voice/sessions", params=query)).json()["sessions"]
+    assert (found["session_id"], found["tags"], found["turns"]) == (made["session_id"], ["odd"], 0)
+    assert (found["verdict"], found["evidence"]) == ("fail", "observed")
+    nobody = await server.http.get("/api/voice/sessions", params={**query, "errors": "true"})
+    assert nobody.json() == {"sessions": [], "next_cursor": None}
 
 
 async def test_rooms_are_listed_read_and_ended(

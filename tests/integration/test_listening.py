@@ -100,6 +100,22 @@ async def test_it_leaves_with_the_last_person_and_says_so(
     await eventually(alone)
 
 
+async def test_it_leaves_when_nobody_takes_what_is_heard_any_more(
+    server: ApiServer, join_room: People
+) -> None:
+    await join_room(server.runtime.target, ROOM, "ana")
+    gone, stays = await listen(server), await listen(server)
+    gone.pull()
+
+    async def only_one() -> bool:
+        stays.pull()
+        return "player went away" in gone.said
+
+    await eventually(only_one)
+    assert stays.said == ""
+    assert len(await observers(server)) == 1
+
+
 async def test_a_room_that_is_ended_ends_it(server: ApiServer, join_room: People) -> None:
     await join_room(server.runtime.target, ROOM, "ana", audio=False)
     listening = await listen(server)

@@ -21,11 +21,11 @@ from services.ids import new_session_id, room_name_for
 from services.settings import Settings
 from services.store.check_migrations import differences
 from services.store.engine import database_url
+from services.store.find import Find
 from services.store.records import (
     Denial,
     Origin,
     Sample,
-    SessionFilter,
     SessionRecord,
     SessionStatus,
 )
@@ -147,9 +147,9 @@ async def test_the_list_goes_on_by_cursor_over_equal_times_without_gaps(store: S
     found: list[SessionRecord] = []
     cursor = None
     while True:
-        page = await store.list_sessions(cursor=cursor, limit=4)
+        page = await store.found.page(cursor=cursor, limit=4)
         assert len(page.sessions) <= 4
-        found += page.sessions
+        found += [one.session for one in page.sessions]
         cursor = page.next_cursor
         if cursor is None:
             break
@@ -160,19 +160,19 @@ async def test_the_list_goes_on_by_cursor_over_equal_times_without_gaps(store: S
 
 async def test_a_page_that_is_just_full_is_the_last(store: Store) -> None:
     await store.append(started(1), started(2))
-    assert (await store.list_sessions(limit=2)).next_cursor is None
-    assert (await store.list_sessions(limit=1)).next_cursor is not None
-    assert len((await store.list_sessions(limit=0)).sessions) == 1  # at least one
+    assert (await store.found.page(limit=2)).next_cursor is None
+    assert (await store.found.page(limit=1)).next_cursor is not None
+    assert len((await store.found.page(limit=0)).sessions) == 1  # at least one
 
 
 async def test_what_comes_after_the_first_page_was_read_does_not_shift_the_next(
     store: Store,
 ) -> None:
     await store.append(*(started(n, at=T0 + timedelta(seconds=n)) for n in range(4)))
-    first = await store.list_sessions(limit=2)
+    first = await store.found.page(limit=2)
     await store.append(started(9, at=T0 + timedelta(seconds=9)))
-    second = await store.list_sessions(limit=2, cursor=first.next_cursor)
-    names = [session.room_name for session in (*first.sessions, *second.sessions)]
+    second = await store.found.page(limit=2, cursor=first.next_cursor)
+    names = [one.session.room_name for one in (*first.sessions, *second.sessions)]
     assert names == ["r3", "r2", "r1", "r0"]
 
 
@@ -181,7 +181,7 @@ async def test_what_comes_after_the_first_page_was_read_does_not_shift_the_next(
 )
 async def test_a_cursor_that_is_not_ours_is_refused(store: Store, cursor: str) -> None:
     with pytest.raises(BadInputError) as caught:
-        await store.list_sessions(cursor=cursor)
+        await store.found.page(cursor=cursor)
     assert caught.value.field == "cursor"
 
 
@@ -213,7 +213,7 @@ async def test_every_filter_holds_and_they_hold_together(store: Store) -> None:
     )
 
     async def count(**given: Any) -> int:
-        return len((await store.list_sessions(SessionFilter(**given))).sessions)
+        return len((await store.found.page(Find(**given))).sessions)
 
     assert await count() == 4
     assert await count(user_id="nate") == 2
@@ -325,7 +325,7 @@ async def test_old_events_are_deleted_in_portions_and_their_sessions_stay(store:
     assert await store.prune_events(before, limit=3) == 1
     assert await store.prune_events(before, limit=3) == 0
     assert [stored.event.room_name for stored in await store.events()] == ["r4", "r5"]
-    assert len((await store.list_sessions()).sessions) == 6
+    assert len((await store.found.page()).sessions) == 6
 
 
 async def test_nul_characters_and_half_characters_are_replaced_and_not_refused(
