@@ -293,12 +293,13 @@ def _table(page: FoundPage) -> list[Found]:
         selection_mode="multi-row",
         height="content",
         column_config={
-            "Started": st.column_config.TextColumn(width=120),
-            "User": st.column_config.TextColumn(width=120),
-            "Lasted": st.column_config.TextColumn(width=80),
-            "Turns": st.column_config.NumberColumn(width=60),
-            "Median": st.column_config.TextColumn("Median answer", width=116),
-            "Worst": st.column_config.TextColumn("Slowest answer", width=116),
+            "Started": st.column_config.TextColumn(width=104),
+            "User": st.column_config.TextColumn(width=96),
+            "Lasted": st.column_config.TextColumn(width=64),
+            "Turns": st.column_config.NumberColumn(width=52),
+            "Median": st.column_config.TextColumn(width=68, help="Median time to an answer"),
+            "Worst": st.column_config.TextColumn(width=68, help="Time to the slowest answer"),
+            "Trouble": st.column_config.TextColumn(width=124),
         },
     )
     picked = [index for index in event.selection.rows if index < len(page.sessions)]

@@ -25,6 +25,8 @@ from tests.support.waiting import eventually, wait_until
 
 MAIN: Final = PROJECT_DIR / "dashboard" / "main.py"
 NOWHERE: Final = "http://127.0.0.1:9"  # the port "discard": nobody listens
+# Refused at once; on a machine that is very slow just then, not within the time limit.
+AWAY: Final = re.compile("LiveKit (could not be reached|did not answer)")
 Start = Callable[..., Runtime]
 
 
@@ -185,7 +187,7 @@ def test_pages_say_that_livekit_never_answered(start_runtime: Start) -> None:
     assert "**Away**" in overview
     assert "LiveKit does not answer" in overview
     room = opened("room", name="somewhere")
-    assert "LiveKit could not be reached" in room.warning[0].value
+    assert AWAY.search(room.warning[0].value)
     assert "is not known" in said(room)
     assert "No such room" not in said(room)
 
@@ -193,7 +195,7 @@ def test_pages_say_that_livekit_never_answered(start_runtime: Start) -> None:
     ran(rooms, rooms.button(key="rooms.create.open").click())
     rooms.text_input(key="rooms.create.name").input("not-yet")
     ran(rooms, rooms.button(key="rooms.create.submit").click())
-    assert "LiveKit could not be reached" in rooms.warning[0].value
+    assert AWAY.search(rooms.warning[0].value)
     assert rooms.text_input(key="rooms.create.name").value == "not-yet"
 
 
@@ -233,7 +235,7 @@ async def test_what_was_known_stays_with_its_age_while_livekit_is_away(
     assert wait_until(lambda: runtime.rooms.snapshot.error is not None, within_s=10)
 
     room = opened("room", name=name)
-    assert "LiveKit could not be reached" in room.warning[0].value
+    assert AWAY.search(room.warning[0].value)
     assert "What you see below is as of" in said(room)
     assert caller.identity in said(room)
     overview = opened("overview")
