@@ -103,7 +103,8 @@ async def list_voice_sessions(
 ) -> SessionList:
     """Sessions of ours and of rooms that others made: newest first, unless told otherwise.
 
-    `q` are words that were all said in one turn, or noted; or a session's id, or its room.
+    `q` are words that were all said in one turn, or noted; or a session's id, or its room. Words
+    are looked for in the newest 5,000 texts that have them.
     """
     page = await runtime.acall(
         lambda: runtime.store.found.page(

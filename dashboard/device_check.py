@@ -94,7 +94,9 @@ def _browser() -> None:
 
 
 def _sound() -> None:
-    held: Microphone = st.session_state.setdefault(_MICROPHONE, Microphone())
+    if _MICROPHONE not in st.session_state:
+        st.session_state[_MICROPHONE] = Microphone()
+    held: Microphone = st.session_state[_MICROPHONE]
     source = create_pcm_audio_source_track(key=f"{_KEY}.out", sample_rate=HZ)
     context = webrtc_streamer(
         key=f"{_KEY}.sound",
@@ -160,10 +162,10 @@ def _measured(context: Any, held: Microphone, source: PcmAudioSource) -> None:
             if st.button("Play a sound", key=f"{_KEY}.chime", icon=":material/volume_up:"):
                 source.clear()
                 source.push(microphone.chime())
+    if reading.heard_s > 0:
         st.segmented_control(
             "Did you hear it?", ["yes", "no"], key=_HEARD, help="Your own answer, for the verdict."
         )
-    if reading.heard_s > 0:
         findings.draw_live((*microphone.judge(reading), _hearing()))
 
 

@@ -69,6 +69,7 @@ def wanted() -> tuple[Find, Order, bool]:
             key=_field("q"),
             max_chars=TEXT_MOST,
             placeholder="Words; or a session's id, or its room",
+            help="All of the words in one text. Looked for in the newest 5,000 texts that have them.",
         )
     with middle:
         st.selectbox("Sort by", list(_ORDERS), format_func=_ORDERS.__getitem__, key=_field("sort"))
@@ -231,8 +232,6 @@ def _clear() -> None:
 def _find() -> Find:
     held = {name: st.session_state[_field(name)] for name in _FIELDS}
     days = _SINCE[held["since"]]
-    # By the minute: what is asked for stays the same while somebody turns pages.
-    now = utc_now().replace(second=0, microsecond=0)
     return Find(
         text=held["q"],
         statuses=tuple(held["status"]),
@@ -244,7 +243,7 @@ def _find() -> Find:
         errors=held["errors"],
         asks=held["asks"],
         slower_than_ms=held["slower"],
-        created_after=None if days is None else now - timedelta(days=days),
+        created_after=None if days is None else utc_now() - timedelta(days=days),
     )
 
 

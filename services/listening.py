@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -35,6 +36,7 @@ _FRAME: Final = HZ * _FRAME_MS // 1000
 _BEGIN: Final = 3  # frames that are there before a track is played: its jitter
 _MOST_FRAMES: Final = 10  # then what is heard is late: the oldest go
 _JOIN_S: Final = 10.0
+_LEAVE_S: Final = 5.0
 _ALONE_S: Final = 2.0
 _FIRST_S: Final = 30.0  # for the player to begin
 _IDLE_S: Final = 5.0  # a player that is made anew takes less
@@ -107,6 +109,7 @@ class Listeners:
         self._target = target
         self._loop = asyncio.get_running_loop()
         self._ears: dict[str, _Ear] = {}
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def listen(self, room_name: str, *, actor: str) -> Listening:
         """Begin to hear the room, unheard and unseen; written down with who does it.
@@ -124,7 +127,7 @@ class Listeners:
                     f"{MOST} rooms are heard through this dashboard already.",
                     hint="Stop listening to one, or listen from the browser itself.",
                 )
-            ear = self._ears[room_name] = _Ear(lambda: self._ears.pop(room_name, None))
+            ear = self._ears[room_name] = _Ear(partial(self._stopped, room_name))
             ear.opening = asyncio.create_task(ear.open(self._target.url, minted.token))
         elif len(ear.listeners) >= MOST_IN_A_ROOM:
             raise ConflictError(
@@ -156,8 +159,9 @@ class Listeners:
     async def close(self) -> None:
         """Leave every room."""
         for ear in list(self._ears.values()):
-            await ear.close("The dashboard has stopped.")
+            self._end(ear, "The dashboard has stopped.")
         self._ears.clear()
+        await asyncio.gather(*self._ending, return_exceptions=True)
 
     def _leave(self, listening: Listening) -> None:
         ear = self._ears.get(listening.room_name)
@@ -166,19 +170,30 @@ class Listeners:
         ear.listeners.discard(listening)
         if not ear.listeners:
             del self._ears[listening.room_name]
-            ear.end("")
+            self._end(ear, "")
+
+    def _stopped(self, room_name: str, ear: _Ear, said: str) -> None:
+        """The room, or who was in it, has gone."""
+        if self._ears.get(room_name) is ear:
+            del self._ears[room_name]
+        self._end(ear, said)
+
+    def _end(self, ear: _Ear, said: str) -> None:
+        ending = asyncio.create_task(ear.close(said))
+        self._ending.add(ending)
+        ending.add_done_callback(self._ending.discard)
 
 
 class _Ear:
     """The hidden participant in one room."""
 
-    def __init__(self, over: Callable[[], object]) -> None:
+    def __init__(self, stopped: Callable[[_Ear, str], None]) -> None:
         self.listeners: set[Listening] = set()
-        self.opening: asyncio.Future[None]
-        self._over = over
+        self.opening: asyncio.Task[None]
+        self._stopped = stopped
         self._room = rtc.Room()
         self._readers: dict[str, asyncio.Task[None]] = {}
-        self._closing: asyncio.Task[None] | None = None
+        self._closed = False
         self._alone: asyncio.TimerHandle | None = None
 
     async def open(self, url: str, token: str) -> None:
@@ -198,20 +213,21 @@ class _Ear:
             ) from exc
         self._look()
 
-    def end(self, said: str) -> None:
-        """Close, without waiting for it."""
-        if self._closing is None:
-            self._closing = asyncio.create_task(self.close(said))
-
     async def close(self, said: str) -> None:
+        """Leave the room, or stop joining it; may be called again."""
+        if self._closed:
+            return
+        self._closed = True
         if self._alone is not None:
             self._alone.cancel()
+        self.opening.cancel()
         for listening in self.listeners:
             listening.said = listening.said or said
         for reader in self._readers.values():
             reader.cancel()
         await asyncio.gather(*self._readers.values(), return_exceptions=True)
-        await self._room.disconnect()
+        async with asyncio.timeout(_LEAVE_S):
+            await self._room.disconnect()
 
     def _heard(
         self, track: rtc.Track, _: rtc.RemoteTrackPublication, __: rtc.RemoteParticipant
@@ -254,9 +270,8 @@ class _Ear:
         self._stop(_ENDED if reason in over else _LOST)
 
     def _stop(self, said: str) -> None:
-        if self._closing is None:
-            self._over()
-            self.end(said)
+        if not self._closed:
+            self._stopped(self, said)
 
 
 def _tell(reader: asyncio.Task[None]) -> None:

@@ -179,6 +179,8 @@ def _devices(probe: Probe) -> Finding:
 
 
 def _network(probe: Probe) -> tuple[Finding, ...]:
+    if not probe.webrtc:
+        return (SIGNAL.unknown("It was not tried: there is no WebRTC to try it with."),)
     match probe.failure:
         case "signal":
             return (

@@ -26,6 +26,7 @@ _ASKS: Final = {
     Kind.COMMAND_DONE,
     Kind.ROOM_FINISHED,
 }
+_SPEAK: Final = {"user", "assistant"}
 _NOTES: Final = {Kind.NOTE_ADDED, Kind.NOTE_REMOVED}
 _WORST_FIRST: Final = (Certainty.INCOMPLETE, Certainty.INFERRED, Certainty.OBSERVED)
 _TEXT_MOST: Final = 20_000  # characters of one message that are searched
@@ -80,7 +81,7 @@ class _Facts:
             self._asked.add(session_id)
         if event.kind in _ERRORS:
             self._failed[session_id] = self._failed.get(session_id, 0) + 1
-        elif event.kind is Kind.MESSAGE:
+        elif event.kind is Kind.MESSAGE and event.data.get("role") in _SPEAK:
             self._said.add(session_id)
             self._texts += _text(event, event.id)
         elif event.kind in _NOTES:

@@ -346,8 +346,8 @@ class Store:
     async def save_preset(self, preset: Preset) -> None:
         """Keep it under its name, in place of one that has it."""
         row = {
-            "name": preset.name,
-            "options": dict(preset.options),
+            "name": clean(preset.name),
+            "options": clean(dict(preset.options)),
             "saved_by": preset.saved_by,
             "saved_at": preset.saved_at,
         }

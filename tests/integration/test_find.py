@@ -187,11 +187,8 @@ async def test_pages_go_on_without_gaps_in_every_order(
     assert seen == [one.session.id for one in whole.sessions]
 
 
-@pytest.mark.parametrize("cursor", ["", "x", "AAAA", "WyJ0dXJucyIsZmFsc2UsMSwieCJd"])
+@pytest.mark.parametrize("cursor", ["x", "AAAA", "WyJ0dXJucyIsZmFsc2UsMSwieCJd"])
 async def test_a_cursor_of_another_making_is_refused(store: Store, cursor: str) -> None:
-    if not cursor:
-        assert (await store.found.page(cursor=cursor)).sessions == ()
-        return
     with pytest.raises(BadInputError):
         await store.found.page(cursor=cursor)
 

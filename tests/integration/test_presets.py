@@ -27,7 +27,7 @@ async def test_a_preset_is_replaced_by_its_name_and_outlives_a_restart(
         kept = presets(store)
         await kept.save("  Ana  by text ", {"user": "ana", "mode": "voice"}, actor="ada")
         await kept.save("Ana by text", {"user": "ana", "mode": "text"}, actor="bob")
-        await kept.save("<b>Zoë</b>", {"hours": 0.5}, actor="ada")
+        await kept.save("<b>Zoë</b>", {"hours": 0.5, "user": "z\x00\ud800"}, actor="ada")
     async with open_store(settings_for(store_url, tmp_path)) as store:
         found = {one.name: one for one in await presets(store).all()}
         assert found["Ana by text"] == Preset(

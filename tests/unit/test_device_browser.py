@@ -40,6 +40,7 @@ def test_a_browser_that_can_all_is_well() -> None:
     [
         ({"secure": False}, "page", Verdict.PROBLEM),
         ({"webrtc": False}, "webrtc", Verdict.PROBLEM),
+        ({"webrtc": False, "failure": "media", "way": "none"}, "signal", Verdict.UNKNOWN),
         ({"permission": "denied"}, "permission", Verdict.PROBLEM),
         ({"permission": "prompt"}, "permission", Verdict.UNKNOWN),
         ({"permission": "unknown"}, "permission", Verdict.UNKNOWN),

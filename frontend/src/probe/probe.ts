@@ -1,4 +1,4 @@
-import { type LocalTrackPublication, Room, Track } from "livekit-client";
+import { type LocalTrackPublication, Room, RoomEvent, Track } from "livekit-client";
 import { joinProblem } from "../talk/call";
 import { NO_MEDIA, NO_SIGNAL } from "../talk/problems";
 
@@ -39,7 +39,7 @@ export async function probe(ticket: Ticket): Promise<Found> {
 
 async function browser(): Promise<Omit<Found, keyof Network>> {
   const media = navigator.mediaDevices as MediaDevices | undefined;
-  const all = (await media?.enumerateDevices()) ?? [];
+  const all = await devices(media);
   const count = (kind: MediaDeviceKind): number =>
     Math.min(100, all.filter((one) => one.kind === kind).length);
   return {
@@ -50,6 +50,14 @@ async function browser(): Promise<Omit<Found, keyof Network>> {
     inputs: count("audioinput"),
     outputs: count("audiooutput"),
   };
+}
+
+async function devices(media: MediaDevices | undefined): Promise<MediaDeviceInfo[]> {
+  try {
+    return (await media?.enumerateDevices()) ?? [];
+  } catch {
+    return []; // a policy of the page's server forbids it: then it gives no microphone, either
+  }
 }
 
 async function permission(): Promise<Found["permission"]> {
@@ -64,14 +72,15 @@ async function permission(): Promise<Found["permission"]> {
 /** Joins, sends silence of its own making (so that no microphone is needed), and looks how it went. */
 async function reach(ticket: Ticket): Promise<Network> {
   const room = new Room({ disconnectOnPageLeave: true });
-  const audio = new AudioContext();
   const begun = performance.now();
   let signalMs: number | null = null;
   try {
     await room.connect(ticket.url, ticket.token);
     signalMs = performance.now() - begun;
+    const audio = new AudioContext();
     const [silence] = audio.createMediaStreamDestination().stream.getAudioTracks();
     if (silence === undefined) return { failure: "", signalMs, way: "unknown", rttMs: null };
+    room.once(RoomEvent.Disconnected, () => void audio.close());
     const sent = await room.localParticipant.publishTrack(silence, {
       source: Track.Source.Microphone,
     });
@@ -83,7 +92,6 @@ async function reach(ticket: Ticket): Promise<Network> {
     return { failure, signalMs, way: "none", rttMs: null };
   } finally {
     await room.disconnect(true);
-    await audio.close();
   }
 }
 
