@@ -22,17 +22,13 @@ from streamlit_webrtc import (
     webrtc_streamer,
 )
 
-from dashboard import bridge, feedback, findings
+from dashboard import bridge, findings, joining
 from dashboard.components.device_probe import device_probe
-from dashboard.components.listen import Ticket
 from services.checks.finding import Area, Check, Finding
 from services.devices import browser, microphone
 from services.devices.microphone import HZ, Microphone, Reading
-from services.errors import SwitchboardError
 
 _KEY: Final = "devices"
-_TICKET: Final = f"{_KEY}.ticket"
-_ERROR: Final = f"{_KEY}.error"
 _MICROPHONE: Final = f"{_KEY}.microphone"
 _HEARD: Final = f"{_KEY}.heard"
 _EVERY_S: Final = 0.4
@@ -73,21 +69,10 @@ def panel() -> None:
 
 def _browser() -> None:
     runtime = bridge.runtime()
-    ticket: Ticket | None = st.session_state.pop(_TICKET, None)
-    result = device_probe(ticket, key=f"{_KEY}.probe")
+    result = device_probe(joining.take(_KEY), key=f"{_KEY}.probe")
     if result.asked:
-        st.session_state.pop(_ERROR, None)
-        try:
-            minted = bridge.write(lambda: browser.ticket(runtime.livekit))
-        except SwitchboardError as error:
-            st.session_state[_ERROR] = error
-        else:
-            st.session_state[_TICKET] = Ticket(
-                url=runtime.target.public_url, token=minted.token, name=minted.identity
-            )
-        st.rerun()
-    if (failed := st.session_state.get(_ERROR)) is not None:
-        feedback.show_error(failed, key=_ERROR, retry=False)
+        joining.ask(_KEY, lambda: browser.ticket(runtime.livekit))
+    joining.show_failure(_KEY)
     probe = browser.Probe.from_browser(result.found)
     if probe is not None:
         findings.draw_live(browser.judge(probe))

@@ -6,10 +6,9 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import bridge, dialogs, feedback
+from dashboard import bridge, dialogs, joining
 from dashboard import format as fmt
-from dashboard.components.listen import Ticket, listen_in
-from services.errors import SwitchboardError
+from dashboard.components.listen import listen_in
 from services.rooms_view import RoomView
 
 _KEY: Final = "listen"
@@ -72,9 +71,7 @@ def _person_dialog(room_name: str) -> None:
 
     def join() -> None:
         minted = bridge.write(lambda: runtime.actions.join_as_person(room_name, actor=bridge.ACTOR))
-        st.session_state[_ticket_key(room_name)] = Ticket(
-            url=runtime.target.public_url, token=minted.token, name=minted.identity, person=True
-        )
+        joining.put(_room_key(room_name), minted, person=True)
 
     dialogs.confirm(
         _PERSON,
@@ -92,29 +89,16 @@ def _person_dialog(room_name: str) -> None:
     )
 
 
-def _ticket_key(room_name: str) -> str:
-    return f"{_KEY}.{room_name}.ticket"
+def _room_key(room_name: str) -> str:
+    return f"{_KEY}.{room_name}"
 
 
 def _straight(room_name: str, others: list[str]) -> None:
-    runtime = bridge.runtime()
-    ticket_key, error_key = _ticket_key(room_name), f"{_KEY}.{room_name}.error"
-    # Given once: who comes back to the page is not in the room again by that.
-    ticket: Ticket | None = st.session_state.pop(ticket_key, None)
-    wanted = listen_in(ticket, others=others, key=f"{_KEY}.{room_name}")
+    runtime, key = bridge.runtime(), _room_key(room_name)
+    wanted = listen_in(joining.take(key), others=others, key=key)
     if wanted.join:
         dialogs.ask(_PERSON)
         st.rerun()
     if wanted.listen:
-        st.session_state.pop(error_key, None)
-        try:
-            minted = bridge.write(lambda: runtime.actions.listen_in(room_name, actor=bridge.ACTOR))
-        except SwitchboardError as error:
-            st.session_state[error_key] = error
-        else:
-            st.session_state[ticket_key] = Ticket(
-                url=runtime.target.public_url, token=minted.token, name=minted.identity
-            )
-        st.rerun()
-    if (failed := st.session_state.get(error_key)) is not None:
-        feedback.show_error(failed, key=error_key, retry=False)
+        joining.ask(key, lambda: runtime.actions.listen_in(room_name, actor=bridge.ACTOR))
+    joining.show_failure(key)
