@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import bridge, feedback, viewer
+from dashboard import bridge, drafts, feedback, viewer
 from dashboard import format as fmt
 from dashboard.act import attempt, show_failure
 from services.errors import BadInputError
@@ -83,16 +83,14 @@ def _remove(session_id: str, note: Note) -> None:
 def _note_form(session_id: str, pinned_at: datetime | None, pinned_key: str) -> None:
     runtime = bridge.runtime()
     key = f"{_KEY}.{session_id}.note"
-    if st.session_state.pop(f"{key}.written", False):
-        st.session_state[f"{key}.text"] = ""
-        st.session_state[f"{key}.tags"] = []
+    draft = drafts.draft_key(key)
     about = "now" if pinned_at is None else viewer.moment(pinned_at)
     with st.form(key):
-        text = st.text_area(f"Note about {about}", key=f"{key}.text", max_chars=TEXT_MOST)
+        text = st.text_area(f"Note about {about}", key=f"{draft}.text", max_chars=TEXT_MOST)
         tags = st.multiselect(
             "Tags",
             ["slow", "wrong", "misheard", "good"],
-            key=f"{key}.tags",
+            key=f"{draft}.tags",
             accept_new_options=True,
             max_selections=TAGS_MOST,
         )
@@ -108,7 +106,7 @@ def _note_form(session_id: str, pinned_at: datetime | None, pinned_key: str) -> 
                 actor=bridge.ACTOR,
             )
         )
-        st.session_state[f"{key}.written"] = True
+        drafts.sent(key)
         st.session_state.pop(pinned_key, None)
 
     if sent:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from dashboard import bridge
+from dashboard import bridge, drafts
 from dashboard import format as fmt
 from dashboard.act import attempt, show_failure
 from services.errors import BadInputError
@@ -21,13 +21,13 @@ _FIELD_PX = 150
 def message_form(view: RoomView) -> None:
     """Send a data packet to everybody or to some."""
     key = f"room.message.{view.room.sid}"
-    text_key, sent_key = f"{key}.text", f"{key}.sent"
-    if st.session_state.pop(sent_key, False):
-        st.session_state[text_key] = ""
     identities = [p.identity for p in view.participants if not p.is_observer]
     with st.form(key, height="stretch"):
         text = st.text_area(
-            "Message", key=text_key, placeholder="What they should get", height=_HEIGHT_PX
+            "Message",
+            key=drafts.draft_key(key),
+            placeholder="What they should get",
+            height=_HEIGHT_PX,
         )
         grid = st.grid(2, min_column_width=_FIELD_PX)
         to = grid.multiselect(
@@ -39,7 +39,7 @@ def message_form(view: RoomView) -> None:
             key=f"{key}.topic",
             help="The data packet's topic, by which apps tell packets apart.",
         )
-        sent = st.form_submit_button("Send", key=f"{key}.send", icon=":material/send:")
+        clicked = st.form_submit_button("Send", key=f"{key}.send", icon=":material/send:")
 
     def send() -> None:
         if not text.strip():
@@ -50,9 +50,9 @@ def message_form(view: RoomView) -> None:
                 view.name, text, topic=topic, identities=tuple(to), actor=bridge.ACTOR
             )
         )
-        st.session_state[sent_key] = True
+        drafts.sent(key)
 
-    if sent:
+    if clicked:
         who = fmt.md(fmt.listing(to)) if to else _ALL
         attempt(key, send, done=f"The message was sent to {who}.")
     show_failure(key)

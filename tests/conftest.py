@@ -23,7 +23,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.secrets import assert_no_secrets_logged
 from tests.support.webhook_inbox import WebhookInbox, open_webhook_inbox
 
-pytest_plugins = ["pytester", "tests.support.categories"]
+pytest_plugins = ["pytester", "tests.support.categories", "tests.support.second_try"]
 
 
 for chatty in ("aiosqlite", "asyncio", "filelock", "uvicorn.error"):  # every statement, every frame
