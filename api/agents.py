@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Response, WebSocket, WebSocketDisconnect, 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.websockets import WebSocketDisconnected
 
-from api.deps import SharedRuntime
+from api.deps import MAY_READ, Answerer, Commander, SharedRuntime
 from services.clock import rfc3339
 from services.errors import NotFoundError, SwitchboardError
 from services.events import Kind
@@ -42,7 +42,6 @@ _PATIENCE_S: Final = 3600.0  # a batch waits so long for the database
 _REFUSED: Final = 4001
 _WE_STOP: Final = 1012  # what uvicorn closes sockets with when it is stopped
 _GONE: Final = (WebSocketDisconnect, WebSocketDisconnected)
-_ACTOR: Final = "api"
 _SAVED: Final = Kind.STATE_SAVED
 _SAYS: Final = Kind.AGENT_STATE
 
@@ -249,7 +248,7 @@ class CommandOut(BaseModel):
     done_at: str | None
 
 
-@router.get("/voice/session/{session_id}/events")
+@router.get("/voice/session/{session_id}/events", dependencies=[MAY_READ])
 async def session_events(
     runtime: SharedRuntime,
     session_id: str,
@@ -283,7 +282,7 @@ async def session_events(
     return EventsOut(events=events, next_after=events[-1].seq if more else None)
 
 
-@router.get("/voice/session/{session_id}/state")
+@router.get("/voice/session/{session_id}/state", dependencies=[MAY_READ])
 async def session_state(runtime: SharedRuntime, session_id: str) -> StateOut:
     """How far the session's graph is: its last saved state, and what it waits for."""
     store, streams = runtime.store, runtime.jobs.streams
@@ -307,7 +306,7 @@ async def session_state(runtime: SharedRuntime, session_id: str) -> StateOut:
     )
 
 
-@router.get("/voice/session/{session_id}/interrupts")
+@router.get("/voice/session/{session_id}/interrupts", dependencies=[MAY_READ])
 async def interrupts(runtime: SharedRuntime, session_id: str) -> list[InterruptOut]:
     """What the session's graph has asked of a human so far."""
     store = runtime.store
@@ -320,25 +319,31 @@ async def interrupts(runtime: SharedRuntime, session_id: str) -> list[InterruptO
 
 @router.post("/voice/session/{session_id}/interrupts/{interrupt_id}")
 async def answer(
-    runtime: SharedRuntime, session_id: str, interrupt_id: str, decision: Decision
+    runtime: SharedRuntime,
+    session_id: str,
+    interrupt_id: str,
+    decision: Decision,
+    caller: Answerer,
 ) -> CommandOut:
     """Answer what the graph asks. 409: somebody else was faster; it says who and when."""
     commands, given = runtime.jobs.commands, decision.model_dump()
     return _command(
-        await runtime.acall(lambda: commands.answer(session_id, interrupt_id, given, actor=_ACTOR))
+        await runtime.acall(lambda: commands.answer(session_id, interrupt_id, given, actor=caller))
     )
 
 
 @router.post("/voice/session/{session_id}/commands", status_code=status.HTTP_202_ACCEPTED)
-async def command(runtime: SharedRuntime, session_id: str, body: CommandIn) -> CommandOut:
+async def command(
+    runtime: SharedRuntime, session_id: str, body: CommandIn, caller: Commander
+) -> CommandOut:
     """Ask the session's agent for something; waits some seconds for its answer."""
     commands = runtime.jobs.commands
     return _command(
-        await runtime.acall(lambda: commands.send(session_id, body.action, body.args, actor=_ACTOR))
+        await runtime.acall(lambda: commands.send(session_id, body.action, body.args, actor=caller))
     )
 
 
-@router.get("/voice/session/{session_id}/commands")
+@router.get("/voice/session/{session_id}/commands", dependencies=[MAY_READ])
 async def session_commands(runtime: SharedRuntime, session_id: str) -> list[CommandOut]:
     """The session's commands, newest first."""
     store = runtime.store

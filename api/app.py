@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from fastapi.middleware import Middleware
 from fastapi_offline import FastAPIOffline
 
-from api import agents, exports, health, live, livekit, problems, reviews, rooms, trace, voice
+from api import (
+    agents,
+    audit,
+    exports,
+    health,
+    live,
+    livekit,
+    problems,
+    reviews,
+    rooms,
+    sign_in,
+    trace,
+    voice,
+)
+from api.callers import KnownCallers
 from api.creation import PlainCreation
 from api.limits import BodyLimit, OtherOrigins, OwnOrigin
 from api.order import AnswersFirst
@@ -25,7 +40,9 @@ def _hosts() -> frozenset[str] | None:
         return LOOPBACK
     if runtime.settings.switchboard_listen_publicly:
         return None
-    return LOOPBACK | frozenset(runtime.settings.switchboard_allowed_hosts)
+    outside = urlsplit(runtime.settings.switchboard_url or "").hostname
+    named = frozenset(runtime.settings.switchboard_allowed_hosts)
+    return LOOPBACK | named | frozenset({outside} if outside else ())
 
 
 def _origins() -> frozenset[str]:
@@ -47,10 +64,23 @@ def create_api() -> FastAPI:
             Middleware(OtherOrigins, origins=_origins),
             Middleware(OwnOrigin, hosts=_hosts, origins=_origins),
             Middleware(BodyLimit),
+            Middleware(KnownCallers),
             Middleware(PlainCreation),  # the innermost
         ],
     )
     problems.install(app)
-    for module in (voice, agents, trace, exports, reviews, rooms, livekit, live, health):
+    for module in (
+        voice,
+        agents,
+        trace,
+        exports,
+        reviews,
+        rooms,
+        livekit,
+        live,
+        health,
+        audit,
+        sign_in,
+    ):
         app.include_router(module.router)
     return app

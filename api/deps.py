@@ -7,6 +7,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.callers import May
+from services.access.rights import Caller, Right
 from services.runtime import Runtime, get_runtime, held_runtime
 
 
@@ -19,3 +21,12 @@ async def _runtime(_: Request) -> Runtime:
 
 
 SharedRuntime = Annotated[Runtime, Depends(_runtime)]
+
+MAY_READ = Depends(May(Right.READ))
+Auditor = Annotated[Caller, Depends(May(Right.AUDIT))]
+Answerer = Annotated[Caller, Depends(May(Right.ANSWER))]
+Commander = Annotated[Caller, Depends(May(Right.COMMAND))]
+Exporter = Annotated[Caller, Depends(May(Right.EXPORT))]
+Operator = Annotated[Caller, Depends(May(Right.ROOMS))]
+Reviewer = Annotated[Caller, Depends(May(Right.REVIEW))]
+Tester = Annotated[Caller, Depends(May(Right.TEST))]

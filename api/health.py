@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from api.deps import SharedRuntime
+from api.deps import MAY_READ, SharedRuntime
 from services.errors import SwitchboardError
 
 router = APIRouter(tags=["Health"])
@@ -19,7 +19,7 @@ async def health(runtime: SharedRuntime) -> dict[str, Any]:
     return {"status": "ok", "started_at": str(runtime.started_at)}
 
 
-@router.get("/ready")
+@router.get("/ready", dependencies=[MAY_READ])
 async def ready(runtime: SharedRuntime, response: Response) -> dict[str, Any]:
     """200 when database and LiveKit both answer, else 503 and what does not."""
     parts: dict[str, str] = {"livekit": "ok", "store": "ok"}
@@ -36,7 +36,7 @@ async def ready(runtime: SharedRuntime, response: Response) -> dict[str, Any]:
     return {"status": "ready" if well else "not ready", **parts}
 
 
-@router.get("/metrics", include_in_schema=False)
+@router.get("/metrics", include_in_schema=False, dependencies=[MAY_READ])
 async def metrics(runtime: SharedRuntime) -> Response:
     """Prometheus text."""
     registry = CollectorRegistry()

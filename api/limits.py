@@ -65,7 +65,7 @@ class OtherOrigins(CORSMiddleware):
         super().__init__(
             app,
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Content-Type", "Idempotency-Key"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
         )
         self._named = origins
 

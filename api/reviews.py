@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 
 from fastapi import APIRouter, status
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from api.deps import SharedRuntime
+from api.deps import MAY_READ, Reviewer, SharedRuntime
 from services.clock import rfc3339
 from services.reviews import Note, Opinion, Score, Verdict
 
 router = APIRouter(prefix="/voice/session", tags=["Reviews"])
-
-_ACTOR: Final = "api"
 
 
 class NoteIn(BaseModel):
@@ -66,7 +63,7 @@ class ReviewOut(BaseModel):
     questions: list[str]
 
 
-@router.get("/{session_id}/review")
+@router.get("/{session_id}/review", dependencies=[MAY_READ])
 async def review(runtime: SharedRuntime, session_id: str) -> ReviewOut:
     """What was written of a session so far."""
     found = await runtime.acall(lambda: runtime.reviews.of(session_id))
@@ -78,30 +75,34 @@ async def review(runtime: SharedRuntime, session_id: str) -> ReviewOut:
 
 
 @router.post("/{session_id}/notes", status_code=status.HTTP_201_CREATED)
-async def add_note(runtime: SharedRuntime, session_id: str, body: NoteIn) -> dict[str, str]:
+async def add_note(
+    runtime: SharedRuntime, session_id: str, body: NoteIn, caller: Reviewer
+) -> dict[str, str]:
     """Write a note; gives its id."""
     pinned_at: datetime = body.pinned_at or runtime.now()
     note_id = await runtime.acall(
         lambda: runtime.reviews.add_note(
-            session_id, pinned_at=pinned_at, text=body.text, tags=tuple(body.tags), actor=_ACTOR
+            session_id, pinned_at=pinned_at, text=body.text, tags=tuple(body.tags), actor=caller
         )
     )
     return {"note_id": note_id}
 
 
 @router.delete("/{session_id}/notes/{note_id}", status_code=status.HTTP_204_NO_CONTENT)
-async def remove_note(runtime: SharedRuntime, session_id: str, note_id: str) -> None:
+async def remove_note(
+    runtime: SharedRuntime, session_id: str, note_id: str, caller: Reviewer
+) -> None:
     """Take a note away."""
     reviews = runtime.reviews
-    await runtime.acall(lambda: reviews.remove_note(session_id, note_id, actor=_ACTOR))
+    await runtime.acall(lambda: reviews.remove_note(session_id, note_id, actor=caller))
 
 
 @router.post("/{session_id}/verdict", status_code=status.HTTP_204_NO_CONTENT)
-async def judge(runtime: SharedRuntime, session_id: str, body: VerdictIn) -> None:
+async def judge(runtime: SharedRuntime, session_id: str, body: VerdictIn, caller: Reviewer) -> None:
     """Give a verdict; the newest counts."""
     await runtime.acall(
         lambda: runtime.reviews.judge(
-            session_id, body.verdict, remark=body.remark, scores=body.scores, actor=_ACTOR
+            session_id, body.verdict, remark=body.remark, scores=body.scores, actor=caller
         )
     )
 

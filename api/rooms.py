@@ -7,14 +7,14 @@ from typing import Any
 
 from fastapi import APIRouter, status
 
-from api.deps import SharedRuntime
+from api.deps import MAY_READ, Operator, SharedRuntime
 from services.clock import rfc3339
 from services.errors import NotFoundError
 
 router = APIRouter(tags=["Rooms"])
 
 
-@router.get("/rooms")
+@router.get("/rooms", dependencies=[MAY_READ])
 async def list_rooms(runtime: SharedRuntime) -> dict[str, Any]:
     """Every open room from the shared snapshot: no call to LiveKit.
 
@@ -24,7 +24,7 @@ async def list_rooms(runtime: SharedRuntime) -> dict[str, Any]:
     return {"rooms": [view.row(now) for view in snapshot.rooms], **snapshot.status()}
 
 
-@router.get("/rooms/{name:path}")
+@router.get("/rooms/{name:path}", dependencies=[MAY_READ])
 async def read_room(name: str, runtime: SharedRuntime) -> dict[str, Any]:
     """One open room with its participants, read from LiveKit now."""
     view = await runtime.acall(lambda: runtime.rooms.refresh(name))
@@ -50,10 +50,10 @@ async def read_room(name: str, runtime: SharedRuntime) -> dict[str, Any]:
 
 
 @router.delete("/rooms/{name:path}", status_code=status.HTTP_200_OK)
-async def end_room(name: str, runtime: SharedRuntime) -> dict[str, bool]:
+async def end_room(name: str, runtime: SharedRuntime, caller: Operator) -> dict[str, bool]:
     """End a room and put everybody out. 404 when no such room was open."""
     existed = await runtime.acall(
-        lambda: runtime.actions.end(name, actor="api", reason="Ended by the API."),
+        lambda: runtime.actions.end(name, actor=caller, reason="Ended by the API."),
         timeout_s=2 * runtime.settings.switchboard_livekit_timeout_s + 2,
     )
     if not existed:
@@ -61,7 +61,7 @@ async def end_room(name: str, runtime: SharedRuntime) -> dict[str, bool]:
     return {"ended": True}
 
 
-@router.get("/agents", tags=["Agents"])
+@router.get("/agents", tags=["Agents"], dependencies=[MAY_READ])
 async def list_agents(runtime: SharedRuntime) -> dict[str, Any]:
     """The agents that `langgraph.json` names, and the workers known to have registered."""
     workers = runtime.embedded.workers if runtime.embedded is not None else None

@@ -15,10 +15,13 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Match, Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit.auth_util import get_secrets_auth_section
 
 from api.app import create_api
+from api.headers import SafeHeaders
 from api.nodelay import turn_off_delay
 from api.shutdown import streams_end_on_signals
+from api.viewers import KnownViewers
 from services.errors import ConfigError, SwitchboardError
 from services.runtime import Runtime, close_runtime, get_runtime
 from services.settings import LOOPBACK, Settings, load_settings
@@ -33,7 +36,11 @@ def routes() -> list[BaseRoute]:
 
 def middleware() -> list[Middleware]:
     """What sees a request before Streamlit does."""
-    return [Middleware(ApiFirst, api=create_api())]
+    return [
+        Middleware(SafeHeaders),
+        Middleware(ApiFirst, api=create_api()),
+        Middleware(KnownViewers),
+    ]
 
 
 class ApiFirst:
@@ -56,6 +63,7 @@ class ApiFirst:
 def _checked_settings() -> Settings:
     settings = load_settings()
     _check_address(settings)
+    _check_oidc(settings)
     return settings
 
 
@@ -68,11 +76,20 @@ def _end_with_one_sentence(error: ConfigError) -> NoReturn:
 
 def _check_address(settings: Settings) -> None:
     address = st.get_option("server.address")
-    if address not in LOOPBACK and not settings.switchboard_listen_publicly:
+    guarded = settings.switchboard_login != "off" or settings.switchboard_listen_publicly
+    if address not in LOOPBACK and not guarded:
         raise ConfigError(
-            f"server.address is {address or 'every interface'}, and there is no login yet.",
-            hint="Listen on 127.0.0.1, or set SWITCHBOARD_LISTEN_PUBLICLY=true "
-            "where something else guards the door.",
+            f"server.address is {address or 'every interface'}, and there is no login.",
+            hint="Set one up with SWITCHBOARD_LOGIN, or listen on 127.0.0.1, or set "
+            "SWITCHBOARD_LISTEN_PUBLICLY=true where something else guards the door.",
+        )
+
+
+def _check_oidc(settings: Settings) -> None:
+    if settings.switchboard_login == "oidc" and not get_secrets_auth_section():
+        raise ConfigError(
+            "SWITCHBOARD_LOGIN is oidc, and .streamlit/secrets.toml has no part [auth].",
+            hint="docs/access.md says what stands in it.",
         )
 
 

@@ -11,10 +11,13 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Response, status
+from fastapi.responses import StreamingResponse
 
-from api.deps import SharedRuntime
+from api.deps import MAY_READ, Exporter, SharedRuntime, Tester
+from api.streaming import download, pieces_of
 from api.voice_models import (
     CreateVoiceSession,
+    ExportQuery,
     ListedSession,
     NewToken,
     SessionDetails,
@@ -44,7 +47,10 @@ IdempotencyKey = Annotated[
 
 @router.post("/session", status_code=status.HTTP_201_CREATED, response_model=VoiceSession)
 async def create_voice_session(
-    body: CreateVoiceSession, runtime: SharedRuntime, idempotency_key: IdempotencyKey = None
+    body: CreateVoiceSession,
+    runtime: SharedRuntime,
+    caller: Tester,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Open a room, ask for the agent, and hand out a token for the caller.
 
@@ -54,7 +60,7 @@ async def create_voice_session(
     wanted = body.wanted()
     made = await runtime.acall(
         lambda: runtime.sessions.create(
-            wanted, origin=Origin.API, actor="api", idempotency_key=idempotency_key
+            wanted, origin=Origin.API, actor=caller, idempotency_key=idempotency_key
         ),
         timeout_s=2 * runtime.settings.switchboard_livekit_timeout_s + 2,
     )
@@ -69,17 +75,19 @@ async def create_voice_session(
     )
 
 
-@router.get("/session/{session_id}")
+@router.get("/session/{session_id}", dependencies=[MAY_READ])
 async def read_voice_session(session_id: str, runtime: SharedRuntime) -> SessionDetails:
     """The session as it stands."""
     return _details(runtime, await runtime.acall(lambda: runtime.sessions.get(session_id)))
 
 
 @router.delete("/session/{session_id}")
-async def end_voice_session(session_id: str, runtime: SharedRuntime) -> SessionDetails:
+async def end_voice_session(
+    session_id: str, runtime: SharedRuntime, caller: Tester
+) -> SessionDetails:
     """End the session: its room is deleted, and kept closed. Ending it again changes nothing."""
     ended = await runtime.acall(
-        lambda: runtime.sessions.end(session_id, actor="api", reason="Ended by the API."),
+        lambda: runtime.sessions.end(session_id, actor=caller, reason="Ended by the API."),
         timeout_s=2 * runtime.settings.switchboard_livekit_timeout_s + 2,
     )
     return _details(runtime, ended)
@@ -87,16 +95,22 @@ async def end_voice_session(session_id: str, runtime: SharedRuntime) -> SessionD
 
 @router.post("/session/{session_id}/token", status_code=status.HTTP_201_CREATED)
 async def create_token(
-    session_id: str, runtime: SharedRuntime, response: Response, body: NewToken | None = None
+    session_id: str,
+    runtime: SharedRuntime,
+    response: Response,
+    caller: Tester,
+    body: NewToken | None = None,
 ) -> VoiceSession:
     """A fresh join token for an open session."""
     identity = body.participant_identity if body is not None else None
-    made = await runtime.acall(lambda: runtime.sessions.token(session_id, identity=identity))
+    made = await runtime.acall(
+        lambda: runtime.sessions.token(session_id, identity=identity, actor=caller)
+    )
     response.headers["Cache-Control"] = "no-store"
     return VoiceSession.model_validate(_with_token(runtime, made))
 
 
-@router.get("/sessions")
+@router.get("/sessions", dependencies=[MAY_READ])
 async def list_voice_sessions(
     runtime: SharedRuntime,
     wanted: Annotated[SessionQuery, Query()],
@@ -118,6 +132,25 @@ async def list_voice_sessions(
     return SessionList(
         sessions=[_listed(runtime, one) for one in page.sessions], next_cursor=page.next_cursor
     )
+
+
+@router.get("/sessions/export")
+async def export_voice_sessions(
+    runtime: SharedRuntime,
+    caller: Exporter,
+    wanted: Annotated[ExportQuery, Query()],
+) -> StreamingResponse:
+    """All sessions of a view, however many, as `csv`, `parquet` or `jsonl`: docs/exports.md."""
+    file = await runtime.acall(
+        lambda: runtime.exports.table(
+            wanted.find(),
+            order=wanted.sort,
+            ascending=wanted.ascending,
+            written_as=wanted.format,
+            actor=caller,
+        )
+    )
+    return download(file.name, file.media_type, pieces_of(runtime, file.pieces))
 
 
 def _listed(runtime: Runtime, one: Found) -> ListedSession:

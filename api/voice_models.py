@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from services.errors import BadInputError
 from services.events import Certainty
+from services.exports.sessions_table import TableFormat
 from services.sessions import NewSession
 from services.store.find import PAGE_MOST, TEXT_MOST, Find, Order
 from services.store.records import Origin, SessionStatus
@@ -184,7 +185,7 @@ def _near(moment: datetime) -> datetime:
 Moment = Annotated[datetime, AfterValidator(_near)]
 
 
-class SessionQuery(BaseModel):
+class _View(BaseModel):
     """Which sessions, in which order. Every part that is set must hold."""
 
     model_config = ConfigDict(hide_input_in_errors=True)
@@ -204,8 +205,6 @@ class SessionQuery(BaseModel):
     created_before: Moment | None = None
     sort: Order = Order.STARTED
     ascending: bool = False
-    cursor: str | None = Field(default=None, max_length=500)
-    limit: int = Field(default=50, ge=1, le=PAGE_MOST)
 
     def find(self) -> Find:
         """What the store is asked for."""
@@ -219,6 +218,19 @@ class SessionQuery(BaseModel):
             agent_name=self.agent_id,
             **{name: getattr(self, name) for name in same},
         )
+
+
+class SessionQuery(_View):
+    """A page of such a view."""
+
+    cursor: str | None = Field(default=None, max_length=500)
+    limit: int = Field(default=50, ge=1, le=PAGE_MOST)
+
+
+class ExportQuery(_View):
+    """All of such a view, as a file."""
+
+    format: TableFormat = TableFormat.CSV
 
 
 class NewToken(BaseModel):

@@ -62,7 +62,7 @@ def _send(session_id: str, action: Action, text: str) -> None:
         raise BadInputError("The text is empty.", hint="Write what to say, then press it again.")
     commands = bridge.runtime().jobs.commands
     args = {"text": text.strip()} if wants_text else {}
-    see_done(bridge.write(lambda: commands.send(session_id, action, args, actor=bridge.ACTOR)))
+    see_done(bridge.write(lambda caller: commands.send(session_id, action, args, actor=caller)))
 
 
 def see_done(command: CommandRecord) -> None:

@@ -10,6 +10,8 @@ import streamlit as st
 
 from dashboard import bridge, chat, feedback, nav, viewer
 from dashboard import format as fmt
+from dashboard.act import attempt, show_failure
+from dashboard.doctor import shared_system
 from dashboard.facts import facts_table
 from dashboard.graph_drawing import graph_chart
 from services.clock import utc_now
@@ -22,6 +24,7 @@ from services.rooms_view import RoomView
 from services.worker_process import WorkerPhase, WorkerProcess, WorkerState
 
 _SHOWN: Final = 50
+_RESTART: Final = "agents.worker.restart"
 _DRAWING_S: Final = 40.0  # a cold start imports every graph in a process of its own
 _PHASES: Final = {
     WorkerPhase.READY: ("green", ":material/check_circle:"),
@@ -58,14 +61,17 @@ def _heading(process: WorkerProcess, state: WorkerState) -> None:
         )
         if st.button(
             "Restart",
-            key="agents.worker.restart",
+            key=_RESTART,
             icon=":material/restart_alt:",
             help="Its sessions end; their agents are asked for again.",
             disabled=state.phase in {WorkerPhase.WAITING, WorkerPhase.STOPPED},
         ):
-            bridge.write(process.restart)
-            feedback.flash("The worker restarts.")
-            st.rerun()
+            attempt(
+                _RESTART,
+                lambda: bridge.write(lambda caller: shared_system().restart_worker(actor=caller)),
+                done="The worker restarts.",
+            )
+    show_failure(_RESTART)
 
 
 def _facts(state: WorkerState, most_jobs: int) -> list[tuple[str, str]]:

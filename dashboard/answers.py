@@ -135,7 +135,7 @@ def _answer(one: InterruptRecord, decision: dict[str, Any]) -> None:
     commands = bridge.runtime().jobs.commands
     see_done(
         bridge.write(
-            lambda: commands.answer(one.session_id, one.interrupt_id, decision, actor=bridge.ACTOR)
+            lambda caller: commands.answer(one.session_id, one.interrupt_id, decision, actor=caller)
         )
     )
 

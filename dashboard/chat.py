@@ -46,7 +46,7 @@ def start(agent_name: str) -> None:
     st.session_state.pop(_FAILED, None)
     try:
         chat = bridge.write(
-            lambda: chats.start(agent_name, user_id=bridge.ACTOR, actor=bridge.ACTOR)
+            lambda caller: chats.start(agent_name, user_id=caller.name, actor=caller)
         )
     except SwitchboardError as error:
         st.session_state[_FAILED] = error
@@ -121,12 +121,12 @@ def _lines(chat: Chat) -> None:
 def _write(session_id: str) -> None:
     text = str(st.session_state.get(_TEXT) or "")
     chats = bridge.runtime().chats
-    _attempt(lambda: bridge.write(lambda: chats.write(session_id, text)))
+    _attempt(lambda: bridge.write(lambda caller: chats.write(session_id, text, actor=caller)))
 
 
 def _end(session_id: str) -> None:
     chats = bridge.runtime().chats
-    _attempt(lambda: bridge.write(lambda: chats.end(session_id, actor=bridge.ACTOR)))
+    _attempt(lambda: bridge.write(lambda caller: chats.end(session_id, actor=caller)))
 
 
 def _attempt(do: Callable[[], object]) -> None:

@@ -71,7 +71,7 @@ def _browser() -> None:
     runtime = bridge.runtime()
     result = device_probe(joining.take(_KEY), key=f"{_KEY}.probe")
     if result.asked:
-        joining.ask(_KEY, lambda: browser.ticket(runtime.livekit))
+        joining.ask(_KEY, lambda caller: runtime.devices.ticket(actor=caller))
     joining.show_failure(_KEY)
     probe = browser.Probe.from_browser(result.found)
     if probe is not None:

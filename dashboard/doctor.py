@@ -79,7 +79,9 @@ def examination(doctor: Doctor) -> None:
 def _run(doctor: Doctor) -> None:
     with st.spinner("Looking at everything …", show_time=True):
         try:
-            bridge.write(lambda: doctor.examine(complete=True), timeout_s=_RUN_S)
+            bridge.write(
+                lambda caller: doctor.examine(complete=True, actor=caller), timeout_s=_RUN_S
+            )
         except SwitchboardError as error:
             feedback.show_error(error, key="system.doctor.error")
 

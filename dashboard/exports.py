@@ -6,6 +6,7 @@ from typing import Final
 
 import streamlit as st
 
+from dashboard import bridge
 from services.exports.export import Format
 
 _LABELS: Final = {
@@ -22,5 +23,5 @@ def links(session_id: str) -> None:
     """A link to each; the browser downloads it, nothing is made before."""
     with st.container(horizontal=True, vertical_alignment="center", key="session.exports"):
         for wanted, label in _LABELS.items():
-            address = f"api/voice/session/{session_id}/export?format={wanted.value}"
+            address = bridge.download_url(f"voice/session/{session_id}/export", format=wanted.value)
             st.link_button(label, address, icon=":material/download:", type="tertiary")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import streamlit as st
@@ -16,7 +16,7 @@ from services.errors import BadInputError, SwitchboardError
 
 UNDO_S: Final = 15  # how long an undo is offered
 _FLASHES: Final = "feedback.flashes"
-_SHOWN: Final = "feedback.flashes.shown"
+_AGAIN: Final = timedelta(milliseconds=500)
 UNEXPECTED: Final = SwitchboardError(
     "This part of the page could not be drawn.",
     hint="What happened is in the log, which the System page shows. Reload the page; "
@@ -75,12 +75,14 @@ def show_loading(lines: int = 4, *, height: int = 40) -> None:
         st.skeleton(height)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Flash:
     text: str
     icon: str
     undo: Callable[[], object] | None
     at: datetime
+    drawn: bool = False
+    shown_at: datetime | None = None  # the end of the first run that drew it
 
 
 def flash(
@@ -98,24 +100,28 @@ def flash(
 
 
 def show_flashes() -> None:
-    """Draw what `flash` left; called once a run, above the page."""
+    """Draw what `flash` left; called once a run, above the page.
+
+    A run that another one cuts short, or follows at once, may not have reached the reader:
+    Streamlit 1.67 drops what it has not sent by then (`runtime/forward_msg_queue.py`, `clear`). So
+    the runs of the next half second say it again; the browser takes the same toast for one.
+    """
     waiting: list[_Flash] = st.session_state.get(_FLASHES, [])
     st.session_state[_FLASHES] = waiting = [note for note in waiting if _lasts(note)]
-    st.session_state[_SHOWN] = said = [note for note in waiting if note.undo is None]
+    said = [note for note in waiting if note.undo is None]
     for note in said:
+        note.drawn = True
         st.toast(note.text, icon=note.icon)
     if len(said) < len(waiting):
         st.fragment(_offer_undo, run_every=UNDO_S)()
 
 
 def flashes_were_shown() -> None:
-    """Forget them; called at the end of a run.
-
-    A run that another one cuts short may not have reached the reader: the next says it again.
-    """
+    """A run came to its end; called there."""
     waiting: list[_Flash] = st.session_state.get(_FLASHES, [])
-    said: list[_Flash] = st.session_state.pop(_SHOWN, [])
-    st.session_state[_FLASHES] = [note for note in waiting if note not in said]
+    for note in waiting:
+        if note.drawn and note.shown_at is None:
+            note.shown_at = utc_now()
 
 
 def _offer_undo() -> None:
@@ -139,4 +145,7 @@ def _offer_undo() -> None:
 
 
 def _lasts(note: _Flash) -> bool:
-    return (utc_now() - note.at).total_seconds() < UNDO_S
+    now = utc_now()
+    if note.shown_at is not None:
+        return now < note.shown_at + _AGAIN
+    return (now - note.at).total_seconds() < UNDO_S

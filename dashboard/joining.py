@@ -8,6 +8,7 @@ import streamlit as st
 
 from dashboard import bridge, feedback
 from dashboard.components.listen import Ticket
+from services.access.rights import Caller
 from services.errors import SwitchboardError
 from services.livekit.tokens import MintedToken
 
@@ -28,7 +29,7 @@ def put(key: str, minted: MintedToken, *, person: bool = False) -> None:
     )
 
 
-def ask(key: str, mint: Callable[[], Awaitable[MintedToken]]) -> None:
+def ask(key: str, mint: Callable[[Caller], Awaitable[MintedToken]]) -> None:
     """Mint one, or keep why it could not be; either shows in the run that this begins."""
     st.session_state.pop(_error(key), None)
     try:

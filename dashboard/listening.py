@@ -70,7 +70,9 @@ def _person_dialog(room_name: str) -> None:
     runtime = bridge.runtime()
 
     def join() -> None:
-        minted = bridge.write(lambda: runtime.actions.join_as_person(room_name, actor=bridge.ACTOR))
+        minted = bridge.write(
+            lambda caller: runtime.actions.join_as_person(room_name, actor=caller)
+        )
         joining.put(_room_key(room_name), minted, person=True)
 
     dialogs.confirm(
@@ -100,5 +102,5 @@ def _straight(room_name: str, others: list[str]) -> None:
         dialogs.ask(_PERSON)
         st.rerun()
     if wanted.listen:
-        joining.ask(key, lambda: runtime.actions.listen_in(room_name, actor=bridge.ACTOR))
+        joining.ask(key, lambda caller: runtime.actions.listen_in(room_name, actor=caller))
     joining.show_failure(key)

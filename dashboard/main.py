@@ -11,9 +11,10 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import bridge, dialogs, feedback, nav, parts
+from dashboard import bridge, dialogs, feedback, gate, nav, parts
 from dashboard.components.asked_badge import asked_badge
 from dashboard.components.call import call_dock
+from services.access.rights import Caller
 from services.errors import SwitchboardError
 from services.ids import is_session_id
 from services.jobs.questions import TOPIC as QUESTIONS
@@ -33,16 +34,20 @@ def main() -> None:
         initial_sidebar_state=_SIDEBAR_PX,
         menu_items={"About": _ABOUT},
     )
-    problem = _start_problem()
-    page = st.navigation(nav.menu(), position="sidebar" if problem is None else "hidden")
+    who = _who()
+    known = isinstance(who, Caller)
+    page = st.navigation(
+        nav.menu(who if isinstance(who, Caller) else None),
+        position="sidebar" if known else "hidden",
+    )
     st.set_page_config(page_title=f"{page.title} · Switchboard")
     st.logo(str(_STATIC / "logo-on-dark.svg"), icon_image=str(_STATIC / "icon.svg"), size="large")
-    if problem is not None:
-        st.title("Switchboard cannot start")
-        feedback.show_error(problem, key="gate")
+    if not isinstance(who, Caller):
+        gate.refuse(who)
         return
     with st.sidebar:
         chosen = asked_badge(bridge.live_url(QUESTIONS), key="asked")
+        gate.signed_in(who)
     if chosen and is_session_id(chosen):
         nav.go("session", id=chosen)
     dialogs.begin_page(page.url_path)
@@ -54,12 +59,12 @@ def main() -> None:
         nav.go("test")
 
 
-def _start_problem() -> SwitchboardError | None:
+def _who() -> Caller | SwitchboardError:
+    """Who looks at the page, or why nothing is shown."""
     try:
-        bridge.runtime()
+        return bridge.caller()
     except SwitchboardError as error:
         return error
-    return None
 
 
 main()

@@ -10,6 +10,8 @@ from urllib.parse import quote, urlencode
 import streamlit as st
 from streamlit.navigation.page import Page
 
+from services.access.rights import Caller, Right
+
 PAGES_DIR: Final = Path(__file__).resolve().parent.parent / "pages"
 
 
@@ -22,6 +24,7 @@ class Entry:
     icon: str
     section: str | None
     help: str
+    right: Right = Right.READ  # without it the page is not in the menu
 
     @property
     def path(self) -> Path:
@@ -70,6 +73,7 @@ ENTRIES: Final = (
         title="Tokens",
         icon=":material/key:",
         section="Tools",
+        right=Right.TOKENS,
         help="Make an access token, or look into one.",
     ),
     Entry(
@@ -78,6 +82,14 @@ ENTRIES: Final = (
         icon=":material/dns:",
         section="Tools",
         help="Server, worker, database, settings, logs, and the doctor.",
+    ),
+    Entry(
+        name="access",
+        title="Access",
+        icon=":material/shield_person:",
+        section="Tools",
+        right=Right.AUDIT,
+        help="Who may do what, API keys, and the audit log.",
     ),
     Entry(
         name="room",
@@ -97,15 +109,20 @@ ENTRIES: Final = (
 _BY_NAME: Final = {entry.name: entry for entry in ENTRIES}
 
 
-def menu() -> dict[str, list[Page]]:
-    """Every page by menu heading, for `st.navigation`. Hidden ones too: their links need it."""
+def menu(viewer: Caller | None) -> dict[str, list[Page]]:
+    """Every page by menu heading, for `st.navigation`. Hidden ones too: their links need it.
+
+    Without a viewer all are there, for the gate alone is drawn. What a viewer may not use is hidden.
+    """
     sections: dict[str, list[Page]] = {}
     for entry in ENTRIES:
-        sections.setdefault(entry.section or ENTRIES[0].section or "", []).append(page(entry.name))
+        shown = viewer is None or viewer.may(entry.right)
+        drawn = page(entry.name, hidden=not shown)
+        sections.setdefault(entry.section or ENTRIES[0].section or "", []).append(drawn)
     return sections
 
 
-def page(name: str) -> Page:
+def page(name: str, *, hidden: bool = False) -> Page:
     """The page of that name, for `st.page_link` and `st.switch_page`.
 
     Raises:
@@ -118,7 +135,7 @@ def page(name: str) -> Page:
         icon=entry.icon,
         url_path=entry.name,
         default=entry is ENTRIES[0],
-        visibility="hidden" if entry.section is None else "visible",
+        visibility="hidden" if entry.section is None or hidden else "visible",
         help=entry.help,
     )
 

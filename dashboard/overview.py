@@ -11,6 +11,7 @@ import streamlit as st
 from dashboard import bridge, feedback, nav, viewer
 from dashboard import format as fmt
 from dashboard.act import act
+from dashboard.doctor import shared_system
 from dashboard.session_acts import ask_again, more_time
 from dashboard.sessions import session_list
 from dashboard.title import Colour
@@ -135,11 +136,10 @@ def _mend(need: Attention, *, key: str) -> None:
     runtime = bridge.runtime()
     match need.need:
         case Need.LIVEKIT if runtime.embedded is not None:
-            embedded = runtime.embedded
             act(
                 "Restart the server",
                 key,
-                lambda: bridge.write(embedded.restart),
+                lambda: bridge.write(lambda caller: shared_system().restart_server(actor=caller)),
                 done="The server restarts.",
             )
         case Need.LIVEKIT | Need.WEBHOOKS:
@@ -165,7 +165,7 @@ def _mend(need: Attention, *, key: str) -> None:
 
 def _create(wanted: NewSession) -> None:
     sessions = bridge.runtime().sessions
-    bridge.write(lambda: sessions.create(wanted, origin=Origin.PAGE, actor=bridge.ACTOR))
+    bridge.write(lambda caller: sessions.create(wanted, origin=Origin.PAGE, actor=caller))
 
 
 def latest(view: OverviewView) -> None:

@@ -11,8 +11,8 @@ from dashboard import bridge, feedback
 from dashboard import format as fmt
 from dashboard.act import attempt, show_failure
 from services.errors import SwitchboardError
-from services.presets import NAME_MOST
-from services.store.records import Preset
+from services.kept import NAME_MOST
+from services.store.records import Kept
 
 _KEY: Final = "test.preset"
 _NAME: Final = f"{_KEY}.name"
@@ -77,17 +77,17 @@ def keeping() -> None:
     show_failure(f"{_KEY}.save")
 
 
-def _all() -> tuple[Preset, ...]:
+def _all() -> tuple[Kept, ...]:
     return bridge.read(lambda: bridge.runtime().presets.all())
 
 
 def _save(name: str, options: Mapping[str, Any]) -> None:
-    bridge.write(lambda: bridge.runtime().presets.save(name, options, actor=bridge.ACTOR))
+    bridge.write(lambda caller: bridge.runtime().presets.save(name, options, actor=caller))
 
 
-def _delete(preset: Preset) -> None:
+def _delete(preset: Kept) -> None:
     try:
-        bridge.write(lambda: bridge.runtime().presets.delete(preset.name))
+        bridge.write(lambda caller: bridge.runtime().presets.delete(preset.name, actor=caller))
     except SwitchboardError as error:
         feedback.show_error(error, key=f"{_KEY}.delete.error", retry=False)
         return
@@ -100,7 +100,7 @@ def _delete(preset: Preset) -> None:
     st.rerun()
 
 
-def _take(kept: Mapping[str, Preset]) -> None:
+def _take(kept: Mapping[str, Kept]) -> None:
     """Fill the fields; what this installation does not know, or does not allow, stays as it is."""
     preset = kept.get(st.session_state[_KEY] or "")
     if preset is None:

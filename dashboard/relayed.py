@@ -74,7 +74,7 @@ def _offer(room_name: str, key: str, before: Listening | None) -> None:
         runtime = bridge.runtime()
         try:
             st.session_state[key] = bridge.write(
-                lambda: runtime.listeners.listen(room_name, actor=bridge.ACTOR)
+                lambda caller: runtime.listeners.listen(room_name, actor=caller)
             )
         except SwitchboardError as error:
             st.session_state[error_key] = error

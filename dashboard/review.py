@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard import bridge, drafts, feedback, viewer
 from dashboard import format as fmt
 from dashboard.act import attempt, show_failure
-from services.errors import BadInputError
+from services.errors import BadInputError, SwitchboardError
 from services.reviews import SCORES, TAGS_MOST, TEXT_MOST, VERDICTS, Note, Opinion, Review, Score
 
 _KEY: Final = "review"
@@ -63,18 +63,14 @@ def _notes(session_id: str, review: Review) -> None:
 
 def _remove(session_id: str, note: Note) -> None:
     reviews = bridge.runtime().reviews
-    bridge.write(lambda: reviews.remove_note(session_id, note.id, actor=bridge.ACTOR))
+    try:
+        bridge.write(lambda caller: reviews.remove_note(session_id, note.id, actor=caller))
+    except SwitchboardError as error:
+        feedback.show_error(error, key=f"{_KEY}.remove.error", retry=False)
+        return
 
     def put_back() -> None:
-        bridge.write(
-            lambda: reviews.add_note(
-                session_id,
-                pinned_at=note.pinned_at,
-                text=note.text,
-                tags=note.tags,
-                actor=note.author,
-            )
-        )
+        bridge.write(lambda caller: reviews.put_back(session_id, note, actor=caller))
 
     feedback.flash("The note was removed.", undo=put_back)
     st.rerun()
@@ -98,12 +94,12 @@ def _note_form(session_id: str, pinned_at: datetime | None, pinned_key: str) -> 
 
     def write() -> None:
         bridge.write(
-            lambda: runtime.reviews.add_note(
+            lambda caller: runtime.reviews.add_note(
                 session_id,
                 pinned_at=pinned_at or runtime.now(),
                 text=text,
                 tags=tuple(tags),
-                actor=bridge.ACTOR,
+                actor=caller,
             )
         )
         drafts.sent(key)
@@ -152,8 +148,8 @@ def _verdict_form(session_id: str, review: Review) -> None:
                 "No verdict was chosen.", hint="Say whether it works, then press it again."
             )
         bridge.write(
-            lambda: reviews.judge(
-                session_id, verdict, remark=remark, scores=scores, actor=bridge.ACTOR
+            lambda caller: reviews.judge(
+                session_id, verdict, remark=remark, scores=scores, actor=caller
             )
         )
 

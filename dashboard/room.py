@@ -124,7 +124,7 @@ def agents(view: RoomView) -> None:
             "Ask for this agent",
             "room.agent.ask",
             lambda: bridge.write(
-                lambda: runtime.actions.create_dispatch(view.name, str(name), actor=bridge.ACTOR)
+                lambda caller: runtime.actions.create_dispatch(view.name, str(name), actor=caller)
             ),
             icon=":material/add:",
             done=f"{fmt.code(str(name))} was asked for.",
@@ -179,7 +179,7 @@ def end_dialog(name: str) -> None:
         topics=(f"room:{name}",),
         button="End room",
         on_confirm=lambda: bridge.write(
-            lambda: runtime.actions.end(name, actor=bridge.ACTOR, reason="Ended by an operator.")
+            lambda caller: runtime.actions.end(name, actor=caller, reason="Ended by an operator.")
         ),
         done="The room has ended.",
     )

@@ -94,12 +94,12 @@ def _track(view: RoomView, participant: Participant, track: Track, *, key: str) 
             "Unmute" if track.muted else "Mute",
             f"{key}.mute",
             lambda: bridge.write(
-                lambda: actions.mute_track(
+                lambda caller: actions.mute_track(
                     view.name,
                     participant.identity,
                     track.sid,
                     muted=not track.muted,
-                    actor=bridge.ACTOR,
+                    actor=caller,
                 )
             ),
             icon=f":material/{on if track.muted else off}:",
@@ -159,7 +159,7 @@ def kept_out(view_name: str, denials: tuple[Denial, ...]) -> None:
                 "Let back in",
                 f"room.allow.{identity}",
                 lambda identity=identity: bridge.write(  # type: ignore[misc]
-                    lambda: actions.allow_back(view_name, identity, actor=bridge.ACTOR)
+                    lambda caller: actions.allow_back(view_name, identity, actor=caller)
                 ),
                 icon=":material/undo:",
                 done=f"{who} may come back.",
@@ -181,7 +181,7 @@ def remove_dialog(room_name: str) -> None:
         ],
         button="Remove",
         on_confirm=lambda: bridge.write(
-            lambda: runtime.actions.remove_participant(room_name, identity, actor=bridge.ACTOR)
+            lambda caller: runtime.actions.remove_participant(room_name, identity, actor=caller)
         ),
         done=f"{fmt.code(identity)} was removed.",
     )

@@ -46,8 +46,8 @@ def message_form(view: RoomView) -> None:
             raise BadInputError("The message is empty.", hint="Write something first.")
         actions = bridge.runtime().actions
         bridge.write(
-            lambda: actions.send_message(
-                view.name, text, topic=topic, identities=tuple(to), actor=bridge.ACTOR
+            lambda caller: actions.send_message(
+                view.name, text, topic=topic, identities=tuple(to), actor=caller
             )
         )
         drafts.sent(key)
@@ -78,7 +78,7 @@ def metadata_form(view: RoomView) -> None:
         if as_json and text.strip():
             _check(text)
         actions = bridge.runtime().actions
-        bridge.write(lambda: actions.update_metadata(view.name, text, actor=bridge.ACTOR))
+        bridge.write(lambda caller: actions.update_metadata(view.name, text, actor=caller))
         st.session_state[f"{key}.base"] = _pretty(text)
 
     if saved:

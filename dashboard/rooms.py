@@ -63,8 +63,8 @@ def end_dialog() -> None:
         topics=("rooms",),
         button=f"End {rooms}",
         on_confirm=lambda: bridge.write(
-            lambda: runtime.actions.end_many(
-                names, actor=bridge.ACTOR, reason="Ended by an operator."
+            lambda caller: runtime.actions.end_many(
+                names, actor=caller, reason="Ended by an operator."
             ),
             timeout_s=_END_TIMEOUT_S,
         ),
@@ -177,7 +177,7 @@ def _form(facts: dict[str, Any]) -> None:
     try:
         with st.spinner("Opening the room…"):
             facts["made"] = bridge.write(
-                lambda: runtime.sessions.create(wanted, origin=Origin.PAGE, actor=bridge.ACTOR)
+                lambda caller: runtime.sessions.create(wanted, origin=Origin.PAGE, actor=caller)
             )
     except SwitchboardError as error:
         facts["error"] = error

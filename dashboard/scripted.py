@@ -10,6 +10,7 @@ import streamlit as st
 
 from dashboard import bridge, feedback, nav
 from dashboard import format as fmt
+from services.access.rights import Caller
 from services.errors import BadInputError, SwitchboardError
 from services.script_runner.api import open_api
 from services.script_runner.result import ScriptResult, as_junit
@@ -89,13 +90,14 @@ def _run(scripts: list[Script]) -> None:
     url = bridge.runtime().listens_at
     if url is None:
         raise BadInputError("This dashboard does not know its own address.")
+    who = bridge.caller()
     results: list[ScriptResult] = []
     st.session_state[_RESULTS] = results
     bar = st.progress(0.0)
     for number, script in enumerate(scripts):
         bar.progress(number / len(scripts), text=f"Running: {fmt.md(script.name)}")
         try:
-            results.append(bridge.read(lambda: _one(script, url), timeout_s=_RUN_S))  # noqa: B023
+            results.append(bridge.read(lambda: _one(script, url, who), timeout_s=_RUN_S))  # noqa: B023
         except SwitchboardError as error:
             failed = ScriptResult(
                 script=script, session_id="", lines=(), took_s=0.0, error=error.message
@@ -104,9 +106,10 @@ def _run(scripts: list[Script]) -> None:
     bar.empty()
 
 
-async def _one(script: Script, url: str) -> ScriptResult:
-    async with open_api(url) as api:
-        return await run(script, api)
+async def _one(script: Script, url: str, who: Caller) -> ScriptResult:
+    with bridge.runtime().keys.lent(who) as key:
+        async with open_api(url, key) as api:
+            return await run(script, api)
 
 
 def _table(results: list[ScriptResult]) -> None:

@@ -26,7 +26,7 @@ def more_time(
     act(
         "One more hour",
         key,
-        lambda: bridge.write(lambda: sessions.extend(session_id, _MORE_TIME, actor=bridge.ACTOR)),
+        lambda: bridge.write(lambda caller: sessions.extend(session_id, _MORE_TIME, actor=caller)),
         icon=":material/more_time:",
         done="It goes on for one more hour.",
         type=kind,
@@ -46,7 +46,7 @@ def ask_again(
         "Ask for it again",
         key,
         lambda: bridge.write(
-            lambda: actions.create_dispatch(room_name, agent_name, actor=bridge.ACTOR)
+            lambda caller: actions.create_dispatch(room_name, agent_name, actor=caller)
         ),
         icon=":material/smart_toy:",
         done=f"{fmt.code(agent_name)} was asked for again.",

@@ -262,8 +262,8 @@ def end_dialog(session_id: str) -> None:
         topics=(f"room:{room_name}",),
         button="End session",
         on_confirm=lambda: bridge.write(
-            lambda: runtime.sessions.end(
-                session_id, actor=bridge.ACTOR, reason="Ended by an operator."
+            lambda caller: runtime.sessions.end(
+                session_id, actor=caller, reason="Ended by an operator."
             )
         ),
         done="The session has ended.",

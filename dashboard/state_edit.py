@@ -121,11 +121,11 @@ def dialog(session_id: str) -> None:
         button="Change it",
         on_confirm=lambda: see_done(
             bridge.write(
-                lambda: commands.send(
+                lambda caller: commands.send(
                     session_id,
                     Action.EDIT_STATE,
                     {"values": changes, "checkpoint_id": checkpoint_id},
-                    actor=bridge.ACTOR,
+                    actor=caller,
                 )
             )
         ),

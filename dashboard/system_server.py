@@ -104,7 +104,7 @@ def restart_dialog(system: System) -> None:
         consequences=lambda: _consequences(bridge.read(system.read)),
         topics=("rooms",),
         button="Restart",
-        on_confirm=lambda: bridge.write(system.restart_server),
+        on_confirm=lambda: bridge.write(lambda caller: system.restart_server(actor=caller)),
         done="livekit-server is restarting.",
         icon=":material/restart_alt:",
     )

@@ -91,7 +91,7 @@ def _seed(names: list[str]) -> None:
     first = {
         AGENT: told["agent"] if told.get("agent") in names else names[0],
         MODE: "text" if told.get("mode") == "text" else "voice",
-        USER: told.get("user", bridge.ACTOR),
+        USER: told.get("user", bridge.caller().name),
         HOURS: min(_HOURS, most),
         METADATA: "",
     }

@@ -103,7 +103,8 @@ def _mint(request: TokenRequest | None, problem: BadInputError | None) -> None:
     if not clicked or request is None:
         return
     try:
-        minted = bridge.runtime().tokens.mint(request)
+        actions = bridge.runtime().actions
+        minted = bridge.write(lambda caller: actions.mint_token(request, actor=caller))
     except SwitchboardError as error:
         feedback.show_error(error, key="tokens.make.error")
     else:

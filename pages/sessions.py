@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import bridge, finding
+from dashboard import bridge, finding, found, views
 from dashboard.components.live import live
 from dashboard.title import title
 
 title("Sessions")
 find, order, ascending = finding.wanted()
+columns = views.bar(find, order, ascending=ascending)
 with st.container():
-    finding.results(find, order, ascending=ascending)
-finding.end_dialog()
+    found.results(find, order, ascending=ascending, columns=columns)
+found.ask_dialogs()
 live(bridge.live_url("sessions"), key="sessions.live", max_per_second=0.5)

@@ -24,7 +24,7 @@ parts = tabs(TABS, key="test.tabs")
 call, mind = parts["talk"].columns([5, 6], gap="medium")
 with call:
     wanted = talk.options()
-    result = call_panel(wanted, key="test.call")
+    result = call_panel(wanted, key="test.call", api_pass=bridge.api_pass("voice/session"))
 session_id = result.session_id if is_session_id(result.session_id) else ""
 
 

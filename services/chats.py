@@ -12,6 +12,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from services.access.audit import AuditLog
+from services.access.guard import guarded
+from services.access.rights import OURSELVES, Caller, Right
 from services.clock import Now
 from services.errors import BadInputError, ConflictError, NotFoundError, SwitchboardError
 from services.hub import Hub
@@ -68,14 +71,24 @@ class _Open:
 class Chats:
     """Use cases of text chats; on the runtime's loop. `get` is a plain read from any thread."""
 
-    def __init__(self, sessions: Sessions, target: LiveKitTarget, hub: Hub, *, now: Now) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        target: LiveKitTarget,
+        hub: Hub,
+        audit: AuditLog,
+        *,
+        now: Now,
+    ) -> None:
+        self.audit = audit
         self._sessions = sessions
         self._target = target
         self._hub = hub
         self._now = now
         self._open: dict[str, _Open] = {}
 
-    async def start(self, agent_name: str, *, user_id: str, actor: str) -> Chat:
+    @guarded(Right.TEST, target="agent_name")
+    async def start(self, agent_name: str, *, user_id: str, actor: Caller) -> Chat:
         """A new session in text, with the agent asked for and our caller in the room.
 
         Raises:
@@ -115,7 +128,8 @@ class Chats:
             raise NotFoundError("This chat is not open here.", hint="Start a new one.")
         return self._open[session_id].chat
 
-    async def write(self, session_id: str, text: str) -> None:
+    @guarded(Right.TEST, target="session_id")
+    async def write(self, session_id: str, text: str, *, actor: Caller) -> None:
         """Send the agent a message.
 
         Raises:
@@ -138,7 +152,8 @@ class Chats:
         self._change(session_id, lines=(*found.chat.lines, line)[-_LINES:])
         await found.caller.write(text)
 
-    async def end(self, session_id: str, *, actor: str) -> None:
+    @guarded(Right.TEST, target="session_id")
+    async def end(self, session_id: str, *, actor: Caller) -> None:
         """Leave, and end the session."""
         found = self._open.get(session_id)
         if found is None or found.chat.over:
@@ -156,7 +171,7 @@ class Chats:
                 if now_s - found.used_s < _IDLE_S:
                     continue
                 try:
-                    await self.end(session_id, actor="")
+                    await self.end(session_id, actor=OURSELVES)
                 except SwitchboardError as exc:
                     log.warning("an idle chat was not ended yet", extra={"error": exc.code})
                 else:

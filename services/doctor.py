@@ -16,6 +16,9 @@ import time
 from collections.abc import Awaitable, Sequence
 from typing import Final
 
+from services.access.audit import AuditLog
+from services.access.guard import guarded
+from services.access.rights import Caller, Right
 from services.checks import dashboard, database, livekit, machine, missing_agents, shell
 from services.checks.finding import Area, Check, Finding, Report, Verdict
 from services.clock import rfc3339, utc_now
@@ -65,11 +68,20 @@ class Doctor:
         kept_s = FRESH_COMPLETE_S if self.last is not None and self.last.complete else FRESH_S
         if not self.running and time.monotonic() - self._last_s > kept_s:
             self._looking = asyncio.get_running_loop().create_task(
-                self.examine(complete=False), name="doctor"
+                self._examine(complete=False), name="doctor"
             )
 
-    async def examine(self, *, complete: bool) -> Report:
+    @property
+    def audit(self) -> AuditLog:
+        """The runtime's."""
+        return self._runtime.audit
+
+    @guarded(Right.EXAMINE)
+    async def examine(self, *, complete: bool, actor: Caller) -> Report:
         """A new report. `complete` opens a room for a moment, to see its webhook arrive."""
+        return await self._examine(complete=complete)
+
+    async def _examine(self, *, complete: bool) -> Report:
         async with self._lock:
             begun_s = time.monotonic()
             findings = await _together(*self._groups(complete=complete))

@@ -4,7 +4,9 @@ SwitchboardError
 ├── BadInputError 422        the caller can mend it; `field` names what
 │   └── TooLargeError 413
 ├── DeniedError 403
-│   └── BadSignatureError 401
+│   ├── BadSignatureError 401
+│   └── NotSignedInError 401
+├── TooManyError 429         retryable, later
 ├── NotFoundError 404
 ├── ConflictError 409
 ├── ConfigError              stops the start with one sentence
@@ -63,6 +65,18 @@ class BadSignatureError(DeniedError):
     """A signature is missing, wrong or out of date."""
 
     code, http_status, title = "bad_signature", 401, "Signature not accepted"
+
+
+class NotSignedInError(DeniedError):
+    """Nobody knows who asks: no key, no cookie, or one that does not hold."""
+
+    code, http_status, title = "not_signed_in", 401, "Please sign in"
+
+
+class TooManyError(SwitchboardError):
+    """More requests than this caller may make in that time."""
+
+    code, http_status, retryable, title = "too_many", 429, True, "Too many requests"
 
 
 class NotFoundError(SwitchboardError):

@@ -38,6 +38,16 @@ def new_command_id() -> str:
     return f"cmd_{uuid_utils.uuid7().hex}"
 
 
+def new_audit_id() -> str:
+    """`aud_` + UUIDv7: the id of an entry of the audit log, later than all before it."""
+    return f"aud_{uuid_utils.uuid7().hex}"
+
+
+def new_key_id() -> str:
+    """`key_` + UUIDv7: the id of an API key; its secret is something else."""
+    return f"key_{uuid_utils.uuid7().hex}"
+
+
 def room_name_for(session_id: SessionId, prefix: str) -> RoomName:
     """`<prefix>-<the session's UUID>`: a name that no room had before and none will have again.
 

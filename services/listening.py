@@ -19,6 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from livekit import rtc
 
+from services.access.audit import AuditLog
+from services.access.guard import guarded
+from services.access.rights import Caller, Right
 from services.errors import ConflictError, LiveKitUnavailableError
 from services.livekit.target import LiveKitTarget
 from services.room_actions import RoomActions
@@ -104,14 +107,16 @@ class Listening:
 class Listeners:
     """Who hears rooms through this process; on the runtime's loop."""
 
-    def __init__(self, actions: RoomActions, target: LiveKitTarget) -> None:
+    def __init__(self, actions: RoomActions, target: LiveKitTarget, audit: AuditLog) -> None:
+        self.audit = audit
         self._actions = actions
         self._target = target
         self._loop = asyncio.get_running_loop()
         self._ears: dict[str, _Ear] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
-    async def listen(self, room_name: str, *, actor: str) -> Listening:
+    @guarded(Right.LISTEN, target="room_name")
+    async def listen(self, room_name: str, *, actor: Caller) -> Listening:
         """Begin to hear the room, unheard and unseen; written down with who does it.
 
         Raises:

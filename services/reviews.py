@@ -6,12 +6,16 @@ nothing is overwritten. A removed note is one whose removal was written down.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
+from services.access.audit import AuditLog
+from services.access.guard import guarded
+from services.access.guard import note as written_down
+from services.access.rights import Caller, Right
 from services.clock import Now, rfc3339
 from services.errors import BadInputError, ConfigError, NotFoundError
 from services.events import Event, Kind, Source
@@ -28,6 +32,7 @@ SCORES: Final[tuple[Score, ...]] = get_args(Score)
 TEXT_MOST: Final = 4_000
 TAGS_MOST: Final = 10
 TAG_MOST: Final = 40
+TAGGED_MOST: Final = 200
 NOTES_MOST: Final = 500
 QUESTIONS_MOST: Final = 30
 _QUESTIONS: Final = (
@@ -71,7 +76,16 @@ class Review:
 class Reviews:
     """Use cases of reviewers; on the runtime's loop."""
 
-    def __init__(self, store: Store, rooms: Rooms, questions: tuple[str, ...], *, now: Now) -> None:
+    def __init__(
+        self,
+        store: Store,
+        rooms: Rooms,
+        questions: tuple[str, ...],
+        audit: AuditLog,
+        *,
+        now: Now,
+    ) -> None:
+        self.audit = audit
         self._store = store
         self._rooms = rooms
         self._now = now
@@ -92,11 +106,14 @@ class Reviews:
                     notes[note.id] = note
                 case Kind.NOTE_REMOVED:
                     notes.pop(str(event.data.get("note_id")), None)
-                case _:
+                case Kind.REVIEWED:
                     opinions.append(_opinion(event))
+                case _:
+                    continue  # the session's own tags: its row has them
         ordered = sorted(notes.values(), key=lambda note: (note.pinned_at, note.at))
         return Review(notes=tuple(ordered), opinions=tuple(reversed(opinions)))
 
+    @guarded(Right.REVIEW, target="session_id")
     async def add_note(
         self,
         session_id: str,
@@ -104,7 +121,7 @@ class Reviews:
         pinned_at: datetime,
         text: str,
         tags: tuple[str, ...] = (),
-        actor: str,
+        actor: Caller,
     ) -> str:
         """Write a note about a moment; gives its id.
 
@@ -118,26 +135,25 @@ class Reviews:
             raise BadInputError(
                 f"A note has 1 to {TEXT_MOST:,} characters.", hint="Shorten it.", field="text"
             )
-        clean = tuple(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
-        if len(clean) > TAGS_MOST or any(len(tag) > TAG_MOST for tag in clean):
-            raise BadInputError(
-                f"A note has at most {TAGS_MOST} tags of {TAG_MOST} characters.", field="tags"
-            )
+        clean = _clean_tags(tags)
         if pinned_at.tzinfo is None:
             raise BadInputError("The moment has no time zone.", field="pinned_at")
         if len((await self.of(session_id)).notes) >= NOTES_MOST:
             raise BadInputError(f"A session has at most {NOTES_MOST} notes.")
-        note_id = new_event_id().replace("evt_", "note_")
-        data = {
-            "note_id": note_id,
-            "pinned_at": rfc3339(pinned_at),
-            "text": text,
-            "tags": list(clean),
-        }
-        await self._write(session, Kind.NOTE_ADDED, data, actor)
-        return note_id
+        note = Note(
+            id=new_event_id().replace("evt_", "note_"),
+            pinned_at=pinned_at,
+            text=text,
+            tags=clean,
+            author=actor.name,
+            at=self._now(),
+        )
+        written_down(note=note.id)
+        await self._write(session, Kind.NOTE_ADDED, _data_of(note), actor)
+        return note.id
 
-    async def remove_note(self, session_id: str, note_id: str, *, actor: str) -> Note:
+    @guarded(Right.REVIEW, target="session_id")
+    async def remove_note(self, session_id: str, note_id: str, *, actor: Caller) -> Note:
         """Take a note away; gives it, so that it can be put back.
 
         Raises:
@@ -146,10 +162,47 @@ class Reviews:
         session = await self._store.session(session_id)
         for note in (await self.of(session_id)).notes:
             if note.id == note_id:
+                written_down(note=note_id, before=note.text)
                 await self._write(session, Kind.NOTE_REMOVED, {"note_id": note_id}, actor)
                 return note
         raise NotFoundError("The session has no such note.", hint="It may have been removed.")
 
+    @guarded(Right.REVIEW, target="session_id")
+    async def put_back(self, session_id: str, note: Note, *, actor: Caller) -> None:
+        """Write a note that was taken away once more, as its author's. Raises NotFoundError."""
+        session = await self._store.session(session_id)
+        written_down(note=note.id, after=note.text)
+        await self._write(session, Kind.NOTE_ADDED, _data_of(note), actor, author=note.author)
+
+    @guarded(Right.REVIEW, target="session_ids")
+    async def tag(
+        self,
+        session_ids: Sequence[str],
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        actor: Caller,
+    ) -> None:
+        """Give sessions tags, or take away those that were given so; those of notes stay.
+
+        Raises:
+            BadInputError: no tag, or too many, or too many sessions at once.
+            NotFoundError: one of the sessions is not there; none is tagged.
+        """
+        given, taken = _clean_tags(add), _clean_tags(remove)
+        if not given and not taken:
+            raise BadInputError("There is no tag.", hint="Write one.", field="tags")
+        if len(session_ids) > TAGGED_MOST:
+            raise BadInputError(
+                f"At most {TAGGED_MOST} sessions are tagged at once.", hint="Choose fewer."
+            )
+        written_down(after={"add": given, "remove": taken})
+        sessions = [await self._store.session(session_id) for session_id in session_ids]
+        for session in sessions:
+            data = {"add": list(given), "remove": list(taken)}
+            await self._write(session, Kind.TAGGED, data, actor)
+
+    @guarded(Right.REVIEW, target="session_id")
     async def judge(
         self,
         session_id: str,
@@ -157,7 +210,7 @@ class Reviews:
         *,
         remark: str = "",
         scores: Mapping[str, Score] | None = None,
-        actor: str,
+        actor: Caller,
     ) -> None:
         """Give a verdict, with the answers to the scorecard's questions.
 
@@ -176,10 +229,17 @@ class Reviews:
                 field="scores",
             )
         data = {"verdict": verdict, "remark": remark.strip(), "scores": given}
+        written_down(after=data)
         await self._write(session, Kind.REVIEWED, data, actor)
 
     async def _write(
-        self, session: SessionRecord, kind: Kind, data: dict[str, Any], actor: str
+        self,
+        session: SessionRecord,
+        kind: Kind,
+        data: dict[str, Any],
+        actor: Caller,
+        *,
+        author: str | None = None,
     ) -> None:
         now = self._now()
         await self._rooms.take(
@@ -191,10 +251,21 @@ class Reviews:
                 session_id=session.id,
                 room_name=session.room_name,
                 room_sid=session.room_sid,
-                actor=actor,
+                actor=author or actor.name,
                 data=data,
             )
         )
+
+
+def _clean_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    clean = tuple(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
+    if len(clean) > TAGS_MOST or any(len(tag) > TAG_MOST for tag in clean):
+        raise BadInputError(
+            f"At most {TAGS_MOST} tags of {TAG_MOST} characters are written at once.",
+            hint="Shorten them, or leave some out.",
+            field="tags",
+        )
+    return clean
 
 
 def questions_of(file: Path | None) -> tuple[str, ...]:
@@ -218,6 +289,15 @@ def questions_of(file: Path | None) -> tuple[str, ...]:
             hint=f"Write 1 to {QUESTIONS_MOST} of them, one a line.",
         )
     return asked
+
+
+def _data_of(note: Note) -> dict[str, Any]:
+    return {
+        "note_id": note.id,
+        "pinned_at": rfc3339(note.pinned_at),
+        "text": note.text,
+        "tags": list(note.tags),
+    }
 
 
 def _note(event: Event) -> Note:

@@ -9,6 +9,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any, Final
 
+from services.access.audit import AuditLog
+from services.access.guard import guarded, note
+from services.access.rights import OURSELVES, Caller, Right
 from services.clock import Now
 from services.errors import ConflictError, StoreUnavailableError, SwitchboardError
 from services.events import Event, Kind, Source
@@ -33,19 +36,28 @@ class RoomActions:
     """Writes to rooms. Each raises what `LiveKitService` raises, after writing it down."""
 
     def __init__(
-        self, livekit: LiveKitService, rooms: Rooms, store: Store, hub: Hub, *, now: Now
+        self,
+        livekit: LiveKitService,
+        rooms: Rooms,
+        store: Store,
+        hub: Hub,
+        audit: AuditLog,
+        *,
+        now: Now,
     ) -> None:
         self._livekit = livekit
         self._rooms = rooms
         self._store = store
         self._hub = hub
+        self.audit = audit
         self._now = now
 
+    @guarded(Right.ROOMS, target="name")
     async def end(
         self,
         name: str,
         *,
-        actor: str,
+        actor: Caller,
         reason: str,
         expired: bool = False,
         session: SessionRecord | None = None,
@@ -67,6 +79,7 @@ class RoomActions:
         sid = view.room.sid if view is not None else session.room_sid if session is not None else ""
         session_id = session.id if session is not None else None
         self._rooms.mark_ending(name, ending=True)
+        note(reason=reason, session=session_id)
         asked = self._event(
             Kind.SESSION_ENDING, name, sid, session_id, actor, reason=reason, expired=expired
         )
@@ -79,11 +92,14 @@ class RoomActions:
             self._rooms.mark_ending(name, ending=False)
             raise
         if sid:
-            gone = self._event(Kind.ROOM_FINISHED, name, sid, session_id, "", reason=reason)
+            gone = self._event(Kind.ROOM_FINISHED, name, sid, session_id, OURSELVES, reason=reason)
             await self._rooms.write_down(gone)
         return existed
 
-    async def end_many(self, names: Sequence[str], *, actor: str, reason: str) -> tuple[str, ...]:
+    @guarded(Right.ROOMS, target="names")
+    async def end_many(
+        self, names: Sequence[str], *, actor: Caller, reason: str
+    ) -> tuple[str, ...]:
         """End several rooms, eight at a time; gives those that were ended or gone already.
 
         Raises:
@@ -113,8 +129,9 @@ class RoomActions:
         """End the room whenever it is opened in the next six hours."""
         await self._deny(name, "", reason)
 
+    @guarded(Right.ROOMS, target="room_name")
     async def remove_participant(
-        self, room_name: str, identity: str, *, actor: str, keep_out: bool = True
+        self, room_name: str, identity: str, *, actor: Caller, keep_out: bool = True
     ) -> None:
         """Put a participant out; with `keep_out`, again whenever it rejoins in the next 6 hours."""
         async with self._written_down("remove_participant", room_name, actor, identity=identity):
@@ -122,13 +139,15 @@ class RoomActions:
                 await self._deny(room_name, identity, "Removed by an operator.")
             await self._livekit.remove_participant(room_name, identity)
 
-    async def allow_back(self, room_name: str, identity: str, *, actor: str) -> None:
+    @guarded(Right.ROOMS, target="room_name")
+    async def allow_back(self, room_name: str, identity: str, *, actor: Caller) -> None:
         """Take back that a participant, or with "" everybody, is kept out."""
         async with self._written_down("allow_back", room_name, actor, identity=identity):
             await self._store.allow(room_name, identity)
 
+    @guarded(Right.LISTEN, target="room_name")
     async def listen_in(
-        self, room_name: str, *, actor: str, through_dashboard: bool = False
+        self, room_name: str, *, actor: Caller, through_dashboard: bool = False
     ) -> MintedToken:
         """A token to hear the room without being heard or seen, good for some minutes to join by.
 
@@ -146,7 +165,7 @@ class RoomActions:
                 TokenRequest(
                     identity=identity,
                     room=room_name,
-                    name=actor,
+                    name=actor.name,
                     ttl=_LISTENING_TTL,
                     grants=Grants(
                         room_join=True, hidden=True, can_publish=False, can_publish_data=False
@@ -154,34 +173,37 @@ class RoomActions:
                 )
             )
 
-    async def join_as_person(self, room_name: str, *, actor: str) -> MintedToken:
+    @guarded(Right.JOIN, target="room_name")
+    async def join_as_person(self, room_name: str, *, actor: Caller) -> MintedToken:
         """A token to join as one whom everybody sees and hears, good for some minutes to join by.
 
         Raises:
             NotFoundError: no such room is open.
             ConflictError: it is full.
         """
-        identity = new_identity(actor)
+        identity = new_identity(actor.name)
         async with self._written_down("join_as_person", room_name, actor, identity=identity):
             await self._place_for_one_more(room_name)
             return self._livekit.generate_token(
                 TokenRequest(
                     identity=identity,
                     room=room_name,
-                    name=actor,
+                    name=actor.name,
                     ttl=_LISTENING_TTL,
                     grants=Grants(room_join=True, can_publish_sources=("microphone",)),
                 )
             )
 
+    @guarded(Right.ROOMS, target="room_name")
     async def mute_track(
-        self, room_name: str, identity: str, track_sid: str, *, muted: bool, actor: str
+        self, room_name: str, identity: str, track_sid: str, *, muted: bool, actor: Caller
     ) -> Track:
         """Mute a track, or unmute it where the server allows that."""
         facts = {"identity": identity, "track_sid": track_sid, "muted": muted}
         async with self._written_down("mute_track", room_name, actor, **facts):
             return await self._livekit.mute_track(room_name, identity, track_sid, muted=muted)
 
+    @guarded(Right.ROOMS, target="room_name")
     async def send_message(
         self,
         room_name: str,
@@ -189,7 +211,7 @@ class RoomActions:
         *,
         topic: str = "",
         identities: tuple[str, ...] = (),
-        actor: str,
+        actor: Caller,
     ) -> None:
         """Send a data packet with this text, to all or to some. The text is not kept."""
         facts = {"topic": topic, "to": list(identities), "bytes": len(text.encode())}
@@ -198,19 +220,33 @@ class RoomActions:
                 room_name, text.encode(), topic=topic, identities=identities
             )
 
-    async def update_metadata(self, room_name: str, metadata: str, *, actor: str) -> Room:
+    @guarded(Right.ROOMS, target="room_name")
+    async def update_metadata(self, room_name: str, metadata: str, *, actor: Caller) -> Room:
         """Replace the room's metadata."""
         check_metadata(metadata)
+        view = self._rooms.snapshot.get(room_name)
+        note(before=view.room.metadata if view is not None else None, after=metadata)
         async with self._written_down("update_room_metadata", room_name, actor):
             return await self._livekit.update_room_metadata(room_name, metadata)
 
+    @guarded(Right.ROOMS, target="room_name")
     async def create_dispatch(
-        self, room_name: str, agent_name: str, *, metadata: str = "", actor: str
+        self, room_name: str, agent_name: str, *, metadata: str = "", actor: Caller
     ) -> Dispatch:
         """Ask for an agent in the room."""
         facts = {"agent_name": agent_name}
         async with self._written_down("create_dispatch", room_name, actor, **facts):
             return await self._livekit.create_dispatch(room_name, agent_name, metadata=metadata)
+
+    @guarded(Right.TOKENS)
+    async def mint_token(self, request: TokenRequest, *, actor: Caller) -> MintedToken:
+        """An access token as asked for. Needs no server.
+
+        Raises:
+            BadInputError: the request cannot be signed as it is.
+        """
+        note(target=request.room or request.identity, identity=request.identity)
+        return self._livekit.generate_token(request)
 
     # -- inside
 
@@ -234,8 +270,9 @@ class RoomActions:
 
     @asynccontextmanager
     async def _written_down(
-        self, action: str, room_name: str, actor: str, **facts: Any
+        self, action: str, room_name: str, actor: Caller, **facts: Any
     ) -> AsyncIterator[None]:
+        note(**facts)
         outcome = "cancelled"
         try:
             yield
@@ -266,7 +303,7 @@ class RoomActions:
         room_name: str,
         room_sid: str,
         session_id: str | None,
-        actor: str,
+        actor: Caller,
         **data: Any,
     ) -> Event:
         now = self._now()
@@ -274,10 +311,10 @@ class RoomActions:
             kind=kind,
             at=now,
             received_at=now,
-            source=Source.OPERATOR if actor else Source.SYSTEM,
+            source=Source.SYSTEM if actor.via == "ours" else Source.OPERATOR,
             session_id=session_id,
             room_name=room_name,
             room_sid=room_sid,
-            actor=actor,
+            actor=actor.name,
             data=data,
         )

@@ -24,9 +24,17 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeoutError
 
 from services import logs
+from services.access.audit import AuditLog, open_audit
+from services.access.keys import ApiKeys
+from services.access.people import People
+from services.access.reading import AuditReader
+from services.access.rights import OURSELVES
+from services.access.sign_in import SignIn
 from services.chats import Chats
 from services.clock import Now, rfc3339, utc_now
 from services.crossing import Calls, stopping
+from services.devices.browser import DeviceCheck
+from services.erasing import Erasing
 from services.errors import (
     ConfigError,
     LiveKitUnavailableError,
@@ -34,9 +42,11 @@ from services.errors import (
     SwitchboardError,
     UnavailableError,
 )
+from services.exports.export import Exports
 from services.graphs import Graphs
 from services.hub import Hub
 from services.jobs.work import AgentWork
+from services.kept import KeptThings
 from services.lag import LagWatch
 from services.listening import Listeners
 from services.livekit.embedded import EmbeddedServer, EmbeddedState, Phase, open_embedded
@@ -45,7 +55,6 @@ from services.livekit.target import LiveKitTarget
 from services.livekit.tokens import TokenMinter
 from services.loop import new_event_loop
 from services.overview import Overview
-from services.presets import Presets
 from services.reviews import Reviews, questions_of
 from services.room_actions import RoomActions
 from services.rooms import Rooms
@@ -76,6 +85,11 @@ class Runtime:
     graphs: Graphs
     livekit: LiveKitService
     store: Store
+    audit: AuditLog
+    audit_reader: AuditReader
+    people: People
+    sign_in: SignIn
+    keys: ApiKeys
     hub: Hub
     rooms: Rooms
     actions: RoomActions
@@ -241,6 +255,8 @@ class Runtime:
                 tasks.create_task(self.chats.run(), name="chats"),
                 tasks.create_task(self.jobs.run(), name="jobs"),
                 tasks.create_task(self.listeners.run(), name="listeners"),
+                tasks.create_task(self.keys.run(), name="API keys"),
+                tasks.create_task(self.erasing.run(), name="retention"),
                 tasks.create_task(self.lag.run(), name="lag"),
             ]
             self.started_at = self.now()
@@ -260,7 +276,18 @@ class Runtime:
         self.graphs = Graphs(settings.switchboard_langgraph_json)
         self.hub = Hub(asyncio.get_running_loop(), lambda: rfc3339(self.now()))
         stack.callback(self.hub.close)
+        self.people = People(settings.people_file if settings.switchboard_login != "off" else None)
+        self.people.check()
+        self.sign_in = SignIn(settings, self.people, now=self.now)
         self.store = await stack.enter_async_context(open_store(settings))
+        self.audit = await stack.enter_async_context(open_audit(self.store.access.add_entries))
+        if blanked := self.store.redaction.names:
+            self.audit.write(
+                OURSELVES, "Redaction.begins", target=", ".join(blanked), outcome="done", facts={}
+            )
+        self.keys = ApiKeys(self.store.access, self.audit, now=self.now)
+        self.audit_reader = AuditReader(self.store.access, self.audit)
+        await self.keys.open()
         self.target = await self._open_target(stack)
         logs.hide([self.target.api_secret.get_secret_value()])
         self.tokens = TokenMinter(self.target, self.now)
@@ -278,8 +305,10 @@ class Runtime:
             now=self.now,
             poll_interval_s=settings.switchboard_poll_interval_s,
         )
-        self.actions = RoomActions(self.livekit, self.rooms, self.store, self.hub, now=self.now)
-        self.listeners = Listeners(self.actions, self.target)
+        self.actions = RoomActions(
+            self.livekit, self.rooms, self.store, self.hub, self.audit, now=self.now
+        )
+        self.listeners = Listeners(self.actions, self.target, self.audit)
         stack.push_async_callback(self.listeners.close)
         self.jobs = AgentWork(
             self.livekit,
@@ -288,6 +317,7 @@ class Runtime:
             self.hub,
             self.target,
             self.embedded,
+            self.audit,
             now=self.now,
         )
         stack.push_async_callback(self.jobs.close)
@@ -301,13 +331,18 @@ class Runtime:
             self.actions,
             self.store,
             self.graphs,
+            self.audit,
             now=self.now,
         )
         questions = questions_of(settings.switchboard_scorecard)
-        self.reviews = Reviews(self.store, self.rooms, questions, now=self.now)
-        self.presets = Presets(self.store, now=self.now)
+        self.reviews = Reviews(self.store, self.rooms, questions, self.audit, now=self.now)
+        self.devices = DeviceCheck(self.livekit, self.audit)
+        self.presets = KeptThings(self.store.presets, self.audit, kind="preset", now=self.now)
+        self.views = KeptThings(self.store.views, self.audit, kind="view", now=self.now)
+        self.erasing = Erasing(settings, self.store, self.hub, self.audit, now=self.now)
+        self.exports = Exports(self.store, self.audit, now=self.now)
         self.sessions.farewell = self.jobs.farewell
-        self.chats = Chats(self.sessions, self.target, self.hub, now=self.now)
+        self.chats = Chats(self.sessions, self.target, self.hub, self.audit, now=self.now)
         stack.push_async_callback(self.chats.close)
         await self._open_worker(stack)
         self.jobs.use_worker(self.worker)

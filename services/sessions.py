@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
+from services.access.audit import AuditLog
+from services.access.guard import guarded, note
+from services.access.rights import OURSELVES, Caller, Right
 from services.clock import Now, rfc3339
 from services.errors import (
     BadInputError,
@@ -93,9 +96,11 @@ class Sessions:
         actions: RoomActions,
         store: Store,
         graphs: Graphs,
+        audit: AuditLog,
         *,
         now: Now,
     ) -> None:
+        self.audit = audit
         self._settings = settings
         self._livekit = livekit
         self._rooms = rooms
@@ -104,7 +109,7 @@ class Sessions:
         self._graphs = graphs
         self._now = now
         self._ends: dict[SessionId, tuple[str, datetime | None]] = {}  # open ones of ours
-        self._wanted_ends: dict[SessionId, tuple[str, str]] = {}  # room, actor
+        self._wanted_ends: dict[SessionId, tuple[str, Caller]] = {}  # room, actor
         self._retry_at_s: dict[SessionId, float] = {}
         self._creating: dict[str, asyncio.Lock] = {}
         self._confirming: set[asyncio.Task[None]] = set()
@@ -114,8 +119,14 @@ class Sessions:
 
     # -- use cases
 
+    @guarded(Right.TEST)
     async def create(
-        self, wanted: NewSession, *, origin: Origin, actor: str, idempotency_key: str | None = None
+        self,
+        wanted: NewSession,
+        *,
+        origin: Origin,
+        actor: Caller,
+        idempotency_key: str | None = None,
     ) -> CreatedSession:
         """A new session: room open, agent asked for, row written, token minted.
 
@@ -127,6 +138,7 @@ class Sessions:
             ConflictError: the key was used for another request, or the room's name is taken.
             LiveKitUnavailableError, StoreUnavailableError: nothing was created.
         """
+        note(agent=wanted.agent_name, user=wanted.user_id)
         self._check(wanted)
         if self._store.writer.last_error:
             raise StoreUnavailableError(
@@ -135,6 +147,10 @@ class Sessions:
             )
         if idempotency_key is None:
             return await self._create(new_session_id(), wanted, origin, actor)
+        if actor.via == "key":  # one program does not meet another's sessions by its key
+            idempotency_key = hashlib.sha256(
+                json.dumps([actor.name, idempotency_key]).encode()
+            ).hexdigest()
         async with self._lock(idempotency_key):
             mine, fresh_id = wanted.digest(), new_session_id()
             claimed, session_id = await self._store.claim_key(
@@ -164,8 +180,9 @@ class Sessions:
         """The session. Raises NotFoundError."""
         return await self._store.session(session_id)
 
+    @guarded(Right.TEST, target="session_id")
     async def end(
-        self, session_id: str, *, actor: str, reason: str, expired: bool = False
+        self, session_id: str, *, actor: Caller, reason: str, expired: bool = False
     ) -> SessionRecord:
         """End the session for certain; one that has ended is given back as it is.
 
@@ -174,8 +191,10 @@ class Sessions:
             LiveKitUnavailableError: it goes on for now and is ended as soon as LiveKit answers.
         """
         session = await self._store.session(session_id)
+        await self._check_theirs(session, actor)
         if not session.status.is_open:
             return session
+        note(reason=reason)
         try:
             await self._actions.end(
                 session.room_name, session=session, actor=actor, reason=reason, expired=expired
@@ -185,7 +204,8 @@ class Sessions:
             raise
         return await self._store.session(session_id)
 
-    async def extend(self, session_id: str, by: timedelta, *, actor: str) -> SessionRecord:
+    @guarded(Right.END, target="session_id")
+    async def extend(self, session_id: str, by: timedelta, *, actor: Caller) -> SessionRecord:
         """Give an open session more time, counted from its present end.
 
         Raises:
@@ -214,19 +234,25 @@ class Sessions:
             session_id=session.id,
             room_name=session.room_name,
             room_sid=session.room_sid,
-            actor=actor,
+            actor=actor.name,
             data={"expires_at": rfc3339(expires_at), "by_s": by.total_seconds()},
         )
+        note(before=rfc3339(session.expires_at), after=rfc3339(expires_at))
         await self._rooms.take(extended)
         return await self._store.session(session_id)
 
-    async def token(self, session_id: str, *, identity: str | None = None) -> CreatedSession:
+    @guarded(Right.TEST, target="session_id")
+    async def token(
+        self, session_id: str, *, identity: str | None = None, actor: Caller
+    ) -> CreatedSession:
         """A fresh join token for an open session.
 
         Raises:
             ConflictError: the session is over.
         """
         session = await self._store.session(session_id)
+        await self._check_theirs(session, actor)
+        note(identity=identity or session.identity)
         return CreatedSession(session=session, token=self._token_for(session, identity=identity))
 
     # -- background
@@ -253,14 +279,14 @@ class Sessions:
             if session.ours:
                 self._ends[session.id] = (session.room_name, session.expires_at)
             if session.data.get("ending"):
-                self._wanted_ends[session.id] = (session.room_name, "")
+                self._wanted_ends[session.id] = (session.room_name, OURSELVES)
         return True
 
     async def reap(self) -> None:
         """End every session whose time is over, and those whose end was asked for and failed."""
         now, now_s = self._now(), time.monotonic()
         due = {
-            session_id: ("", "Its time was over.", True)
+            session_id: (OURSELVES, "Its time was over.", True)
             for session_id, (_, expires_at) in self._ends.items()
             if expires_at is not None and expires_at <= now
         }
@@ -313,6 +339,15 @@ class Sessions:
             for session_id in session_ids:
                 tasks.create_task(say(session_id))
 
+    async def _check_theirs(self, session: SessionRecord, actor: Caller) -> None:
+        """Testers handle what they began; what others began takes more. Raises DeniedError."""
+        if actor.may(Right.END):
+            return
+        created = await self._store.latest_of(session.id, (Kind.SESSION_CREATED,))
+        if (begun := created.get(Kind.SESSION_CREATED)) and begun.event.actor == actor.name:
+            return
+        actor.check(Right.END)
+
     def _check(self, wanted: NewSession) -> None:
         check_name(wanted.user_id, field="user_id")
         if wanted.agent_name is not None:
@@ -342,7 +377,7 @@ class Sessions:
             )
 
     async def _create(
-        self, session_id: SessionId, wanted: NewSession, origin: Origin, actor: str
+        self, session_id: SessionId, wanted: NewSession, origin: Origin, actor: Caller
     ) -> CreatedSession:
         now = self._now()
         expires_at = now + wanted.duration if wanted.duration is not None else None
@@ -367,7 +402,7 @@ class Sessions:
             room_name=room_name,
             room_sid=made.room.sid,
             identity=identity,
-            actor=actor,
+            actor=actor.name,
             data={
                 "agent_name": wanted.agent_name or "",
                 "user_id": wanted.user_id,
@@ -387,6 +422,7 @@ class Sessions:
             )
             self._confirming.add(aio_task)
             aio_task.add_done_callback(self._confirming.discard)
+        note(target=session_id)
         return CreatedSession(session=session, token=made.token)
 
     async def _confirm_agent(self, session: SessionRecord, agent_name: str, metadata: str) -> None:
@@ -497,7 +533,7 @@ class Sessions:
         )
 
     async def _note_failure(
-        self, wanted: NewSession, room_name: str, actor: str, exc: SwitchboardError
+        self, wanted: NewSession, room_name: str, actor: Caller, exc: SwitchboardError
     ) -> None:
         """Write down that somebody wanted a session and did not get one."""
         now = self._now()
@@ -506,7 +542,7 @@ class Sessions:
             at=now,
             received_at=now,
             source=Source.SYSTEM,
-            actor=actor,
+            actor=actor.name,
             data={
                 "agent_name": wanted.agent_name or "",
                 "user_id": wanted.user_id,

@@ -21,6 +21,7 @@ from pydantic_settings import (
 from services.errors import ConfigError
 
 PROJECT_DIR: Final = Path(__file__).resolve().parent.parent
+_PROXY_SECRET_LEAST: Final = 24
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -97,6 +98,16 @@ class Settings(BaseSettings):
     switchboard_event_days: int = Field(default=90, ge=1, le=3650)
     switchboard_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     switchboard_cors_origins: Annotated[tuple[str, ...], NoDecode] = ()  # http://localhost:3000
+    switchboard_login: Literal["off", "password", "proxy", "oidc"] = "off"
+    switchboard_people: Path | None = None  # roles and passwords; None: in the data folder
+    switchboard_sign_in_hours: float = Field(default=12.0, gt=0, le=24 * 30)
+    switchboard_proxy_secret: SecretStr = SecretStr("")  # what the proxy proves itself by
+    switchboard_proxy_user_header: str = "X-Forwarded-User"
+    switchboard_proxy_groups_header: str = "X-Forwarded-Groups"
+    switchboard_oidc_groups_claim: str = "groups"
+    switchboard_api_per_minute: int = Field(default=1200, ge=1, le=1_000_000)  # of one caller
+    switchboard_redact: Annotated[tuple[str, ...], NoDecode] = ()  # card, email, iban, phone
+    switchboard_redact_patterns: Path | None = None  # further ones: `name = expression`, one a line
     switchboard_listen_publicly: bool = (
         False  # True: serve beyond loopback although no login is set
     )
@@ -104,7 +115,7 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _split_lists(cls, data: dict[str, object]) -> dict[str, object]:
-        lists = ("switchboard_allowed_hosts", "switchboard_cors_origins")
+        lists = ("switchboard_allowed_hosts", "switchboard_cors_origins", "switchboard_redact")
         return {**data, **{name: _names(data[name]) for name in lists if name in data}}
 
     @classmethod
@@ -123,6 +134,11 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """Whether a livekit-server of our own is wanted."""
         return self.livekit_url is None and self.switchboard_embedded == "auto"
+
+    @property
+    def people_file(self) -> Path:
+        """Where roles and passwords stand; it need not be there without a login."""
+        return self.switchboard_people or self.switchboard_data_dir / "people.yaml"
 
     @property
     def sqlite_path(self) -> Path | None:
@@ -184,6 +200,13 @@ def _check_together(settings: Settings) -> None:
                     f"LIVEKIT_URL is set but {name.upper()} is not.",
                     hint="Set it to the key pair of that server, or unset LIVEKIT_URL.",
                 )
+    shared = settings.switchboard_proxy_secret.get_secret_value()
+    if settings.switchboard_login == "proxy" and len(shared) < _PROXY_SECRET_LEAST:
+        raise ConfigError(
+            "SWITCHBOARD_LOGIN is proxy, and SWITCHBOARD_PROXY_SECRET is missing or short.",
+            hint=f"Choose {_PROXY_SECRET_LEAST} characters or more, and have the proxy send them as "
+            "X-Switchboard-Proxy-Secret: else whoever sends X-Forwarded-User is who they like.",
+        )
     scheme = settings.database_url.get_secret_value().split(":", 1)[0]
     if scheme and scheme.split("+", 1)[0] not in {"postgres", "postgresql", "sqlite"}:
         raise ConfigError(

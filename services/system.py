@@ -23,9 +23,13 @@ import psutil
 from pydantic import SecretStr
 
 from services import log_view
+from services.access.audit import AuditLog
+from services.access.guard import guarded
+from services.access.rights import Caller, Right
 from services.doctor import Doctor
 from services.errors import (
     LiveKitUnavailableError,
+    NotFoundError,
     StoreUnavailableError,
     SwitchboardError,
     UnavailableError,
@@ -178,7 +182,24 @@ class System:
                 self._logs[source] = (time.monotonic(), entries)
             return entries
 
-    async def restart_server(self) -> None:
+    @property
+    def audit(self) -> AuditLog:
+        """The runtime's."""
+        return self._runtime.audit
+
+    @guarded(Right.RESTART)
+    async def restart_worker(self, *, actor: Caller) -> None:
+        """End this machine's worker and start it again; its sessions end.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        if self._runtime.worker is None:
+            raise NotFoundError("Switchboard did not start a worker.", hint="Look where it runs.")
+        await self._runtime.worker.restart()
+
+    @guarded(Right.RESTART)
+    async def restart_server(self, *, actor: Caller) -> None:
         """Restart the embedded server, as `EmbeddedServer.restart`.
 
         Raises:

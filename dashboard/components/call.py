@@ -36,12 +36,13 @@ class CallResult:
     phase: Phase | None
 
 
-def call_panel(wanted: Wanted | None, *, key: str) -> CallResult:
+def call_panel(wanted: Wanted | None, *, key: str, api_pass: str | None = None) -> CallResult:
     """Draw the button that begins a call, and the call. None: nothing can be called.
 
     The browser itself asks the API for the session, joins its room, and ends it; the page learns
     which session it is. The call outlives reruns and changes of page, not a reload of the tab.
-    Values that come back are the browser's word: check the id before it is used.
+    `api_pass` is what the browser proves itself by to the API, where nothing else
+    does. Values that come back are the browser's word: check the id before it is used.
     """
     result = _panel(
         key=key,
@@ -54,7 +55,8 @@ def call_panel(wanted: Wanted | None, *, key: str) -> CallResult:
                 "user": wanted.user,
                 "hours": wanted.hours,
                 "metadata": None if wanted.metadata is None else dict(wanted.metadata),
-            }
+            },
+            "pass": api_pass,
         },
         on_session_change=_heard,
     )

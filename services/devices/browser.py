@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Literal, Self, get_args
 
+from services.access.audit import AuditLog
+from services.access.guard import guarded
+from services.access.rights import Caller, Right
 from services.checks.finding import Area, Check, Finding
 from services.ids import DOCTOR_PREFIX, new_identity
 from services.livekit.service import LiveKitService, RoomOptions
@@ -103,26 +106,36 @@ class Probe:
             return None
 
 
-async def ticket(livekit: LiveKitService, *, at_most_s: int = _EMPTY_S) -> MintedToken:
-    """A token to join a room of the doctor's own, which closes by itself `at_most_s` after it.
+class DeviceCheck:
+    """What the check of a browser needs of LiveKit; on the runtime's loop."""
 
-    No session is made of it, and nobody else can join it.
+    def __init__(self, livekit: LiveKitService, audit: AuditLog) -> None:
+        self._livekit = livekit
+        self.audit = audit
 
-    Raises:
-        LiveKitUnavailableError: the room could not be made.
-    """
-    name = new_identity(DOCTOR_PREFIX)
-    await livekit.create_room(
-        RoomOptions(name=name, empty_timeout_s=at_most_s, departure_timeout_s=1, max_participants=1)
-    )
-    return livekit.generate_token(
-        TokenRequest(
-            identity=name,
-            room=name,
-            ttl=_TTL,
-            grants=Grants(room_join=True, can_subscribe=False, can_publish_data=False),
+    @guarded(Right.TEST)
+    async def ticket(self, *, actor: Caller) -> MintedToken:
+        """A token to join a room of the doctor's own, which closes by itself some seconds later.
+
+        No session is made of it, and nobody else can join it.
+
+        Raises:
+            LiveKitUnavailableError: the room could not be made.
+        """
+        name = new_identity(DOCTOR_PREFIX)
+        await self._livekit.create_room(
+            RoomOptions(
+                name=name, empty_timeout_s=_EMPTY_S, departure_timeout_s=1, max_participants=1
+            )
         )
-    )
+        return self._livekit.generate_token(
+            TokenRequest(
+                identity=name,
+                room=name,
+                ttl=_TTL,
+                grants=Grants(room_join=True, can_subscribe=False, can_publish_data=False),
+            )
+        )
 
 
 def judge(probe: Probe) -> tuple[Finding, ...]:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from services.clock import rfc3339
+from services.csv_rows import csv_row
 from services.events import Kind
 from services.exports.reading import events_of
 from services.store.records import SessionRecord
 from services.store.store import Store
 
 _CUE_MOST: Final = timedelta(seconds=8)
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,17 +84,11 @@ def _cue(said: _Said, before: datetime | None, zero: datetime) -> str:
 
 async def as_csv(store: Store, session: SessionRecord) -> AsyncIterator[str]:
     """A row a message."""
-    yield _row("at", "offset_s", "who", "text", "interrupted")
+    yield csv_row("at", "offset_s", "who", "text", "interrupted")
     async for said in _said(store, session.id):
         passed = f"{(said.at - session.created_at).total_seconds():.3f}"
-        text = f"'{said.text}" if said.text.startswith(_FORMULA) else said.text
-        yield _row(rfc3339(said.at), passed, said.who, text, "yes" if said.interrupted else "")
-
-
-def _row(*cells: str) -> str:
-    out = io.StringIO()
-    csv.writer(out).writerow(cells)
-    return out.getvalue()
+        interrupted = "yes" if said.interrupted else ""
+        yield csv_row(rfc3339(said.at), passed, said.who, said.text, interrupted)
 
 
 def _clock(passed: timedelta) -> str:

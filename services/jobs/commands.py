@@ -10,6 +10,9 @@ from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any, Final
 
+from services.access.audit import AuditLog
+from services.access.guard import guarded, note
+from services.access.rights import Caller, Right
 from services.clock import Now
 from services.errors import BadInputError, ConflictError, StoreUnavailableError
 from services.events import Event, Kind, Source
@@ -43,9 +46,11 @@ class Commands:
         feeds: Feeds,
         questions: Questions,
         hub: Hub,
+        audit: AuditLog,
         *,
         now: Now,
     ) -> None:
+        self.audit = audit
         self._store = store
         self._streams = streams
         self._feeds = feeds
@@ -56,13 +61,14 @@ class Commands:
         streams.on_connected(self._deliver_waiting)
         streams.on_committed(self._take_answers)
 
+    @guarded(Right.COMMAND, target="session_id")
     async def send(
         self,
         session_id: str,
         action: Action,
         args: Mapping[str, Any],
         *,
-        actor: str,
+        actor: Caller,
         wait_s: float = 5.0,
     ) -> CommandRecord:
         """Ask a session's agent for something; gives the command as it stands after `wait_s`.
@@ -84,13 +90,14 @@ class Commands:
         with self._awaited(command.id):
             return await self._dispatch(session, command, wait_s)
 
+    @guarded(Right.ANSWER, target="session_id")
     async def answer(
         self,
         session_id: str,
         interrupt_id: str,
         decision: Mapping[str, Any],
         *,
-        actor: str,
+        actor: Caller,
         wait_s: float = 5.0,
     ) -> CommandRecord:
         """Answer what a graph asks. Of several who answer at once the first one wins.
@@ -142,7 +149,7 @@ class Commands:
         session: SessionRecord,
         action: Action,
         args: Mapping[str, Any],
-        actor: str,
+        actor: Caller,
         interrupt_id: str | None = None,
     ) -> CommandRecord:
         told: dict[str, Any] = clean(plain(dict(args)))
@@ -150,13 +157,14 @@ class Commands:
             raise BadInputError(
                 "The command is too long.", hint=f"At most {ARGS_BYTES:,} bytes.", field="args"
             )
+        note(command=action.value, args=told)
         now = self._now()
         return CommandRecord(
             id=new_command_id(),
             session_id=session.id,
             action=action.value,
             args=told,
-            actor=actor,
+            actor=actor.name,
             interrupt_id=interrupt_id,
             issued_at=now,
             expires_at=now + PATIENCE,

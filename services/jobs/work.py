@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from statistics import quantiles
 from typing import Final
 
+from services.access.audit import AuditLog
+from services.access.rights import OURSELVES
 from services.clock import Now
 from services.errors import SwitchboardError
 from services.hub import Hub
@@ -62,6 +64,7 @@ class AgentWork:
         hub: Hub,
         target: LiveKitTarget,
         embedded: EmbeddedServer | None,
+        audit: AuditLog,
         *,
         now: Now,
         timing: RecoveryTiming = DEFAULT_TIMING,
@@ -74,7 +77,9 @@ class AgentWork:
         self.questions = Questions(store, hub)
         self.feeds = Feeds(hub, told=self.questions.heard)
         self.streams = Streams(store, rooms, hub, self.feeds, now=now)
-        self.commands = Commands(store, self.streams, self.feeds, self.questions, hub, now=now)
+        self.commands = Commands(
+            store, self.streams, self.feeds, self.questions, hub, audit, now=now
+        )
         self.recovery = Recovery(
             livekit,
             rooms,
@@ -125,7 +130,11 @@ class AgentWork:
         try:
             async with asyncio.timeout(FAREWELL_S):
                 await self.commands.send(
-                    session.id, Action.END, {"reason": "Its time was over."}, actor="", wait_s=2.0
+                    session.id,
+                    Action.END,
+                    {"reason": "Its time was over."},
+                    actor=OURSELVES,
+                    wait_s=2.0,
                 )
                 await stream.gone.wait()
         except TimeoutError:

@@ -39,14 +39,15 @@ async def _run(scripts: Sequence[Script], url: str, *, quiet: bool) -> list[Scri
         if not quiet:
             sys.stderr.write(f"    {text}\n")
 
-    async with open_api(url) as api:
+    async with open_api(url, os.environ.get("SWITCHBOARD_API_KEY", "")) as api:
         return [await run(script, api, tell=tell) for script in scripts]
 
 
 def _arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m services.script_runner",
-        description="Run scripted test sessions against a running dashboard.",
+        description="Run scripted test sessions against a running dashboard. Where it has a login, "
+        "SWITCHBOARD_API_KEY holds a key with the scopes read, sessions and agents.",
     )
     parser.add_argument("scripts", nargs="+", type=Path, help="YAML files, or folders of them")
     parser.add_argument(

@@ -89,10 +89,11 @@ class Api:
 
 
 @asynccontextmanager
-async def open_api(url: str) -> AsyncIterator[Api]:
-    """The API of the dashboard at that address."""
+async def open_api(url: str, key: str = "") -> AsyncIterator[Api]:
+    """The API of the dashboard at that address; `key` is an API key, where it has a login."""
     limits = aiohttp.ClientTimeout(total=_ANSWER_S)
-    async with aiohttp.ClientSession(url, timeout=limits) as http:
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    async with aiohttp.ClientSession(url, timeout=limits, headers=headers) as http:
         yield Api(http)
 
 

@@ -28,6 +28,7 @@ _ASKS: Final = {
 }
 _SPEAK: Final = {"user", "assistant"}
 _NOTES: Final = {Kind.NOTE_ADDED, Kind.NOTE_REMOVED}
+_TAGS: Final = {*_NOTES, Kind.TAGGED}
 _WORST_FIRST: Final = (Certainty.INCOMPLETE, Certainty.INFERRED, Certainty.OBSERVED)
 _TEXT_MOST: Final = 20_000  # characters of one message that are searched
 _TAG_MOST: Final = 40
@@ -87,6 +88,8 @@ class _Facts:
         elif event.kind in _NOTES:
             self._noted.add(session_id)
             self._texts += _noted(self._db, event)
+        elif event.kind is Kind.TAGGED:
+            self._noted.add(session_id)
         elif event.kind is Kind.REVIEWED:
             self._change(session_id, {"verdict": str(event.data.get("verdict", ""))[:16]})
 
@@ -181,22 +184,25 @@ def _noted(connection: Connection, event: Event) -> list[dict[str, Any]]:
 
 
 def _tag(connection: Connection, session_id: str) -> None:
-    """The tags of the notes that stand."""
+    """The tags of the notes that stand, and those of the session itself."""
     columns = t.events.c
     rows = connection.execute(
         select(columns.kind, columns.data)
-        .where(columns.session_id == session_id, columns.kind.in_(_NOTES))
+        .where(columns.session_id == session_id, columns.kind.in_(_TAGS))
         .order_by(columns.seq)
     )
     notes: dict[str, Any] = {}
+    own: set[str] = set()
     for kind, data in rows:
         note_id = str(data.get("note_id", ""))
-        if kind == Kind.NOTE_ADDED:
+        if kind == Kind.TAGGED:
+            own = (own | set(data.get("add") or ())) - set(data.get("remove") or ())
+        elif kind == Kind.NOTE_ADDED:
             notes[note_id] = data.get("tags") or ()
         else:
             notes.pop(note_id, None)
     connection.execute(delete(t.tags).where(t.tags.c.session_id == session_id))
-    marks = {str(tag)[:_TAG_MOST] for tags in notes.values() for tag in tags}
+    marks = {str(tag)[:_TAG_MOST] for tags in (*notes.values(), own) for tag in tags}
     if marks:
         rows_ = [{"session_id": session_id, "tag": mark} for mark in sorted(marks)]
         connection.execute(insert_pair_new(connection.dialect.name, t.tags), rows_)

@@ -105,8 +105,8 @@ class Denial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Preset:
-    """How a test session is to be, under a name. `options` is JSON."""
+class Kept:
+    """What is kept under a name, for everybody. `options` is JSON."""
 
     name: str
     options: Mapping[str, Any]

@@ -20,8 +20,10 @@ from services.errors import NotFoundError, StoreUnavailableError
 from services.events import Event, Kind
 from services.ids import SessionId, is_session_id
 from services.portions import one_by_one
+from services.redaction import Redaction, redaction_of
 from services.settings import Settings
 from services.store import tables as t
+from services.store.access_store import AccessStore
 from services.store.agent_store import AgentStore
 from services.store.batch import Written
 from services.store.engine import (
@@ -32,9 +34,9 @@ from services.store.engine import (
     migrate,
 )
 from services.store.find import FoundStore
+from services.store.kept_store import KeptStore
 from services.store.records import (
     Denial,
-    Preset,
     Sample,
     SessionRecord,
     SessionStatus,
@@ -57,7 +59,7 @@ log = logging.getLogger(__name__)
 _SETTLE_S: Final = 5.0  # a slow disk must not hide what was just written
 _AWAY_S: Final = 0.25  # while the database takes nothing anyway
 PAGE_LIMIT: Final = 500
-REVIEW_KINDS: Final = (Kind.NOTE_ADDED, Kind.NOTE_REMOVED, Kind.REVIEWED)
+REVIEW_KINDS: Final = (Kind.NOTE_ADDED, Kind.NOTE_REMOVED, Kind.TAGGED, Kind.REVIEWED)
 """What people thought of a session: kept for as long as the session."""
 _OPEN: Final = (SessionStatus.CREATED, SessionStatus.ACTIVE)
 
@@ -67,10 +69,11 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """The migrated database with its writer running; on leaving, what waits is written.
 
     Raises:
-        ConfigError: `DATABASE_URL` cannot be read.
+        ConfigError: `DATABASE_URL` or what is to be blanked cannot be read.
         StoreUnavailableError: the database cannot be reached or migrated.
     """
     url = database_url(settings)
+    redaction = redaction_of(settings.switchboard_redact, settings.switchboard_redact_patterns)
     if (path := settings.sqlite_path) is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -82,7 +85,9 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
         ) from None
     engine = make_engine(url, timeout_s=settings.switchboard_store_timeout_s)
     sqlite = make_sqlite_writer(url, timeout_s=settings.switchboard_store_timeout_s)
-    store = Store(engine, sqlite, timeout_s=settings.switchboard_store_timeout_s)
+    store = Store(
+        engine, sqlite, timeout_s=settings.switchboard_store_timeout_s, redaction=redaction
+    )
     try:
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(store.writer.run(), name="store writer")
@@ -106,14 +111,26 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
 class Store:
     """Made by `open_store`; belongs to the loop that opened it."""
 
-    def __init__(self, engine: AsyncEngine, sqlite: Engine | None, *, timeout_s: float) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        sqlite: Engine | None,
+        *,
+        timeout_s: float,
+        redaction: Redaction,
+    ) -> None:
+        self.redaction = redaction
         self._engine = engine
         self._timeout_s = timeout_s
         self._closed = False
         self._giving_back: set[asyncio.Task[None]] = set()
-        self.writer = Writer(engine, sqlite)
+        self.writer = Writer(engine, sqlite, redaction=redaction)
         self.agents = AgentStore(self._reading, self._writing)
         self.found = FoundStore(self._reading)
+        self.access = AccessStore(self._reading, self._writing)
+        self.presets = KeptStore(self._reading, self._writing, t.presets)
+        self.views = KeptStore(self._reading, self._writing, t.views)
+        self.retention_rules = KeptStore(self._reading, self._writing, t.retention_rules)
 
     def append(
         self, *events: Event, soon: bool = False
@@ -268,6 +285,17 @@ class Store:
             done = await db.execute(delete(t.events).where(t.events.c.seq.in_(old)))
             return int(done.rowcount)
 
+    async def erase(self, session_ids: Sequence[str]) -> None:
+        """Delete sessions with everything that is kept of them, in one transaction."""
+        of_session = (
+            t.events, t.visits, t.jobs, t.interrupts, t.commands, t.turns, t.found, t.tags,
+            t.texts, t.idempotency_keys,
+        )  # fmt: skip
+        async with self._writing() as db:
+            for table in of_session:
+                await db.execute(delete(table).where(table.c.session_id.in_(session_ids)))
+            await db.execute(delete(t.sessions).where(t.sessions.c.id.in_(session_ids)))
+
     # -- idempotency keys
 
     async def claim_key(
@@ -340,30 +368,6 @@ class Store:
         """Delete those that no longer hold."""
         async with self._writing() as db:
             await db.execute(delete(t.denials).where(t.denials.c.until < now))
-
-    # -- presets
-
-    async def save_preset(self, preset: Preset) -> None:
-        """Keep it under its name, in place of one that has it."""
-        row = {
-            "name": clean(preset.name),
-            "options": clean(dict(preset.options)),
-            "saved_by": preset.saved_by,
-            "saved_at": preset.saved_at,
-        }
-        async with self._writing() as db:
-            await db.execute(upsert(db.dialect.name, t.presets), [row])
-
-    async def presets(self, *, limit: int = 200) -> tuple[Preset, ...]:
-        """By name."""
-        async with self._reading() as db:
-            rows = await db.execute(select(t.presets).order_by(t.presets.c.name).limit(limit))
-            return tuple(Preset(**row) for row in rows.mappings())
-
-    async def delete_preset(self, name: str) -> None:
-        """Delete it, if it is there."""
-        async with self._writing() as db:
-            await db.execute(delete(t.presets).where(t.presets.c.name == name))
 
     # -- samples
 

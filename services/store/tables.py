@@ -144,13 +144,50 @@ denials: Final = Table(
     Column("reason", Text, nullable=False, default=""),
 )
 
-presets: Final = Table(
-    "presets",
+
+def _kept(name: str) -> Table:
+    """What people keep under a name."""
+    return Table(
+        name,
+        metadata,
+        Column("name", String(80), primary_key=True),
+        Column("options", JSON, nullable=False),
+        Column("saved_by", Text, nullable=False),
+        Column("saved_at", Utc, nullable=False),
+    )
+
+
+presets: Final = _kept("presets")
+views: Final = _kept("views")
+retention_rules: Final = _kept("retention_rules")
+
+audit: Final = Table(  # append-only: triggers refuse anything else
+    "audit",
     metadata,
-    Column("name", String(80), primary_key=True),
-    Column("options", JSON, nullable=False),
-    Column("saved_by", Text, nullable=False),
-    Column("saved_at", Utc, nullable=False),
+    Column("id", String(40), primary_key=True),  # time-ordered
+    Column("at", Utc, nullable=False, index=True),
+    Column("actor", Text, nullable=False, index=True),
+    Column("role", Text, nullable=False),
+    Column("via", String(8), nullable=False),
+    Column("address", Text, nullable=False),
+    Column("action", Text, nullable=False, index=True),
+    Column("target", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("facts", JSON, nullable=False),
+)
+
+api_keys: Final = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("scopes", JSON, nullable=False),
+    Column("secret_sha256", String(64), nullable=False, unique=True),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", Utc, nullable=False),
+    Column("expires_at", Utc),
+    Column("revoked_at", Utc),
+    Column("last_used_at", Utc),
 )
 
 samples: Final = Table(

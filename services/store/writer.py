@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.errors import StoreRejectedError, StoreUnavailableError
 from services.events import Event
+from services.redaction import Redaction
 from services.store.batch import Written, write_batch
 from services.store.engine import CONNECT_ERRORS
 from services.store.rows import cleaned
@@ -46,7 +47,10 @@ class _Waiting:
 class Writer:
     """Append events through `append`; `run` is its task and ends when cancelled or drained."""
 
-    def __init__(self, engine: AsyncEngine, sqlite: Engine | None = None) -> None:
+    def __init__(
+        self, engine: AsyncEngine, sqlite: Engine | None = None, *, redaction: Redaction
+    ) -> None:
+        self._redaction = redaction
         self._engine = engine
         self._sqlite = sqlite  # one hop to a thread a batch, not one for each statement
         self._queue: deque[_Waiting] = deque()
@@ -75,7 +79,7 @@ class Writer:
                 "The database has not taken any event for a while.",
                 hint="Check its disk and connection; the System page shows the last error.",
             )
-        waiting = _Waiting(tuple(map(cleaned, events)))
+        waiting = _Waiting(tuple(cleaned(self._redaction.of(event)) for event in events))
         self.waiting += len(events)
         self._queue.append(waiting)
         if soon:

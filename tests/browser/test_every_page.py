@@ -11,7 +11,10 @@ from tests.support.browser import BrowserLog, ColorScheme, Pages
 from tests.support.control_room import ControlRoom
 from tests.support.participants import People
 
-PAGES = ["", "rooms", "room?name=every", "session?id={session}", "tokens", "system", "room"]
+PAGES = [
+    "", "rooms", "room?name=every", "sessions", "session?id={session}", "agents", "test", "tokens",
+    "system", "access", "access?tab=keys", "access?tab=people", "room",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 from playwright.async_api import Page, expect
 
@@ -76,3 +78,82 @@ async def test_several_sessions_are_chosen_and_ended_after_a_question(
     left = await steps.rooms_at_livekit(room.target)
     assert made[0]["room_name"] in left
     assert not {made[1]["room_name"], made[2]["room_name"]} & left
+
+
+async def test_several_are_tagged_and_what_is_over_is_deleted_for_good(
+    mortal_control_room: ControlRoom, open_page: Pages
+) -> None:
+    room = mortal_control_room
+    for number in range(3):
+        await steps.new_session(room.url, f"user-{number}")
+    page = await open_page(f"{room.url}/sessions")
+    grid = page.get_by_test_id("stDataFrame")
+    await expect(grid).to_contain_text("user-0")
+    await choose_row(page, 0)
+    await choose_row(page, 1)
+    await expect(page.get_by_text("2 sessions chosen")).to_be_visible()
+    await page.get_by_role("button", name="Tag").click()
+    tags = page.get_by_role("combobox", name="Add")
+    await tags.fill("odd <b>")
+    await tags.press("Enter")
+    await tags.press("Tab")
+    await page.get_by_role("button", name="Write the tags").click()
+    await expect(page.get_by_text("The tags of 2 sessions were written.")).to_be_visible()
+    found = await listed(room, tag="odd <b>")
+    assert {one["user_id"] for one in found} == {"user-1", "user-2"}
+
+    one = found[0]["session_id"]
+    async with httpx.AsyncClient(base_url=room.url) as http:
+        await http.delete(f"/api/voice/session/{one}")
+    await page.goto(f"{room.url}/sessions?status=ended")
+    await expect(grid).to_contain_text(found[0]["user_id"])
+    await choose_row(page, 0)
+    await page.get_by_role("button", name="Delete 1 session").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("button", name="Delete them").click()
+    await expect(dialog.get_by_text("ended a moment ago")).to_be_visible()
+    await dialog.get_by_role("button", name="Cancel").click()
+    assert len(await listed(room)) == 3
+
+
+async def listed(room: ControlRoom, **view: str) -> list[dict[str, Any]]:
+    async with httpx.AsyncClient(base_url=room.url) as http:
+        reply = await http.get("/api/voice/sessions", params=view)
+    found: list[dict[str, Any]] = reply.json()["sessions"]
+    return found
+
+
+async def test_a_view_with_its_columns_is_kept_linked_and_taken_away(
+    mortal_control_room: ControlRoom, open_page: Pages
+) -> None:
+    room = mortal_control_room
+    await steps.new_session(room.url, "ana")
+    await steps.new_session(room.url, "ben")
+    page = await open_page(f"{room.url}/sessions?user=ana&cols=User,Session")
+    grid = page.get_by_test_id("stDataFrame")
+    await expect(grid).to_contain_text("ses_")
+    await expect(grid).not_to_contain_text("pm-agent")
+    await page.get_by_role("button", name="Keep this view").click()
+    await page.get_by_role("textbox", name="Its name").fill("Ana, short")
+    await page.get_by_role("button", name="Keep it").click()
+    await expect(page.get_by_text("is kept, for everybody")).to_be_visible()
+
+    other = await open_page(f"{room.url}/sessions")
+    rows = other.get_by_test_id("stDataFrame")
+    await expect(rows).to_contain_text("ben")
+    await steps.choose(other.get_by_role("combobox", name="View"), "Ana, short")
+    await expect(rows).not_to_contain_text("ben")
+    await other.wait_for_url("**cols=User%2CSession**")
+    await other.get_by_role("button", name="Take away").click()
+    async with other.expect_download() as taken:
+        await other.get_by_role("link", name="CSV").click()
+    file = await (await taken.value).path()
+    head, *lines = file.read_text().splitlines()
+    assert head.startswith("session_id,room_name,user_id")
+    assert [line.split(",")[2] for line in lines] == ["ana"]
+
+    await other.get_by_role("button", name="Keep this view").click()
+    await other.get_by_role("button", name="Delete Ana, short").click()
+    await expect(other.get_by_text("is deleted")).to_be_visible()
+    await other.get_by_role("button", name="Undo").click()
+    await expect(other.get_by_text("Undone.")).to_be_visible()

@@ -21,6 +21,7 @@ from services.store.agent_records import AgentJobStatus, InterruptStatus
 from services.worker_process import AgentOfWorker, WorkerPhase, WorkerState, WorkerTold
 from switchboard_recorder.protocol import Action, Command, Welcome
 from tests.support.api_server import ApiServer, Wired
+from tests.support.callers import person
 from tests.support.job_stream import open_stream
 from tests.support.participants import People
 from tests.support.sqlite_lock import locked
@@ -406,7 +407,9 @@ async def test_what_a_dead_job_left_is_taken_in_without_taking_it_for_alive(
             async with open_stream(url, wired.target, room, late=True, **same):
                 pass
     await server.runtime.acall(
-        lambda: jobs.commands.send(session_id, Action.SAY, {"text": "hi"}, actor="ana", wait_s=0)
+        lambda: jobs.commands.send(
+            session_id, Action.SAY, {"text": "hi"}, actor=person("ana"), wait_s=0
+        )
     )
     async with open_stream(url, wired.target, room, late=True, actions=(), **same) as late:
         assert (await late.wait_for(Welcome)).acked == 1

@@ -28,6 +28,7 @@ from switchboard_recorder.protocol import (
 )
 from tests.conftest import StartDashboard, StartLiveKit
 from tests.support.api_server import ApiServer, Wired
+from tests.support.callers import person
 from tests.support.job_stream import JobStream, open_stream, stream_token
 from tests.support.postgres import PostgresServer
 from tests.support.sqlite_lock import locked
@@ -184,7 +185,7 @@ async def test_a_job_that_never_reads_holds_nobody_else_up(server: ApiServer, wi
         for _ in range(400):  # 12 MB: more than all buffers on the way take
             await server.runtime.acall(
                 lambda: jobs.commands.send(
-                    made["session_id"], Action.SAY, {"text": text}, actor="ana", wait_s=0
+                    made["session_id"], Action.SAY, {"text": text}, actor=person("ana"), wait_s=0
                 )
             )
         async with open_stream(url, wired.target, other["room_name"]) as job:

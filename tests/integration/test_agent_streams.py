@@ -17,6 +17,7 @@ from services.jobs.feed import session_topic
 from services.store.agent_records import AgentJobStatus, CommandStatus, InterruptStatus
 from switchboard_recorder.protocol import Ack, Action, Events, Refusal, Welcome
 from tests.support.api_server import ApiServer, Wired
+from tests.support.callers import person
 from tests.support.job_stream import JobStream, open_stream, stream_token
 from tests.support.waiting import eventually
 
@@ -155,7 +156,7 @@ async def test_of_two_who_answer_at_once_one_wins_each_time_and_the_other_is_tol
             try:
                 await server.runtime.acall(
                     lambda: jobs.commands.answer(
-                        session_id, f"i{n}", decision, actor=actor, wait_s=0
+                        session_id, f"i{n}", decision, actor=person(actor), wait_s=0
                     )
                 )
             except ConflictError as exc:
@@ -274,7 +275,9 @@ async def test_a_command_waits_for_the_agent_to_connect_again(
     session_id = made["session_id"]
     jobs, store = server.runtime.jobs, server.runtime.store
     sent = await server.runtime.acall(
-        lambda: jobs.commands.send(session_id, Action.SAY, {"text": "hello"}, actor="ana", wait_s=0)
+        lambda: jobs.commands.send(
+            session_id, Action.SAY, {"text": "hello"}, actor=person("ana"), wait_s=0
+        )
     )
     assert sent.status is CommandStatus.WAITING
     async with open_stream(url, wired.target, made["room_name"]) as job:

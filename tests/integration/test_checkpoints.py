@@ -10,11 +10,11 @@ from langchain_core.messages import HumanMessage
 from langgraph.types import Command
 from pydantic import SecretStr
 
-from agents.checkpoints import open_checkpointer
 from agents.pm_agent.graph import build
 from agents.pm_agent.llm import RuleMind
 from agents.pm_agent.tickets import TicketStore, read_tickets
 from services.settings import Settings
+from services.threads import open_checkpointer
 
 
 def config(thread: str) -> Any:

@@ -26,6 +26,7 @@ from services.settings import Settings
 from services.store.engine import database_url, migrate
 from services.system import System, system_of
 from tests.conftest import StartDashboard
+from tests.support.callers import person
 from tests.support.control_room import ControlRoom
 from tests.support.dashboard import ROOT
 from tests.support.http import http_status
@@ -58,7 +59,7 @@ def runtime(livekit_server: LiveKitServer, tmp_path: Path) -> Iterator[Runtime]:
 
 def examine(runtime: Runtime, *, complete: bool) -> Report:
     doctor = system_in(runtime).doctor
-    return runtime.call(lambda: doctor.examine(complete=complete), timeout_s=30)
+    return runtime.call(lambda: doctor.examine(complete=complete, actor=person()), timeout_s=30)
 
 
 def system_in(runtime: Runtime) -> System:

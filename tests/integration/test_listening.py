@@ -16,6 +16,7 @@ from services.listening import Listening
 from tests.conftest import StartLiveKit
 from tests.support import steps
 from tests.support.api_server import ApiServer, Wired
+from tests.support.callers import person
 from tests.support.participants import People
 from tests.support.waiting import eventually
 
@@ -31,7 +32,7 @@ async def server(wired: Wired) -> AsyncIterator[ApiServer]:
 async def listen(server: ApiServer, room_name: str = ROOM) -> Listening:
     runtime = server.runtime
     return await runtime.acall(
-        lambda: runtime.listeners.listen(room_name, actor="ada"), timeout_s=20
+        lambda: runtime.listeners.listen(room_name, actor=person("ada")), timeout_s=20
     )
 
 

@@ -18,6 +18,7 @@ from services.sessions import CreatedSession, NewSession
 from services.settings import PROJECT_DIR, Settings
 from services.store.records import Origin
 from tests.conftest import StartLiveKit
+from tests.support.callers import person
 from tests.support.livekit_server import LiveKitServer
 from tests.support.participants import People
 from tests.support.postgres import PostgresServer
@@ -60,7 +61,8 @@ def start_runtime(tmp_path: Path) -> Iterator[Start]:
 def new_session(runtime: Runtime, user_id: str = "nate") -> CreatedSession:
     wanted = NewSession(user_id=user_id, agent_name="pm-agent", duration=timedelta(hours=2))
     return runtime.call(
-        lambda: runtime.sessions.create(wanted, origin=Origin.API, actor="test"), finish=True
+        lambda: runtime.sessions.create(wanted, origin=Origin.API, actor=person("test")),
+        finish=True,
     )
 
 

@@ -22,6 +22,7 @@ from services.runtime import close_runtime
 from services.sessions import NewSession
 from services.store.records import Origin, SessionRecord, SessionStatus
 from tests.support.api_server import ApiServer, Wired
+from tests.support.callers import person
 from tests.support.participants import People
 from tests.support.signalling import put_out
 from tests.support.waiting import eventually
@@ -99,12 +100,12 @@ async def test_a_call_that_ends_by_itself_ends_its_session(wired: Wired, join_ro
                     departure_timeout=timedelta(seconds=1),
                 ),
                 origin=Origin.PAGE,
-                actor="operator",
+                actor=person("operator"),
             )
         )
-        person = await join_room(wired.target, made.session.room_name, token=made.token.token)
+        caller = await join_room(wired.target, made.session.room_name, token=made.token.token)
         await until_status(server, made.session.id, SessionStatus.ACTIVE)
-        await person.leave()
+        await caller.leave()
         ended = await until_status(server, made.session.id, SessionStatus.ENDED)
         assert ended.ended_certainty == "observed"
         assert ended.origin is Origin.PAGE
@@ -138,13 +139,17 @@ async def test_an_extended_session_goes_on(wired: Wired) -> None:
         made = await server.create(session_duration_hours=1)
         sessions = server.runtime.sessions
         extended = await server.runtime.acall(
-            lambda: sessions.extend(made["session_id"], timedelta(hours=1), actor="operator")
+            lambda: sessions.extend(
+                made["session_id"], timedelta(hours=1), actor=person("operator")
+            )
         )
         before = datetime.fromisoformat(made["expires_at"])
         assert extended.expires_at == before + timedelta(hours=1)
         with pytest.raises(BadInputError):
             await server.runtime.acall(
-                lambda: sessions.extend(made["session_id"], timedelta(hours=99), actor="operator")
+                lambda: sessions.extend(
+                    made["session_id"], timedelta(hours=99), actor=person("operator")
+                )
             )
 
 
@@ -180,7 +185,9 @@ async def test_who_was_removed_is_kept_out_until_let_back(wired: Wired, join_roo
         bob = await join_room(wired.target, room, "bob")
         await join_room(wired.target, room, "ann")
         await eventually(lambda: server.runtime.rooms.snapshot.people == 2)
-        await server.runtime.acall(lambda: actions.remove_participant(room, "bob", actor="op"))
+        await server.runtime.acall(
+            lambda: actions.remove_participant(room, "bob", actor=person("op"))
+        )
         await eventually(bob.has_left)
         assert (await bob.seen()).left_because == "PARTICIPANT_REMOVED"
 
@@ -188,7 +195,7 @@ async def test_who_was_removed_is_kept_out_until_let_back(wired: Wired, join_roo
         await eventually(again.has_left)
         assert [p.identity for p in await people_in(server, room)] == ["ann"]
 
-        await server.runtime.acall(lambda: actions.allow_back(room, "bob", actor="op"))
+        await server.runtime.acall(lambda: actions.allow_back(room, "bob", actor=person("op")))
         await join_room(wired.target, room, "bob")
         await eventually(lambda: server.runtime.rooms.snapshot.people == 2)
 
@@ -199,7 +206,7 @@ async def test_a_removal_of_somebody_who_is_not_there_says_so(wired: Wired) -> N
         actions = server.runtime.actions
         with pytest.raises(NotFoundError):
             await server.runtime.acall(
-                lambda: actions.remove_participant(made["room_name"], "nobody", actor="op")
+                lambda: actions.remove_participant(made["room_name"], "nobody", actor=person("op"))
             )
         events = await server.runtime.acall(server.runtime.store.latest_events)
         action = next(s.event for s in events if s.event.kind is Kind.OPERATOR_ACTION)
@@ -252,7 +259,7 @@ async def test_an_end_that_was_asked_for_before_a_restart_of_ours_is_made_up_for
             with pytest.raises(LiveKitUnavailableError):
                 await server.runtime.acall(
                     lambda: server.runtime.sessions.end(
-                        made["session_id"], actor="op", reason="Not needed."
+                        made["session_id"], actor=person("op"), reason="Not needed."
                     )
                 )
             await asyncio.to_thread(close_runtime)
@@ -294,7 +301,7 @@ async def test_a_name_that_is_open_already_is_refused_and_its_settings_stay(wire
                 lambda: server.runtime.sessions.create(
                     NewSession(user_id="eve", agent_name=None, duration=None, room_name="desk"),
                     origin=Origin.PAGE,
-                    actor="op",
+                    actor=person("op"),
                 )
             )
         assert caught.value.field == "room_name"
@@ -310,7 +317,7 @@ async def test_a_failed_creation_is_written_down_with_who_wanted_it(wired: Wired
                 lambda: server.runtime.sessions.create(
                     NewSession(user_id="nate", agent_name="pm-agent", duration=None),
                     origin=Origin.PAGE,
-                    actor="op",
+                    actor=person("op"),
                 )
             )
         events = await server.runtime.acall(server.runtime.store.latest_events)

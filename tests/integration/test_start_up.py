@@ -17,6 +17,12 @@ from tests.support.processes import StartError
         ({"SWITCHBOARD_POLL_INTERVAL_S": "often"}, "SWITCHBOARD_POLL_INTERVAL_S cannot be used"),
         ({"LIVEKIT_URL": "ws://127.0.0.1:9"}, "LIVEKIT_URL is set but LIVEKIT_API_KEY is not."),
         ({"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}, "server.address is 0.0.0.0"),
+        ({"SWITCHBOARD_LOGIN": "oidc"}, "has no part [auth]"),
+        ({"SWITCHBOARD_LOGIN": "proxy"}, "SWITCHBOARD_PROXY_SECRET is missing or short"),
+        (
+            {"SWITCHBOARD_LOGIN": "password", "SWITCHBOARD_PEOPLE": "/dev/null/none"},
+            "The file of people cannot be read",
+        ),
     ],
 )
 def test_a_wrong_setting_stops_the_start_with_one_sentence(

@@ -21,7 +21,7 @@ from services.ids import new_session_id, room_name_for
 from services.settings import Settings
 from services.store.check_migrations import differences
 from services.store.engine import database_url
-from services.store.find import Find
+from services.store.find import Find, FoundPage
 from services.store.records import (
     Denial,
     Origin,
@@ -387,3 +387,39 @@ async def test_what_waits_at_the_close_is_written(store_url: str, tmp_path: Path
 
 async def test_the_migrations_give_the_tables_of_the_code(store_url: str, tmp_path: Path) -> None:
     assert await differences(database_url(settings_for(store_url, tmp_path))) == []
+
+
+async def test_what_must_not_be_kept_is_nowhere_in_the_database(
+    store_url: str, tmp_path: Path
+) -> None:
+    settings = settings_for(store_url, tmp_path).model_copy(
+        update={"switchboard_redact": ("card", "email")}
+    )
+    async with open_store(settings) as store:
+        await store.append(started(1, data={"name": "4111 1111 1111 1111"}))
+        told = room_event(
+            Kind.MESSAGE,
+            1,
+            room_name="r1",
+            room_sid="RM_1",
+            source=Source.AGENT,
+            data={
+                "role": "user",
+                "text": "4111 1111 1111 1111, ana@example.org",
+                "agent_name": "x",
+            },
+        )
+        await store.append(told)
+        (kept,) = [one.event for one in await store.events(kinds=(Kind.MESSAGE,))]
+        assert kept.data["text"] == "[card], [email]"
+        found = await store.found.page(Find(text="4111"))
+        assert found.sessions == ()
+        assert len((await store.found.page(Find(text="card"))).sessions) == 1
+        turns = await store.agents.turns_of(
+            str(found_id(await store.found.page(Find(text="card"))))
+        )
+        assert [turn.user_text for turn in turns] == ["[card], [email]"]
+
+
+def found_id(page: FoundPage) -> str:
+    return page.sessions[0].session.id

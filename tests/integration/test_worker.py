@@ -24,6 +24,7 @@ from services.settings import PROJECT_DIR, Settings
 from services.store.agent_records import AgentJobStatus
 from services.worker_process import WorkerPhase
 from tests.support.api_server import ApiServer, Wired
+from tests.support.callers import person
 from tests.support.waiting import eventually
 
 START_S = 60.0
@@ -47,7 +48,7 @@ async def ready(server: ApiServer) -> None:
 async def start(server: ApiServer, agent: str) -> Chat:
     chats = server.runtime.chats
     return await server.runtime.acall(
-        lambda: chats.start(agent, user_id="nate", actor="test"), timeout_s=20
+        lambda: chats.start(agent, user_id="nate", actor=person("test")), timeout_s=20
     )
 
 
@@ -76,7 +77,7 @@ async def heard(server: ApiServer, chat: Chat, text: str, within_s: float = 15) 
 
 async def write(server: ApiServer, chat: Chat, text: str) -> None:
     chats = server.runtime.chats
-    await server.runtime.acall(lambda: chats.write(chat.session_id, text))
+    await server.runtime.acall(lambda: chats.write(chat.session_id, text, actor=person("test")))
 
 
 async def kinds(server: ApiServer, chat: Chat) -> list[Kind]:
@@ -122,7 +123,7 @@ async def test_a_killed_job_is_replaced_and_the_conversation_goes_on(server: Api
         later = [x.text for x in server.runtime.chats.get(chat.session_id).lines[3:]]
         return "cut off" in " ".join(later) and "You said: remember me" in " ".join(later)
 
-    await eventually(goes_on, within_s=20)
+    await eventually(goes_on, within_s=40)
     lines = await said(server, chat, 3)
     await write(server, chat, "still there")
     await heard(server, chat, "You said: still there")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from tests.support import chromium
 from tests.support.need import missing
@@ -27,8 +27,9 @@ _OPTIONS: Final = (
     "--force-color-profile=srgb",
 )
 _FAKE_MICROPHONE: Final = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-_TIMEOUT_MS: Final = 10_000
+_TIMEOUT_MS: Final = 20_000  # it ends at once when it is so; a loaded machine takes its time
 ColorScheme = Literal["light", "dark"]
+expect.set_options(timeout=_TIMEOUT_MS)
 
 
 @asynccontextmanager

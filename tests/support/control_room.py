@@ -14,7 +14,14 @@ from tests.support.ports import free_port
 class ControlRoom:
     """Both processes. Each can be killed and started again by itself."""
 
-    def __init__(self, binary: Path, folder: Path, *, env: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        binary: Path,
+        folder: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        options: tuple[str, ...] = (),
+    ) -> None:
         port = free_port()
         webhooks = f"http://127.0.0.1:{port}/api/livekit/webhook"
         self.livekit = LiveKitServer(binary, folder / "livekit", webhook_urls=[webhooks])
@@ -23,6 +30,7 @@ class ControlRoom:
             env={**self.livekit.env, **(env or {})},
             port=port,
             secrets=(self.livekit.api_secret,),
+            options=options,
         )
 
     @property

@@ -22,7 +22,8 @@ class Dashboard:
     """One dashboard with its own port, data folder and environment.
 
     Stopped or killed it can be started again on the same port and data. Nothing of the
-    developer's own settings reaches it: neither the environment's nor those in `.env`.
+    developer's own settings reaches it: neither the environment's nor those in `.env`. `options`
+    are further ones of `streamlit run`.
     """
 
     def __init__(
@@ -32,16 +33,17 @@ class Dashboard:
         env: Mapping[str, str] | None = None,
         port: int | None = None,
         secrets: tuple[str, ...] = (),
+        options: tuple[str, ...] = (),
     ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.data_dir = data_dir
         self._secrets = secrets
         data_dir.mkdir(parents=True, exist_ok=True)
-        options = ["--server.port", str(self.port), "--server.headless", "true"]
+        given = ["--server.port", str(self.port), "--server.headless", "true", *options]
         self.process = Child(
             "the dashboard",
-            [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", *options],
+            [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", *given],
             log=data_dir.with_name(f"{data_dir.name}.log"),
             env=_environment(data_dir, env or {}),
             cwd=ROOT,

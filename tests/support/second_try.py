@@ -13,6 +13,7 @@ import pytest
 from tests.support.categories import category_of
 
 MOST: Final = 3  # in one run: more is no accident
+_SAID: Final = 300  # characters of why
 
 
 class SecondTries:
@@ -27,8 +28,8 @@ class SecondTries:
         outcome: str = report.outcome
         if outcome == "rerun":  # pytest-rerunfailures' own
             crash = getattr(report.longrepr, "reprcrash", None)
-            said = str(getattr(crash, "message", report.longrepr)).strip()
-            self.why[report.nodeid] = said.partition("\n")[0]
+            said = str(getattr(crash, "message", report.longrepr))
+            self.why[report.nodeid] = " ".join(said.split())[:_SAID]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

@@ -23,7 +23,7 @@ async def eventually(
     check: Callable[[], T], *, within_s: float = ..., ignoring: Ignored = ...
 ) -> T: ...
 async def eventually(
-    check: Callable[[], object], *, within_s: float = 15.0, ignoring: Ignored = ()
+    check: Callable[[], object], *, within_s: float = 30.0, ignoring: Ignored = ()
 ) -> object:
     """The first truthy value of `check`, asked every 20 ms; `check` may be sync or async.
 

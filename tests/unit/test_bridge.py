@@ -42,7 +42,7 @@ def _slow_write() -> None:
 
     from dashboard import bridge
 
-    async def slow() -> str:
+    async def slow(caller: object) -> str:
         await asyncio.sleep(0.2)
         return "written"
 

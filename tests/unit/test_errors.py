@@ -84,7 +84,7 @@ def test_each_error_has_a_code_a_status_and_words_for_people(cls: type[Switchboa
     assert 400 <= cls.http_status <= 599
     assert cls.title
     assert str(error) == "What happened. What to do."
-    assert cls.retryable == (cls.http_status == 503)
+    assert cls.retryable == (cls.http_status in {429, 503})
 
 
 def test_codes_are_unique_because_programs_switch_on_them() -> None:

@@ -13,11 +13,11 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
 
-from agents.checkpoints import open_checkpointer
 from agents.pm_agent.graph import build, waiting
 from agents.pm_agent.llm import Mind, RuleMind
 from agents.pm_agent.tickets import TicketStore, read_tickets
 from services.settings import Settings
+from services.threads import open_checkpointer
 
 STANDUP: Final = (
     "Yesterday I fixed the login. Today I will write the tests. I am blocked by the vpn."

@@ -102,3 +102,8 @@ def test_more_than_so_many_messages_a_second_are_not_shown() -> None:
     stream = Stream(HELLO, SessionId("ses_a"), "RM_a", outbox=None)  # type: ignore[arg-type]
     shown = sum(stream.may_show() for _ in range(1_000))
     assert 100 <= shown < 200
+
+
+@pytest.mark.parametrize("kind", ["note_added", "note_removed", "tagged", "reviewed"])
+def test_an_agent_cannot_review_itself(kind: str) -> None:
+    assert Kind(kind) not in THEIRS

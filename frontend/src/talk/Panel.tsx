@@ -4,13 +4,15 @@ import { plain } from "../rooms/format";
 import type { Call } from "./call";
 import { InCall, Times } from "./InCall";
 import { Notice } from "./Notice";
-import type { Wanted } from "./sessions";
+import { carryPass, type Wanted } from "./sessions";
 import { type CallView, isOpen, type Mode, type Phase, store } from "./store";
 import { Transcript } from "./Transcript";
 
 export interface PanelData {
   /** Who is to be called, and how; null where nothing can be called. */
   readonly wanted: Wanted | null;
+  /** What the browser proves itself by to the API; null: its cookie, or a proxy, does that. */
+  readonly pass: string | null;
 }
 
 export interface PanelProps {
@@ -24,6 +26,7 @@ export interface PanelProps {
 export function Panel({ data, call, onSession }: PanelProps): ReactElement {
   const view = useSyncExternalStore(store.subscribe, store.read);
   useReport(view, onSession);
+  useEffect(() => carryPass(data.pass), [data.pass]);
   const start = (mode?: Mode): void => {
     if (data.wanted !== null) void call.start(mode ? { ...data.wanted, mode } : data.wanted);
   };

@@ -22,6 +22,13 @@ export type Made = { readonly ok: Ticket } | { readonly problem: Problem };
 const PATH = "api/voice/session";
 const ANSWER_MS = 15_000;
 
+let pass: string | null = null;
+
+/** What this browser proves itself by to the API; null: its cookie, or a proxy, does that. */
+export function carryPass(given: string | null): void {
+  pass = given;
+}
+
 /** A new session of `POST /api/voice/session`. */
 export function create(wanted: Wanted): Promise<Made> {
   return ask("POST", PATH, {
@@ -43,6 +50,7 @@ export async function end(sessionId: string, leaving = false): Promise<boolean> 
   try {
     const answer = await fetch(address(`${PATH}/${encodeURIComponent(sessionId)}`), {
       method: "DELETE",
+      headers: proof(),
       keepalive: leaving,
       signal: leaving ? null : AbortSignal.timeout(ANSWER_MS),
     });
@@ -58,7 +66,7 @@ async function ask(method: string, path: string, body: object): Promise<Made> {
   try {
     answer = await fetch(address(path), {
       method,
-      headers: { "content-type": "application/json" },
+      headers: { "content-type": "application/json", ...proof() },
       body: wanted,
       signal: AbortSignal.timeout(ANSWER_MS),
     });
@@ -80,6 +88,10 @@ async function ask(method: string, path: string, body: object): Promise<Made> {
       },
     },
   };
+}
+
+function proof(): Record<string, string> {
+  return pass === null ? {} : { authorization: `Bearer ${pass}` };
 }
 
 function address(path: string): string {

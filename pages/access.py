@@ -1,0 +1,31 @@
+"""Access: who may do what, API keys, and what everybody did."""
+
+from __future__ import annotations
+
+from dashboard import access, api_keys, retention
+from dashboard.tabs import tabs
+from dashboard.title import title
+
+TABS = {
+    "audit": ":material/history: Audit log",
+    "keys": ":material/key: API keys",
+    "people": ":material/group: People and roles",
+    "retention": ":material/auto_delete: Retention",
+}
+
+title("Access")
+api_keys.revoke_dialog()
+retention.user_dialog()
+parts = tabs(TABS, key="access.tabs")
+if parts["audit"].open:
+    with parts["audit"]:
+        access.audit()
+if parts["keys"].open:
+    with parts["keys"]:
+        api_keys.panel()
+if parts["people"].open:
+    with parts["people"]:
+        access.people()
+if parts["retention"].open:
+    with parts["retention"]:
+        retention.panel()

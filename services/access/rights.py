@@ -1,0 +1,134 @@
+"""Who acts, and what each may do: roles for people, scopes for programs with an API key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, Literal
+
+from services.errors import DeniedError
+
+
+class Role(StrEnum):
+    """What a person may do; each role may do all that those before it may."""
+
+    VIEWER = "viewer"
+    QA = "qa"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+
+class Scope(StrEnum):
+    """What a program with an API key may do: only what its key names."""
+
+    READ = "read"
+    SESSIONS = "sessions"
+    ROOMS = "rooms"
+    AGENTS = "agents"
+    REVIEWS = "reviews"
+    LISTEN = "listen"
+    TOKENS = "tokens"
+    EXPORT = "export"
+    ADMIN = "admin"
+
+
+class Right(StrEnum):
+    """One thing that somebody may be allowed to do."""
+
+    READ = "read"
+    EXPORT = "export"
+    REVIEW = "review"
+    KEEP = "keep"
+    LISTEN = "listen"
+    TEST = "test"
+    ANSWER = "answer"
+    COMMAND = "command"
+    JOIN = "join"
+    END = "end"
+    ROOMS = "rooms"
+    TOKENS = "tokens"
+    EXAMINE = "examine"
+    DELETE = "delete"
+    KEYS = "keys"
+    AUDIT = "audit"
+    RESTART = "restart"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """The least role that has a right, the scope that a key needs for it, and what it is."""
+
+    role: Role
+    scope: Scope
+    what: str  # completes "You may not …"
+
+
+RULES: Final = MappingProxyType(
+    {
+        Right.READ: Rule(Role.VIEWER, Scope.READ, "look at what the pages show"),
+        Right.EXPORT: Rule(Role.QA, Scope.EXPORT, "take sessions away"),
+        Right.REVIEW: Rule(Role.QA, Scope.REVIEWS, "write notes, tags and verdicts"),
+        Right.KEEP: Rule(Role.QA, Scope.REVIEWS, "keep presets and views"),
+        Right.LISTEN: Rule(Role.QA, Scope.LISTEN, "listen to calls"),
+        Right.TEST: Rule(Role.QA, Scope.SESSIONS, "start sessions"),
+        Right.ANSWER: Rule(Role.QA, Scope.AGENTS, "answer what a graph asks"),
+        Right.COMMAND: Rule(Role.OPERATOR, Scope.AGENTS, "tell an agent what to do"),
+        Right.JOIN: Rule(Role.OPERATOR, Scope.LISTEN, "join a call"),
+        Right.END: Rule(Role.OPERATOR, Scope.SESSIONS, "end sessions that others began"),
+        Right.ROOMS: Rule(Role.OPERATOR, Scope.ROOMS, "act on rooms"),
+        Right.TOKENS: Rule(Role.OPERATOR, Scope.TOKENS, "make access tokens"),
+        Right.EXAMINE: Rule(Role.OPERATOR, Scope.ADMIN, "have the doctor examine"),
+        Right.DELETE: Rule(Role.ADMIN, Scope.ADMIN, "delete sessions"),
+        Right.KEYS: Rule(Role.ADMIN, Scope.ADMIN, "handle API keys"),
+        Right.AUDIT: Rule(Role.ADMIN, Scope.ADMIN, "read the audit log"),
+        Right.RESTART: Rule(Role.ADMIN, Scope.ADMIN, "restart servers"),
+    }
+)
+_ORDER: Final = tuple(Role)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """Who acts. A person has a role, a program with an API key its scopes.
+
+    `address` is where the request came from, "" where that is not known.
+    """
+
+    name: str
+    via: Literal["page", "api", "key", "ours"]
+    role: Role | None = None
+    scopes: frozenset[Scope] = frozenset()
+    address: str = ""
+
+    def may(self, right: Right) -> bool:
+        """Whether this is allowed."""
+        if self.via == "ours":
+            return True
+        if self.role is None:
+            return RULES[right].scope in self.scopes
+        return _ORDER.index(self.role) >= _ORDER.index(RULES[right].role)
+
+    def check(self, right: Right) -> None:
+        """Raise DeniedError, which says what it takes, where this is not allowed."""
+        if self.may(right):
+            return
+        rule = RULES[right]
+        if self.role is None:
+            raise DeniedError(
+                f"This API key may not {rule.what}.",
+                hint=f"It takes a key with the scope “{rule.scope}”.",
+            )
+        raise DeniedError(
+            f"You may not {rule.what}.",
+            hint=f"It takes the role “{rule.role}”; yours is “{self.role}”. Ask an admin.",
+        )
+
+    @property
+    def title(self) -> str:
+        """The role, or what the key may do, in words."""
+        return self.role.value if self.role is not None else ", ".join(sorted(self.scopes))
+
+
+OURSELVES: Final = Caller(name="", via="ours")
+"""Switchboard itself: what it does by its own rules, such as ending what is over."""
