@@ -186,6 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ["LIVEKIT_API_KEY"] = settings.livekit_api_key
         os.environ["LIVEKIT_API_SECRET"] = settings.livekit_api_secret.get_secret_value()
         os.environ.setdefault("SWITCHBOARD_SPOOL_DIR", spool_dir(settings))
+        os.environ.setdefault("SWITCHBOARD_AGENT_VERSION", settings.switchboard_agent_version)
         asyncio.run(serve(settings, port=args.port, tell=args.tell))
     except SwitchboardError as exc:
         sys.stderr.write(f"The worker cannot start: {exc}\n")

@@ -11,7 +11,7 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import bridge, dialogs, feedback, gate, nav, parts
+from dashboard import alerts, bridge, dialogs, feedback, gate, nav, parts
 from dashboard.components.asked_badge import asked_badge
 from dashboard.components.call import call_dock
 from services.access.rights import Caller
@@ -47,6 +47,7 @@ def main() -> None:
         return
     with st.sidebar:
         chosen = asked_badge(bridge.live_url(QUESTIONS), key="asked")
+        alerts.in_sidebar()
         gate.signed_in(who)
     if chosen and is_session_id(chosen):
         nav.go("session", id=chosen)

@@ -55,6 +55,21 @@ ENTRIES: Final = (
         help="Every session, live or over: search, filter, sort.",
     ),
     Entry(
+        name="reviews",
+        title="Reviews",
+        icon=":material/rate_review:",
+        section="Operate",
+        right=Right.REVIEW,
+        help="Sessions worth a look, who looks, how far reviewers agree, how each version does.",
+    ),
+    Entry(
+        name="alerts",
+        title="Alerts",
+        icon=":material/notifications:",
+        section="Operate",
+        help="What is the matter now, what was, and the rules that say so.",
+    ),
+    Entry(
         name="agents",
         title="Agents",
         icon=":material/smart_toy:",

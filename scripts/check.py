@@ -37,6 +37,20 @@ CHECKS: Final = (
     Check("requirements agree with pyproject.toml", _module("scripts.lock", "--check")),
     Check("migrations give the tables", _module("services.store.check_migrations")),
     Check("one version everywhere", _module("scripts.version")),
+    Check(
+        "compose.yaml is as the Compose specification has it",
+        (
+            str(_BIN / "check-jsonschema"),
+            "--builtin-schema",
+            "vendor.compose-spec",
+            "compose.yaml",
+        ),
+    ),
+    *(  # there is a wheel of it for Linux alone
+        [Check("Dockerfile", (str(_BIN / "hadolint"), "Dockerfile"))]
+        if sys.platform == "linux"
+        else []
+    ),
 )
 
 

@@ -164,10 +164,14 @@ async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Co
         ("room", f"room?name={session['room_name']}"),
         ("session", f"session?id={session['session_id']}"),
         ("sessions", "sessions"),
+        ("reviews", "reviews"),
+        ("alerts", "alerts"),
         ("agents", "agents"),
         ("tokens", f"tokens?room={session['room_name']}"),
         ("system", "system"),
         ("doctor", "system?tab=doctor"),
+        ("access", "access"),
+        ("retention", "access?tab=retention"),
     ):
         await page.set_viewport_size(_TALL if name == "session" else _SIZE)
         await page.goto(f"{url}/{path}")

@@ -52,6 +52,7 @@ class Kind(StrEnum):
 
     NOTE_ADDED = "note_added"  # a reviewer's: `data.note_id`, `pinned_at`, `text`, `tags`
     NOTE_REMOVED = "note_removed"  # `data.note_id`
+    ASSIGNED = "assigned"  # `data.to`: who is to review it; "": nobody
     TAGGED = "tagged"  # `data.add`, `data.remove`: tags of the session itself
     REVIEWED = "reviewed"  # `data.verdict`, `remark`, `scores`
 

@@ -48,6 +48,11 @@ def new_key_id() -> str:
     return f"key_{uuid_utils.uuid7().hex}"
 
 
+def new_alert_id() -> str:
+    """`alt_` + UUIDv7: the id of an alert."""
+    return f"alt_{uuid_utils.uuid7().hex}"
+
+
 def room_name_for(session_id: SessionId, prefix: str) -> RoomName:
     """`<prefix>-<the session's UUID>`: a name that no room had before and none will have again.
 

@@ -30,6 +30,9 @@ from services.access.people import People
 from services.access.reading import AuditReader
 from services.access.rights import OURSELVES
 from services.access.sign_in import SignIn
+from services.alerts.alerts import Alerts
+from services.alerts.posting import Poster
+from services.alerts.watching import Watcher
 from services.chats import Chats
 from services.clock import Now, rfc3339, utc_now
 from services.crossing import Calls, stopping
@@ -55,6 +58,7 @@ from services.livekit.target import LiveKitTarget
 from services.livekit.tokens import TokenMinter
 from services.loop import new_event_loop
 from services.overview import Overview
+from services.quality import Quality
 from services.reviews import Reviews, questions_of
 from services.room_actions import RoomActions
 from services.rooms import Rooms
@@ -257,6 +261,7 @@ class Runtime:
                 tasks.create_task(self.listeners.run(), name="listeners"),
                 tasks.create_task(self.keys.run(), name="API keys"),
                 tasks.create_task(self.erasing.run(), name="retention"),
+                tasks.create_task(self.alerts.run(), name="alerts"),
                 tasks.create_task(self.lag.run(), name="lag"),
             ]
             self.started_at = self.now()
@@ -336,6 +341,16 @@ class Runtime:
         )
         questions = questions_of(settings.switchboard_scorecard)
         self.reviews = Reviews(self.store, self.rooms, questions, self.audit, now=self.now)
+        self.alerts = Alerts(
+            Watcher(self.rooms, self.store, self.jobs, self.embedded, now=self.now),
+            Poster(settings.switchboard_alert_url, settings.switchboard_alert_secret),
+            self.store,
+            self.hub,
+            self.audit,
+            dashboard_url=self.dashboard_url,
+            now=self.now,
+        )
+        self.quality = Quality(self.store, self.rooms, self.audit, now=self.now)
         self.devices = DeviceCheck(self.livekit, self.audit)
         self.presets = KeptThings(self.store.presets, self.audit, kind="preset", now=self.now)
         self.views = KeptThings(self.store.views, self.audit, kind="view", now=self.now)
@@ -418,7 +433,13 @@ class Runtime:
     def _secrets(self) -> tuple[str, ...]:
         settings = self.settings
         url = settings.database_url.get_secret_value()
-        return settings.livekit_api_secret.get_secret_value(), url, urlsplit(url).password or ""
+        return (
+            settings.livekit_api_secret.get_secret_value(),
+            url,
+            urlsplit(url).password or "",
+            settings.switchboard_proxy_secret.get_secret_value(),
+            settings.switchboard_alert_secret.get_secret_value(),
+        )
 
 
 def _timed(make: Make[T], timeout_s: float) -> Make[T]:

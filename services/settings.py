@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     switchboard_spool_dir: Path | None = None  # what agents could not deliver; None: data folder
     switchboard_stt: str = "offline"  # or a LiveKit plugin: deepgram.STT {"model": "nova-3"}
     switchboard_tts: str = "offline"  # likewise
+    switchboard_agent_version: str = ""  # what our worker's agents call their version
     pm_agent_model: str = ""  # such as openai:gpt-4.1-mini; "": rules, no model and no key
 
     switchboard_livekit_timeout_s: float = Field(default=5.0, gt=0, le=60)
@@ -106,6 +107,8 @@ class Settings(BaseSettings):
     switchboard_proxy_groups_header: str = "X-Forwarded-Groups"
     switchboard_oidc_groups_claim: str = "groups"
     switchboard_api_per_minute: int = Field(default=1200, ge=1, le=1_000_000)  # of one caller
+    switchboard_alert_url: HttpUrl = None  # where alerts are posted
+    switchboard_alert_secret: SecretStr = SecretStr("")  # what signs them
     switchboard_redact: Annotated[tuple[str, ...], NoDecode] = ()  # card, email, iban, phone
     switchboard_redact_patterns: Path | None = None  # further ones: `name = expression`, one a line
     switchboard_listen_publicly: bool = (

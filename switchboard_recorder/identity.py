@@ -59,8 +59,13 @@ def version() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Python and the packages that matter for reading a recording."""
+    """Python, the packages that matter for reading a recording, and the agent's own word.
+
+    `agent` is what `SWITCHBOARD_AGENT_VERSION` says, such as a git commit; else it is missing.
+    """
     found = {name: told for name in _PACKAGES if (told := _version(name))}
+    if own := os.environ.get("SWITCHBOARD_AGENT_VERSION", "").strip():
+        found["agent"] = own[:80]
     return {"python": platform.python_version(), **found}
 
 

@@ -26,6 +26,7 @@ _BATCH: Final = 200
 _RETRY_FIRST_S: Final = 0.1
 _RETRY_MOST_S: Final = 5.0
 _LAST_S: Final = 5.0
+_SOON_S: Final = 0.1
 _FACT_CHARACTERS: Final = 2_000
 
 Insert = Callable[[Sequence[AuditEntry]], Awaitable[None]]
@@ -85,10 +86,12 @@ class AuditLog:
             )
         )
         self._idle.clear()
-        self._wake.set()
+        # a moment later: whoever acts is answered first, and others may join in
+        asyncio.get_running_loop().call_later(_SOON_S, self._wake.set)
 
     async def settled(self, *, timeout_s: float) -> None:
         """Return when all that waits now is written, or the time is over."""
+        self._wake.set()
         try:
             async with asyncio.timeout(timeout_s):
                 await self._idle.wait()

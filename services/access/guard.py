@@ -60,12 +60,13 @@ def guarded(
     ) -> Callable[Concatenate[S, P], Awaitable[T]]:
         name = method.__qualname__
         ACTIONS[name] = right
-        signature = inspect.signature(method)
+        place = list(inspect.signature(method).parameters).index(target) - 1 if target else -1
 
         @functools.wraps(method)
         async def checked(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
-            given = signature.bind(self, *args, **kwargs).arguments
-            actor: Caller = given["actor"]
+            actor = kwargs["actor"]
+            if not isinstance(actor, Caller):
+                raise TypeError(f"{name} takes a Caller as its actor")
             if actor.via == "ours" or _under_way.get() is not None:
                 return await method(self, *args, **kwargs)
             if not written:
@@ -73,7 +74,8 @@ def guarded(
                 return await method(self, *args, **kwargs)
             audit = self.audit
             audit.check_open()
-            draft = _Draft(_named(given.get(target) if target else None))
+            on = args[place] if 0 <= place < len(args) else kwargs.get(target or "")
+            draft = _Draft(_named(on))
             token = _under_way.set(draft)
             outcome = "failed"
             try:

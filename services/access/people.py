@@ -12,6 +12,7 @@ everybody: viewer   # who is signed in and named nowhere else; without it they a
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Collection, Mapping
@@ -26,6 +27,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.access.rights import Role
 from services.errors import BadInputError, ConfigError, NotFoundError
+
+log = logging.getLogger(__name__)
 
 PASSWORD_LEAST: Final = 10
 _HASHER: Final = PasswordHash((Argon2Hasher(),))
@@ -59,12 +62,13 @@ class People:
         self._read = _File()
 
     def check(self) -> None:
-        """Read the file.
+        """Read the file. One that is not there yet is no mistake: nobody can sign in, and that is said.
 
         Raises:
             ConfigError: it cannot be used; the message names what is wrong, and no hash.
         """
-        self._now()
+        if not self._now().people and self._path is not None and not self._path.is_file():
+            log.warning("nobody can sign in yet: python -m scripts.people add NAME admin")
 
     def everyone(self) -> Mapping[str, Person]:
         """Those whom the file names. Raises ConfigError."""
@@ -110,6 +114,8 @@ class People:
             if stamp != self._stamp:
                 self._read = _parse(self._path.read_text(encoding="utf-8"))
                 self._stamp = stamp
+        except FileNotFoundError:  # nobody was added yet: nobody is let in
+            self._read, self._stamp = _File(), None
         except (OSError, UnicodeDecodeError) as exc:
             reason = getattr(exc, "strerror", None) or type(exc).__name__
             raise ConfigError(

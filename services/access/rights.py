@@ -53,6 +53,7 @@ class Right(StrEnum):
     KEYS = "keys"
     AUDIT = "audit"
     RESTART = "restart"
+    ALERTS = "alerts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ RULES: Final = MappingProxyType(
         Right.END: Rule(Role.OPERATOR, Scope.SESSIONS, "end sessions that others began"),
         Right.ROOMS: Rule(Role.OPERATOR, Scope.ROOMS, "act on rooms"),
         Right.TOKENS: Rule(Role.OPERATOR, Scope.TOKENS, "make access tokens"),
+        Right.ALERTS: Rule(Role.OPERATOR, Scope.ADMIN, "handle alert rules"),
         Right.EXAMINE: Rule(Role.OPERATOR, Scope.ADMIN, "have the doctor examine"),
         Right.DELETE: Rule(Role.ADMIN, Scope.ADMIN, "delete sessions"),
         Right.KEYS: Rule(Role.ADMIN, Scope.ADMIN, "handle API keys"),

@@ -30,7 +30,7 @@ _OURS: Final = {
     Kind.JOIN_DENIED, Kind.OPERATOR_ACTION, Kind.ROOM_STARTED, Kind.ROOM_FINISHED,
     Kind.PARTICIPANT_JOINED, Kind.PARTICIPANT_LEFT, Kind.PARTICIPANT_ABORTED,
     Kind.TRACK_PUBLISHED, Kind.TRACK_UNPUBLISHED, Kind.LIVEKIT_OTHER,
-    Kind.NOTE_ADDED, Kind.NOTE_REMOVED, Kind.TAGGED, Kind.REVIEWED,
+    Kind.NOTE_ADDED, Kind.NOTE_REMOVED, Kind.TAGGED, Kind.REVIEWED, Kind.ASSIGNED,
 }  # fmt: skip
 THEIRS: Final = frozenset(set(Kind) - _OURS)
 """An agent tells of itself, not of rooms and sessions, nor what people think of it."""

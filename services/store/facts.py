@@ -16,7 +16,7 @@ from services.events import Certainty, Event, Kind
 from services.store import tables as t
 from services.store.agent_records import InterruptStatus
 from services.store.records import SessionRecord
-from services.store.rows import insert_pair_new
+from services.store.rows import insert_pair_new, upsert
 
 _ERRORS: Final = {Kind.RUN_FAILED, Kind.AGENT_ERROR, Kind.SESSION_FAILED, Kind.AGENT_GIVEN_UP}
 _ASKS: Final = {
@@ -32,6 +32,8 @@ _TAGS: Final = {*_NOTES, Kind.TAGGED}
 _WORST_FIRST: Final = (Certainty.INCOMPLETE, Certainty.INFERRED, Certainty.OBSERVED)
 _TEXT_MOST: Final = 20_000  # characters of one message that are searched
 _TAG_MOST: Final = 40
+_NAME_MOST: Final = 200
+_VERSION_MOST: Final = 80
 
 
 def keep_facts(
@@ -90,8 +92,22 @@ class _Facts:
             self._texts += _noted(self._db, event)
         elif event.kind is Kind.TAGGED:
             self._noted.add(session_id)
+        elif event.kind is Kind.ASSIGNED:
+            self._change(session_id, {"assignee": str(event.data.get("to", ""))[:_NAME_MOST]})
+        elif event.kind is Kind.JOB_STARTED:
+            if (version := _version(event)) is not None:
+                self._change(session_id, {"version": version})
         elif event.kind is Kind.REVIEWED:
-            self._change(session_id, {"verdict": str(event.data.get("verdict", ""))[:16]})
+            verdict = str(event.data.get("verdict", ""))[:16]
+            self._change(session_id, {"verdict": verdict})
+            review = {
+                "session_id": session_id,
+                "author": event.actor[:_NAME_MOST],
+                "at": event.at,
+                "verdict": verdict,
+                "scores": event.data.get("scores") or {},
+            }
+            self._db.execute(upsert(self._db.dialect.name, t.reviews), [review])
 
     def save(self) -> None:
         """Write it."""
@@ -127,6 +143,13 @@ def _base(session: SessionRecord) -> dict[str, Any]:
         "evidence": next((c for c in _WORST_FIRST if c in known), Certainty.OBSERVED),
         "duration_s": None if ended is None else max(0.0, (ended - began).total_seconds()),
     }
+
+
+def _version(event: Event) -> str | None:
+    """What the agent says of itself (`SWITCHBOARD_AGENT_VERSION`); None: nothing."""
+    told = event.data.get("versions")
+    version = told.get("agent") if isinstance(told, dict) else None
+    return version[:_VERSION_MOST] if isinstance(version, str) and version else None
 
 
 def _turns(connection: Connection, session_ids: set[str]) -> dict[str, dict[str, Any]]:

@@ -62,6 +62,8 @@ class Find:
     evidence: Certainty | None = None
     verdict: str | None = None
     tag: str | None = None
+    assignee: str | None = None
+    version: str | None = None
     asks: bool = False
     errors: bool = False
     slower_than_ms: float | None = None
@@ -83,6 +85,8 @@ class Found:
     asks: int
     errors: int
     verdict: str
+    version: str
+    assignee: str
     tags: tuple[str, ...]
 
 
@@ -184,6 +188,8 @@ def _found(row: Any, session: SessionRecord, tags: list[str]) -> Found:
         asks=row["asks"],
         errors=row["errors"],
         verdict=row["verdict"],
+        version=row["version"],
+        assignee=row["assignee"],
         tags=tuple(tags),
     )
 
@@ -193,7 +199,7 @@ def _conditions(wanted: Find, dialect: str) -> list[ColumnElement[bool]]:
     where: list[ColumnElement[bool]] = []
     if wanted.statuses:
         where.append(c.status.in_(wanted.statuses))
-    same = ("agent_name", "user_id", "room_name", "evidence")
+    same = ("agent_name", "user_id", "room_name", "evidence", "assignee", "version")
     where += [
         c[name] == clean(value) for name in same if (value := getattr(wanted, name)) is not None
     ]

@@ -25,6 +25,7 @@ from services.settings import Settings
 from services.store import tables as t
 from services.store.access_store import AccessStore
 from services.store.agent_store import AgentStore
+from services.store.alert_store import AlertStore
 from services.store.batch import Written
 from services.store.engine import (
     DATABASE_ERRORS,
@@ -35,6 +36,7 @@ from services.store.engine import (
 )
 from services.store.find import FoundStore
 from services.store.kept_store import KeptStore
+from services.store.quality_store import QualityStore
 from services.store.records import (
     Denial,
     Sample,
@@ -59,7 +61,13 @@ log = logging.getLogger(__name__)
 _SETTLE_S: Final = 5.0  # a slow disk must not hide what was just written
 _AWAY_S: Final = 0.25  # while the database takes nothing anyway
 PAGE_LIMIT: Final = 500
-REVIEW_KINDS: Final = (Kind.NOTE_ADDED, Kind.NOTE_REMOVED, Kind.TAGGED, Kind.REVIEWED)
+REVIEW_KINDS: Final = (
+    Kind.NOTE_ADDED,
+    Kind.NOTE_REMOVED,
+    Kind.TAGGED,
+    Kind.ASSIGNED,
+    Kind.REVIEWED,
+)
 """What people thought of a session: kept for as long as the session."""
 _OPEN: Final = (SessionStatus.CREATED, SessionStatus.ACTIVE)
 
@@ -127,6 +135,9 @@ class Store:
         self.writer = Writer(engine, sqlite, redaction=redaction)
         self.agents = AgentStore(self._reading, self._writing)
         self.found = FoundStore(self._reading)
+        self.quality = QualityStore(self._reading)
+        self.alerts = AlertStore(self._reading, self._writing)
+        self.alert_rules = KeptStore(self._reading, self._writing, t.alert_rules)
         self.access = AccessStore(self._reading, self._writing)
         self.presets = KeptStore(self._reading, self._writing, t.presets)
         self.views = KeptStore(self._reading, self._writing, t.views)
@@ -289,7 +300,7 @@ class Store:
         """Delete sessions with everything that is kept of them, in one transaction."""
         of_session = (
             t.events, t.visits, t.jobs, t.interrupts, t.commands, t.turns, t.found, t.tags,
-            t.texts, t.idempotency_keys,
+            t.texts, t.reviews, t.alerts, t.idempotency_keys,
         )  # fmt: skip
         async with self._writing() as db:
             for table in of_session:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -160,6 +161,25 @@ def _kept(name: str) -> Table:
 presets: Final = _kept("presets")
 views: Final = _kept("views")
 retention_rules: Final = _kept("retention_rules")
+alert_rules: Final = _kept("alert_rules")
+
+alerts: Final = Table(
+    "alerts",
+    metadata,
+    Column("id", String(40), primary_key=True),  # time-ordered
+    Column("rule", String(80), nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("watch", String(32), nullable=False),
+    Column("severity", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("session_id", String(40), nullable=False, index=True),
+    Column("room_name", Text, nullable=False),
+    Column("began_at", Utc, nullable=False),
+    Column("ended_at", Utc, index=True),
+    Column("posted", Boolean, nullable=False),
+    Column("post_tries", Integer, nullable=False),
+    Column("post_error", Text, nullable=False),
+)
 
 audit: Final = Table(  # append-only: triggers refuse anything else
     "audit",
@@ -314,6 +334,25 @@ found: Final = Table(
     Column("asks", Integer, nullable=False, default=0),  # questions that wait for a human
     Column("errors", Integer, nullable=False, default=0),
     Column("verdict", String(16), nullable=False, default=""),
+    Column("version", Text, nullable=False, default="", server_default=""),  # the agent's own word
+    Column("assignee", Text, nullable=False, default="", server_default=""),
+    Index(
+        "ix_found_with_assignee",
+        "assignee",
+        "created_at",
+        "session_id",
+        sqlite_where=text("assignee <> ''"),
+        postgresql_where=text("assignee <> ''"),
+    ),
+    Index(
+        "ix_found_judged",
+        "created_at",
+        "agent_name",
+        "version",
+        "verdict",
+        sqlite_where=text("verdict <> ''"),
+        postgresql_where=text("verdict <> ''"),
+    ),
     Index(None, "created_at", "session_id"),
     Index(None, "status", "created_at", "session_id"),
     Index(None, "agent_name", "created_at", "session_id"),
@@ -328,6 +367,16 @@ found: Final = Table(
     Index(None, "answer_median_ms", "session_id"),
     Index(None, "answer_worst_ms", "session_id"),
     Index(None, "interruptions", "session_id"),
+)
+
+reviews: Final = Table(  # the newest verdict of each reviewer
+    "reviews",
+    metadata,
+    Column("session_id", String(40), primary_key=True),
+    Column("author", String(200), primary_key=True),
+    Column("at", Utc, nullable=False, index=True),
+    Column("verdict", String(16), nullable=False),
+    Column("scores", JSON, nullable=False),
 )
 
 tags: Final = Table(

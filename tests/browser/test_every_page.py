@@ -12,7 +12,8 @@ from tests.support.control_room import ControlRoom
 from tests.support.participants import People
 
 PAGES = [
-    "", "rooms", "room?name=every", "sessions", "session?id={session}", "agents", "test", "tokens",
+    "", "rooms", "room?name=every", "sessions", "session?id={session}", "reviews", "alerts",
+    "alerts?tab=rules", "agents", "test", "tokens",
     "system", "access", "access?tab=keys", "access?tab=people", "room",
 ]  # fmt: skip
 

@@ -267,6 +267,18 @@ async def test_a_person_who_is_removed_or_made_less_is_so_at_once(
         assert (await server.http.get("/api/rooms")).status_code == 401
 
 
+async def test_before_anybody_was_added_nobody_is_let_in(
+    livekit_server: LiveKitServer, tmp_path: Path
+) -> None:
+    settings = settings_for(livekit_server, tmp_path, switchboard_login="password")
+    async with open_api(settings) as server:
+        assert (await sign_in(server, "admin", PASSWORD)).status_code == 401
+        put_person(settings.people_file, "admin", Role.ADMIN, password=PASSWORD)
+        assert (await sign_in(server, "admin", PASSWORD)).status_code == 303
+        settings.people_file.unlink()
+        assert (await server.http.get("/api/rooms")).status_code == 401
+
+
 async def test_guessing_is_slowed_down(open_guarded: Open) -> None:
     async with open_guarded("password") as server:
         tries = [await sign_in(server, "admin", f"guess number {n}") for n in range(6)]

@@ -20,6 +20,10 @@ from services.store.store import Store, open_store
 from tests.integration.test_store import settings_for
 
 T0 = datetime(2026, 1, 1, 9, tzinfo=UTC)
+_OF_0004 = ("found", "tags", "texts")
+_LATER = (
+    "audit", "api_keys", "views", "retention_rules", "reviews", "alert_rules", "alerts",
+)  # fmt: skip
 
 
 @pytest_asyncio.fixture
@@ -205,12 +209,16 @@ async def test_sessions_of_before_are_found_after_the_migration(
         await told.end(30)
         (before,) = await find(store)
         async with store._writing() as db:
-            for table in ("found", "tags", "texts"):
+            for table in (*_OF_0004, *_LATER):
                 await db.execute(text(f"DROP TABLE {table}"))
             if db.dialect.name == "sqlite":
                 await db.execute(text("DROP TABLE words"))
+            else:
+                await db.execute(text("DROP FUNCTION audit_refuses"))
             await db.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     async with open_store(settings_for(store_url, tmp_path)) as store:
         (after,) = await find(store, text="lantern", tag="odd")
         assert after == before
         assert await ids(store, text="remark") == [told.id]
+        (scored,) = await store.quality.versions(T0)
+        assert (scored.verdict, scored.count) == ("unsure", 1)

@@ -42,7 +42,7 @@ class Child:
     ) -> None:
         self.name = name
         self.log = log
-        self._command = [str(part) for part in command]
+        self.command = [str(part) for part in command]
         self._env = dict(os.environ if env is None else env)
         self._cwd = cwd
         self._guard: subprocess.Popen[bytes] | None = None
@@ -60,7 +60,7 @@ class Child:
         leash = ["--parent", str(os.getpid())]
         options = [*leash, "--log", str(self.log), "--log-bytes", str(_LOG_BYTES)]
         self._guard = subprocess.Popen(
-            [sys.executable, "-I", guard.__file__, *options, "--", *self._command],
+            [sys.executable, "-I", guard.__file__, *options, "--", *self.command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=self._env,

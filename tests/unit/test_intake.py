@@ -104,6 +104,6 @@ def test_more_than_so_many_messages_a_second_are_not_shown() -> None:
     assert 100 <= shown < 200
 
 
-@pytest.mark.parametrize("kind", ["note_added", "note_removed", "tagged", "reviewed"])
+@pytest.mark.parametrize("kind", ["note_added", "note_removed", "tagged", "reviewed", "assigned"])
 def test_an_agent_cannot_review_itself(kind: str) -> None:
     assert Kind(kind) not in THEIRS

@@ -1,0 +1,28 @@
+"""Alerts: what is the matter now, what was, and the rules that say so."""
+
+from __future__ import annotations
+
+from dashboard import alerts, bridge
+from dashboard.components.live import live
+from dashboard.tabs import tabs
+from dashboard.title import title
+from services.alerts.alerts import TOPIC
+
+TABS = {
+    "now": ":material/notifications_active: Now",
+    "history": ":material/history: History",
+    "rules": ":material/rule: Rules",
+}
+
+title("Alerts")
+parts = tabs(TABS, key="alerts.tabs")
+if parts["now"].open:
+    with parts["now"]:
+        alerts.firing()
+if parts["history"].open:
+    with parts["history"]:
+        alerts.history()
+if parts["rules"].open:
+    with parts["rules"]:
+        alerts.rules()
+live(bridge.live_url(TOPIC), key="alerts.live", max_per_second=0.5)

@@ -1,0 +1,30 @@
+"""Reviews: what is worth a look, by whom, how far reviewers agree, how each version does."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from dashboard import agreement, bridge, queue
+from dashboard.components.live import live
+from dashboard.tabs import tabs
+from dashboard.title import title
+
+TABS = {
+    "queue": ":material/playlist_add_check: Queue",
+    "agreement": ":material/handshake: Agreement",
+    "versions": ":material/trending_up: Versions",
+}
+
+title("Reviews")
+parts = tabs(TABS, key="reviews.tabs")
+if parts["queue"].open:
+    with parts["queue"]:
+        queue.panel()
+    live(bridge.live_url("sessions"), key="reviews.live", max_per_second=0.2)
+if parts["agreement"].open:
+    with parts["agreement"]:
+        agreement.pairs()
+if parts["versions"].open:
+    with parts["versions"]:
+        agreement.versions()
+st.caption("A verdict is given on the session's page or below the queue; the newest counts.")

@@ -1,0 +1,161 @@
+"""What an alert rule is: what it watches, from which threshold on, how grave, how often it is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final
+
+from services.errors import BadInputError
+from services.store.records import Kept
+
+NAME_MOST: Final = 80
+QUIET_MOST_MIN: Final = 24 * 60
+
+
+class Watch(StrEnum):
+    """What a rule looks at."""
+
+    AGENT_MISSING = "agent_missing"
+    LATENCY = "latency_p95"
+    ERRORS = "error_rate"
+    INTERRUPT = "interrupt_waiting"
+    STUCK = "session_stuck"
+    WEBHOOKS = "webhook_gap"
+    WORKER = "worker_down"
+
+
+class Severity(StrEnum):
+    """How grave it is."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What a threshold of this watch means."""
+
+    title: str
+    threshold: str  # its name with its unit
+    usual: float
+    least: float
+    most: float
+
+
+KINDS: Final = MappingProxyType(
+    {
+        Watch.AGENT_MISSING: Kind(
+            title="An agent that was asked for is not there",
+            threshold="after seconds",
+            usual=30,
+            least=5,
+            most=3600,
+        ),
+        Watch.LATENCY: Kind(
+            title="Answers are slow: 95th percentile of the last 15 minutes",
+            threshold="over milliseconds",
+            usual=2000,
+            least=100,
+            most=60_000,
+        ),
+        Watch.ERRORS: Kind(
+            title="Sessions with errors, of those begun in the last hour",
+            threshold="over percent",
+            usual=10,
+            least=0,
+            most=99,
+        ),
+        Watch.INTERRUPT: Kind(
+            title="A question waits for a human",
+            threshold="after seconds",
+            usual=60,
+            least=5,
+            most=86_400,
+        ),
+        Watch.STUCK: Kind(
+            title="A session waits for its caller, or for its end",
+            threshold="after seconds",
+            usual=300,
+            least=10,
+            most=86_400,
+        ),
+        Watch.WEBHOOKS: Kind(
+            title="Webhooks were missed in the last 10 minutes",
+            threshold="over",
+            usual=0,
+            least=0,
+            most=10_000,
+        ),
+        Watch.WORKER: Kind(
+            title="No worker is there to take jobs",
+            threshold="after seconds",
+            usual=30,
+            least=5,
+            most=3600,
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertRule:
+    """`agent_name` None: of any agent. `quiet_min`: so long nothing is posted of it again."""
+
+    name: str
+    watch: Watch
+    threshold: float
+    severity: Severity = Severity.WARNING
+    agent_name: str | None = None
+    quiet_min: int = 30
+    enabled: bool = True
+    saved_by: str = ""
+
+    def checked(self) -> AlertRule:
+        """The rule with its name made plain.
+
+        Raises:
+            BadInputError: the name, the threshold or the quiet time cannot be used.
+        """
+        name = " ".join(self.name.split())
+        if not 0 < len(name) <= NAME_MOST:
+            raise BadInputError(
+                f"A rule has a name of 1 to {NAME_MOST} characters.",
+                hint="Write one.",
+                field="name",
+            )
+        kind = KINDS[self.watch]
+        if not kind.least <= self.threshold <= kind.most:
+            raise BadInputError(
+                f"The threshold is between {kind.least:g} and {kind.most:g}.",
+                hint=f"It means: {kind.threshold}.",
+                field="threshold",
+            )
+        if not 0 <= self.quiet_min <= QUIET_MOST_MIN:
+            raise BadInputError(
+                f"The quiet time is 0 to {QUIET_MOST_MIN} minutes.", field="quiet_min"
+            )
+        return AlertRule(**{**_values(self), "name": name})
+
+    def options(self) -> dict[str, Any]:
+        """As it is kept."""
+        values = _values(self)
+        return {key: values[key] for key in values if key not in {"name", "saved_by"}}
+
+
+def rule_of(kept: Kept) -> AlertRule:
+    """The rule that was kept so."""
+    options = dict(kept.options)
+    return AlertRule(
+        name=kept.name,
+        saved_by=kept.saved_by,
+        watch=Watch(options.pop("watch")),
+        severity=Severity(options.pop("severity")),
+        **options,
+    )
+
+
+def _values(rule: AlertRule) -> dict[str, Any]:
+    return {name: getattr(rule, name) for name in AlertRule.__dataclass_fields__}
