@@ -15,7 +15,7 @@ from dashboard import alerts, bridge, dialogs, feedback, gate, nav, parts
 from dashboard.components.asked_badge import asked_badge
 from dashboard.components.call import call_dock
 from services.access.rights import Caller
-from services.errors import SwitchboardError
+from services.errors import DeniedError, SwitchboardError
 from services.ids import is_session_id
 from services.jobs.questions import TOPIC as QUESTIONS
 
@@ -53,6 +53,12 @@ def main() -> None:
         nav.go("session", id=chosen)
     dialogs.begin_page(page.url_path)
     feedback.show_flashes()
+    try:
+        who.check(nav.right_for(page))
+    except DeniedError as error:  # a link to what the menu does not show
+        st.title(page.title)
+        feedback.show_error(error, key="page.denied")
+        return
     parts.run(page.run, key="page")
     feedback.flashes_were_shown()
     # On its own page the call itself is seen.

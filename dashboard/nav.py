@@ -155,6 +155,11 @@ def page(name: str, *, hidden: bool = False) -> Page:
     )
 
 
+def right_for(page: Page) -> Right:
+    """What it takes to look at this page."""
+    return _BY_NAME[page.url_path or ENTRIES[0].name].right
+
+
 def link_url(name: str, /, **params: str) -> str:
     """The page's address relative to the dashboard's root, as from any other page of it.
 
