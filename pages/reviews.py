@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import agreement, bridge, queue
+from dashboard import agreement, bridge, review_queue
 from dashboard.components.live import live
 from dashboard.tabs import tabs
 from dashboard.title import title
@@ -19,7 +19,7 @@ title("Reviews")
 parts = tabs(TABS, key="reviews.tabs")
 if parts["queue"].open:
     with parts["queue"]:
-        queue.panel()
+        review_queue.panel()
     live(bridge.live_url("sessions"), key="reviews.live", max_per_second=0.2)
 if parts["agreement"].open:
     with parts["agreement"]:

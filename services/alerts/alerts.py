@@ -12,7 +12,7 @@ from services.access.audit import AuditLog
 from services.access.guard import guarded, note
 from services.access.rights import Caller, Right
 from services.alerts.posting import Poster
-from services.alerts.rules import AlertRule, rule_of
+from services.alerts.rules import QUIET_MOST_MIN, AlertRule, rule_of
 from services.alerts.watching import Problem, Watcher
 from services.clock import Now, rfc3339
 from services.errors import ConflictError, NotFoundError, SwitchboardError, UnavailableError
@@ -140,6 +140,7 @@ class Alerts:
                     if self._now() >= tidy_at:
                         tidy_at = self._now() + timedelta(seconds=_HOUSEKEEPING_S)
                         await self._store.alerts.forget(self._now() - KEEP)
+                        self._forget_quiet_times()
                 except SwitchboardError as exc:
                     log.warning("alert rules were not looked at", extra={"error": exc.code})
                 await asyncio.sleep(_EVERY_S)
@@ -186,6 +187,11 @@ class Alerts:
         await self._store.alerts.end(ended.id, ended.text, ended.ended_at or self._now())
         if record.posted:
             self._post(ended, "ended")
+
+    def _forget_quiet_times(self) -> None:
+        """Those that are over for certain: sessions come and go, and each has its own."""
+        oldest = self._now() - timedelta(minutes=QUIET_MOST_MIN)
+        self._told_at = {key: at for key, at in self._told_at.items() if at > oldest}
 
     def _post(self, record: AlertRecord, what: str) -> None:
         if not self._poster.configured:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import sys
+from importlib.metadata import packages_distributions
+
 import pytest
 
 from dashboard import nav
@@ -31,3 +34,11 @@ def test_every_page_is_a_file_and_every_file_a_page() -> None:
 
 def test_the_start_page_is_in_the_menu() -> None:
     assert nav.ENTRIES[0].section is not None
+
+
+def test_no_module_of_the_dashboard_hides_another_one() -> None:
+    """Streamlit puts the main script's folder first on the path: `queue.py` would be everybody's."""
+    ours = {path.stem for path in nav.PAGES_DIR.with_name("dashboard").iterdir()} - {"__init__"}
+    theirs = set(sys.stdlib_module_names) | set(packages_distributions())
+    assert len(ours) > 40
+    assert not ours & theirs
