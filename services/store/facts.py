@@ -82,7 +82,7 @@ class _Facts:
         """What is to be looked at anew because of it."""
         if event.kind in _ASKS:
             self._asked.add(session_id)
-        if event.kind in _ERRORS:
+        if event.kind in _ERRORS and not event.data.get("cancelled"):  # a caller who broke in
             self._failed[session_id] = self._failed.get(session_id, 0) + 1
         elif event.kind is Kind.MESSAGE and event.data.get("role") in _SPEAK:
             self._said.add(session_id)

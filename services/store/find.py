@@ -33,6 +33,8 @@ TEXT_MOST: Final = 200
 """Characters of what is searched for."""
 _HITS: Final = 5_000  # texts of the newest that a search looks at
 _WORDS: Final = 12
+_FEW: Final = 5_000
+"""Sessions with a mark; of a million with more of them, one of 200 that are looked at has it."""
 
 
 class Order(StrEnum):
@@ -52,6 +54,8 @@ class Find:
 
     `text`: words that were all said or noted in one text, of the newest 5,000 that have them.
     `verdict` "none": nobody gave one. `slower_than_ms`: the worst answer took longer.
+    `mark`: what `services.store.counting` marks a session with, such as `node|route|errors`;
+    `mark_over_ms`: it took so long at least once.
     """
 
     text: str = ""
@@ -67,6 +71,8 @@ class Find:
     asks: bool = False
     errors: bool = False
     slower_than_ms: float | None = None
+    mark: str | None = None
+    mark_over_ms: float | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
 
@@ -124,6 +130,8 @@ class FoundStore:
         key = t.found.c.session_id
         async with self._reading() as db:
             where = _conditions(wanted, db.dialect.name)
+            if wanted.mark is not None:
+                where.append(await _marked(db, wanted.mark, wanted.mark_over_ms or 0.0))
             if order is not Order.STARTED:
                 where.append(by.is_not(None))
             if cursor:
@@ -221,6 +229,17 @@ def _conditions(wanted: Find, dialect: str) -> list[ColumnElement[bool]]:
     if wanted.text.strip():
         where.append(_said(wanted.text, dialect))
     return where
+
+
+async def _marked(db: AsyncConnection, mark: str, over_ms: float) -> ColumnElement[bool]:
+    """Sessions with that mark: few are listed first, of many each session is asked for its own."""
+    c = t.marks.c
+    like = (c.mark == clean(mark), c.worst_ms >= over_ms)
+    some = select(c.session_id).where(*like)
+    few = select(func.count()).select_from(some.limit(_FEW + 1).subquery())
+    if (await db.execute(few)).scalar_one() <= _FEW:
+        return t.found.c.session_id.in_(some)
+    return select(c.mark).where(c.session_id == t.found.c.session_id, *like).exists()
 
 
 def _said(wanted: str, dialect: str) -> ColumnElement[bool]:

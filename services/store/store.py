@@ -27,6 +27,7 @@ from services.store.access_store import AccessStore
 from services.store.agent_store import AgentStore
 from services.store.alert_store import AlertStore
 from services.store.batch import Written
+from services.store.counts_store import CountsStore
 from services.store.engine import (
     DATABASE_ERRORS,
     database_url,
@@ -136,6 +137,7 @@ class Store:
         self.agents = AgentStore(self._reading, self._writing)
         self.found = FoundStore(self._reading)
         self.quality = QualityStore(self._reading)
+        self.counts = CountsStore(self._reading, self._writing)
         self.alerts = AlertStore(self._reading, self._writing)
         self.alert_rules = KeptStore(self._reading, self._writing, t.alert_rules)
         self.access = AccessStore(self._reading, self._writing)
@@ -294,6 +296,7 @@ class Store:
         )
         async with self._writing() as db:
             done = await db.execute(delete(t.events).where(t.events.c.seq.in_(old)))
+            await self.counts.events_went(db)
             return int(done.rowcount)
 
     async def erase(self, session_ids: Sequence[str]) -> None:
@@ -303,9 +306,11 @@ class Store:
             t.texts, t.reviews, t.alerts, t.idempotency_keys,
         )  # fmt: skip
         async with self._writing() as db:
+            await self.counts.forget(db, session_ids)
             for table in of_session:
                 await db.execute(delete(table).where(table.c.session_id.in_(session_ids)))
             await db.execute(delete(t.sessions).where(t.sessions.c.id.in_(session_ids)))
+            await self.counts.events_went(db)
 
     # -- idempotency keys
 

@@ -379,6 +379,46 @@ reviews: Final = Table(  # the newest verdict of each reviewer
     Column("scores", JSON, nullable=False),
 )
 
+# -- for figures over many sessions: counted from what is above, some seconds later
+
+counted: Final = Table(  # one row: how far the events are counted
+    "counted",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("seq", _BIG, nullable=False),
+    Column("turn", _BIG, nullable=False),  # of whoever counts: nobody writes on an older one
+)
+
+counts: Final = Table(  # of one session, as it is part of `rollups`
+    "counts",
+    metadata,
+    Column("session_id", String(40), primary_key=True),
+    Column("hour", Utc, nullable=False),
+    Column("agent_name", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("counts", Text, nullable=False),  # JSON, read off the loop
+)
+
+rollups: Final = Table(  # the sum of the counts of all sessions that began then
+    "rollups",
+    metadata,
+    Column("period", String(4), primary_key=True),  # hour | day, UTC
+    Column("begins_at", Utc, primary_key=True),
+    Column("agent_name", Text, primary_key=True),
+    Column("version", Text, primary_key=True),
+    Column("sessions", Integer, nullable=False),
+    Column("counts", Text, nullable=False),
+)
+
+marks: Final = Table(  # what a session can be found by beside the columns of `found`
+    "marks",
+    metadata,
+    Column("session_id", String(40), primary_key=True),
+    Column("mark", Text, primary_key=True),
+    Column("worst_ms", Float, nullable=False),
+    Index(None, "mark", "worst_ms", "session_id"),
+)
+
 tags: Final = Table(
     "tags",
     metadata,

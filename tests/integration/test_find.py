@@ -23,6 +23,7 @@ T0 = datetime(2026, 1, 1, 9, tzinfo=UTC)
 _OF_0004 = ("found", "tags", "texts")
 _LATER = (
     "audit", "api_keys", "views", "retention_rules", "reviews", "alert_rules", "alerts",
+    "counted", "counts", "rollups", "marks",
 )  # fmt: skip
 
 
@@ -45,7 +46,9 @@ class Told:
     async def tell(self, kind: Kind, after_s: float, /, **data: Any) -> None:
         certainty = data.pop("certainty", Certainty.OBSERVED)
         at = self._at + timedelta(seconds=after_s)
-        ours = kind in {Kind.MESSAGE, Kind.INTERRUPT_RAISED, Kind.RUN_FINISHED, Kind.AGENT_ERROR}
+        ours = kind in {
+            Kind.MESSAGE, Kind.INTERRUPT_RAISED, Kind.RUN_FINISHED, Kind.AGENT_ERROR, Kind.RUN_FAILED,
+        }  # fmt: skip
         await self._store.append(
             Event(
                 kind=kind,
@@ -99,6 +102,7 @@ async def test_a_session_is_told_in_figures_as_it_goes_on(store: Store) -> None:
     await told.turn(15, "No.", "Fine.", 1500)
     await told.tell(Kind.INTERRUPT_RAISED, 16, interrupt_id="i1", value={})
     await told.tell(Kind.AGENT_ERROR, 17, message="x")
+    await told.tell(Kind.RUN_FAILED, 18, error="CancelledError", cancelled=True)  # broken in upon
     (found,) = await find(store)
     assert (found.turns, found.interruptions, found.asks, found.errors) == (3, 1, 1, 1)
     assert (found.answer_median_ms, found.answer_worst_ms) == (900, 1500)

@@ -1,0 +1,396 @@
+"""The counts of sessions and their sums, kept up to the events some seconds later.
+
+Nothing of it is written with the events, so it costs those nothing. Each session's counts stand
+beside their sums: what is counted anew, or deleted, is first taken out of the sums, exactly.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.events import Event, Kind
+from services.portions import one_by_one
+from services.store import tables as t
+from services.store.agent_records import Turn
+from services.store.agent_rows import turn_record
+from services.store.agent_store import Connect
+from services.store.counting import Counted, Judged, count
+from services.store.records import Sample
+from services.store.rows import session_record, stored_event, upsert
+from services.store.ways import COUNTED, OF_EVENTS
+
+_WINDOW: Final = 2_000  # events that are looked through at once
+_GROUP: Final = 20  # sessions that are counted in one transaction
+_HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
+_FAILED_MOST: Final = 1_000
+
+_Key = tuple[str, datetime, str, str]  # period, begins_at, agent_name, version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountedUntil:
+    """`turn` grows with every change of the counts. `behind`: events that wait to be counted."""
+
+    turn: int
+    behind: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollup:
+    """What began in one hour or day, of one version of an agent. `counts` is JSON."""
+
+    begins_at: datetime
+    agent_name: str
+    version: str
+    counts: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HourCount:
+    """How many sessions began in that hour."""
+
+    begins_at: datetime
+    sessions: int
+
+
+class CountsStore:
+    """Made by `Store`, as its `counts`. Raises StoreUnavailableError where it is away."""
+
+    def __init__(self, reading: Connect, writing: Connect) -> None:
+        self._reading = reading
+        self._writing = writing
+
+    # -- counting
+
+    async def catch_up(self, until: datetime) -> bool:
+        """Count the sessions that events received until then tell of; gives whether there is more.
+
+        `until` lies some seconds back: several dashboards may write, and what they commit does
+        not become visible in the order of its numbers.
+        """
+        async with self._reading() as db:
+            turn, begin = (await db.execute(select(t.counted.c.turn, t.counted.c.seq))).one()
+            rows = await db.execute(
+                select(t.events.c.seq, t.events.c.session_id, t.events.c.received_at)
+                .where(t.events.c.seq > begin)
+                .order_by(t.events.c.seq)
+                .limit(_WINDOW)
+            )
+            reached, ids, number = begin, dict[str, None](), 0
+            for number, (seq, session_id, received_at) in enumerate(rows, 1):
+                if received_at > until:
+                    number = 0
+                    break
+                reached = seq
+                if session_id is not None:
+                    ids[session_id] = None
+        if reached == begin:
+            return False
+        wanted = tuple(ids)
+        for start in range(0, max(1, len(wanted)), _GROUP):
+            some = wanted[start : start + _GROUP]
+            last = start + _GROUP >= len(wanted)
+            if not await self._count(some, turn, reached if last else begin):
+                return True  # somebody else counts, too: look again
+            turn += 1
+        return number == _WINDOW
+
+    async def _count(self, session_ids: Sequence[str], turn: int, seq: int) -> bool:
+        """Count these anew. False, and nothing is done, where somebody else was faster."""
+        counted, bare = await self._read(session_ids)
+        async with self._writing() as db:
+            mine = await db.execute(
+                update(t.counted).where(t.counted.c.turn == turn).values(turn=turn + 1, seq=seq)
+            )
+            if not mine.rowcount:
+                return False
+            there = select(t.sessions.c.id).where(t.sessions.c.id.in_(session_ids))
+            left = set((await db.execute(there)).scalars())
+            await _replace(db, session_ids, {k: v for k, v in counted.items() if k in left}, bare)
+        return True
+
+    async def forget(self, db: AsyncConnection, session_ids: Sequence[str]) -> None:
+        """Take sessions out of the counts, first of all in the transaction that deletes them."""
+        await db.execute(update(t.counted).values(turn=t.counted.c.turn + 1))
+        await _replace(db, session_ids, {}, frozenset())
+
+    async def events_went(self, db: AsyncConnection) -> None:
+        """After events were deleted: SQLite gives the numbers of the last ones away again."""
+        newest = select(func.coalesce(func.max(t.events.c.seq), 0)).scalar_subquery()
+        await db.execute(update(t.counted).where(t.counted.c.seq > newest).values(seq=newest))
+
+    async def _read(self, session_ids: Sequence[str]) -> tuple[dict[str, Counted], frozenset[str]]:
+        """Their counts; and which of them have no events that could be counted."""
+        async with self._reading() as db:
+            rows = await db.execute(select(t.sessions).where(t.sessions.c.id.in_(session_ids)))
+            sessions = [session_record(row) for row in rows.mappings()]
+            over = [session.id for session in sessions if not session.status.is_open]
+            events: dict[str, list[Event]] = {}
+            happened = await db.execute(
+                select(t.events)
+                .where(t.events.c.session_id.in_(over), t.events.c.kind.in_(COUNTED))
+                .order_by(t.events.c.session_id, t.events.c.seq)
+            )
+            async for row in one_by_one(happened.mappings()):
+                events.setdefault(row["session_id"], []).append(stored_event(row).event)
+            turns: dict[str, list[Turn]] = {}
+            spoken = await db.execute(
+                select(t.turns)
+                .where(t.turns.c.session_id.in_(over))
+                .order_by(t.turns.c.session_id, t.turns.c.number)
+            )
+            async for row in one_by_one(spoken.mappings()):
+                turns.setdefault(row["session_id"], []).append(turn_record(row))
+            judged = await _judged(db, session_ids)
+        counted: dict[str, Counted] = {}
+        async for session in one_by_one(sessions, portion=5):
+            told = events.get(session.id, []), turns.get(session.id, ())
+            counted[session.id] = count(session, *told, judged.get(session.id, Judged()))
+        return counted, frozenset[str](over) - events.keys()
+
+    # -- reading
+
+    async def until(self) -> CountedUntil:
+        """How far it is."""
+        newest = select(func.coalesce(func.max(t.events.c.seq), 0)).scalar_subquery()
+        async with self._reading() as db:
+            turn, behind = (
+                await db.execute(select(t.counted.c.turn, newest - t.counted.c.seq))
+            ).one()
+        return CountedUntil(turn=turn, behind=max(0, behind))
+
+    async def rollups(
+        self,
+        begin: datetime,
+        end: datetime,
+        *,
+        agent_name: str | None = None,
+        version: str | None = None,
+        hourly: bool = False,
+    ) -> tuple[Rollup, ...]:
+        """The sums that make up that time, from whole hours UTC on; oldest first.
+
+        Whole days UTC come as one, and what is left of the others in hours; `hourly`: all does.
+        """
+        c = t.rollups.c
+        first, last = _next_day(begin), _day(end)
+        if hourly or first >= last:
+            within = and_(c.period == "hour", c.begins_at >= begin, c.begins_at < end)
+        else:
+            within = or_(
+                and_(c.period == "day", c.begins_at >= first, c.begins_at < last),
+                and_(c.period == "hour", c.begins_at >= begin, c.begins_at < first),
+                and_(c.period == "hour", c.begins_at >= last, c.begins_at < end),
+            )
+        query = select(c.begins_at, c.agent_name, c.version, c.counts).where(
+            within, *_of(agent_name, version)
+        )
+        async with self._reading() as db:
+            rows = await db.execute(query.order_by(c.begins_at, c.agent_name, c.version))
+            return tuple([Rollup(**row) async for row in one_by_one(rows.mappings())])
+
+    async def hours(
+        self,
+        begin: datetime,
+        end: datetime,
+        *,
+        agent_name: str | None = None,
+        version: str | None = None,
+    ) -> tuple[HourCount, ...]:
+        """Each hour in which sessions began."""
+        c = t.rollups.c
+        query = (
+            select(c.begins_at, func.sum(c.sessions).label("sessions"))
+            .where(c.period == "hour", c.begins_at >= begin, c.begins_at < end)
+            .where(*_of(agent_name, version))
+            .group_by(c.begins_at)
+            .having(func.sum(c.sessions) > 0)
+            .order_by(c.begins_at)
+        )
+        async with self._reading() as db:
+            rows = await db.execute(query)
+            return tuple([HourCount(**row) async for row in one_by_one(rows.mappings())])
+
+    async def busiest(self, begin: datetime, end: datetime) -> Sample | None:
+        """The minute with the most sessions at once, of all agents; None: no minute is kept."""
+        c = t.samples.c
+        query = (
+            select(t.samples)
+            .where(c.minute >= begin, c.minute < end)
+            .order_by(c.sessions.desc(), c.minute)
+            .limit(1)
+        )
+        async with self._reading() as db:
+            row = (await db.execute(query)).mappings().first()
+        return None if row is None else Sample(**row)
+
+    async def not_created(self, begin: datetime, end: datetime) -> Mapping[str, int]:
+        """Why sessions could not be created, by our errors' codes, of the newest 1,000 at most."""
+        c = t.events.c
+        query = (
+            select(c.data)
+            .where(c.kind == Kind.SESSION_FAILED, c.received_at >= begin, c.received_at < end)
+            .order_by(c.received_at.desc())
+            .limit(_FAILED_MOST)
+        )
+        async with self._reading() as db:
+            rows = (await db.execute(query)).scalars()
+            return Counter(str(data.get("error", "")) for data in rows)
+
+
+async def _judged(db: AsyncConnection, session_ids: Sequence[str]) -> dict[str, Judged]:
+    c = t.found.c
+    scores: dict[str, list[Mapping[str, Any]]] = {}
+    reviews = select(t.reviews.c.session_id, t.reviews.c.scores)
+    for session_id, given in await db.execute(
+        reviews.where(t.reviews.c.session_id.in_(session_ids))
+    ):
+        scores.setdefault(session_id, []).append(given if isinstance(given, dict) else {})
+    recorded = select(t.jobs.c.session_id).where(t.jobs.c.session_id.in_(session_ids))
+    told = set((await db.execute(recorded)).scalars())
+    rows = await db.execute(
+        select(c.session_id, c.version, c.verdict, c.errors).where(c.session_id.in_(session_ids))
+    )
+    return {
+        row.session_id: Judged(
+            version=row.version,
+            verdict=row.verdict,
+            errors=row.errors,
+            told=row.session_id in told,
+            scores=scores.get(row.session_id, ()),
+        )
+        for row in rows
+    }
+
+
+async def _replace(
+    db: AsyncConnection,
+    session_ids: Sequence[str],
+    counted: Mapping[str, Counted],
+    bare: frozenset[str],
+) -> None:
+    """Put what is counted in the place of what these sessions' counts were.
+
+    `bare`: what only events told stays as it was, for those may have been deleted.
+    """
+    columns = t.counts.c
+    changes: dict[_Key, Counter[str]] = {}
+    before = await db.execute(select(t.counts).where(columns.session_id.in_(session_ids)))
+    kept: dict[str, dict[str, int]] = {}
+    for row in before.mappings():
+        old = json.loads(row["counts"])
+        kept[row["session_id"]] = old
+        _change(changes, row["hour"], row["agent_name"], row["version"], old, -1)
+    rows, found = [], []
+    for session_id, one in counted.items():
+        counts = dict(one.counts)
+        if session_id in bare:
+            old = kept.get(session_id, {})
+            counts |= {k: v for k, v in old.items() if k.partition("|")[0] in OF_EVENTS}
+        _change(changes, one.hour, one.agent_name, one.version, counts, 1)
+        rows.append(
+            {
+                "session_id": session_id,
+                "hour": one.hour,
+                "agent_name": one.agent_name,
+                "version": one.version,
+                "counts": json.dumps(counts),
+            }
+        )
+        found += [
+            {"session_id": session_id, "mark": mark, "worst_ms": worst}
+            for mark, worst in one.marks.items()
+        ]
+    await _forget_marks(db, [one for one in session_ids if one not in bare])
+    gone = [one for one in session_ids if one not in counted]
+    if gone:
+        await db.execute(delete(t.counts).where(columns.session_id.in_(gone)))
+    dialect = db.dialect.name
+    if rows:
+        await db.execute(upsert(dialect, t.counts), rows)
+    if found:
+        await db.execute(upsert(dialect, t.marks), found)
+    await _sum_up(db, changes)
+
+
+async def _forget_marks(db: AsyncConnection, session_ids: Sequence[str]) -> None:
+    if session_ids:
+        await db.execute(delete(t.marks).where(t.marks.c.session_id.in_(session_ids)))
+
+
+def _change(
+    changes: dict[_Key, Counter[str]],
+    hour: datetime,
+    agent_name: str,
+    version: str,
+    counts: Mapping[str, int],
+    sign: int,
+) -> None:
+    """Add a session's counts to the hours and days that they are part of."""
+    for name, number in counts.items():
+        first, _, later = name.partition("|")
+        at = hour
+        if first == "busy":
+            name, at = first, hour + int(later) * _HOUR
+        for period, begins_at in (("hour", at), ("day", _day(at))):
+            key = (period, begins_at, agent_name, version)
+            changes.setdefault(key, Counter())[name] += sign * number
+
+
+async def _sum_up(db: AsyncConnection, changes: Mapping[_Key, Counter[str]]) -> None:
+    changes = {key: change for key, change in changes.items() if any(change.values())}
+    if not changes:
+        return
+    c = t.rollups.c
+    moments = {key[1] for key in changes}
+    there = await db.execute(
+        select(t.rollups).where(c.period.in_(("hour", "day")), c.begins_at.in_(moments))
+    )
+    before = {
+        (row["period"], row["begins_at"], row["agent_name"], row["version"]): row["counts"]
+        for row in there.mappings()
+    }
+    rows = []
+    for key, change in changes.items():
+        total = Counter(json.loads(before[key]) if key in before else {})
+        total.update(change)
+        counts = {name: number for name, number in total.items() if number}
+        period, begins_at, agent_name, version = key
+        rows.append(
+            {
+                "period": period,
+                "begins_at": begins_at,
+                "agent_name": agent_name,
+                "version": version,
+                "sessions": counts.get("sessions", 0),
+                "counts": json.dumps(counts),
+            }
+        )
+    await db.execute(upsert(db.dialect.name, t.rollups), rows)
+    await db.execute(delete(t.rollups).where(c.begins_at.in_(moments), c.counts == "{}"))
+
+
+def _of(agent_name: str | None, version: str | None) -> Iterable[Any]:
+    c = t.rollups.c
+    if agent_name is not None:
+        yield c.agent_name == agent_name
+    if version is not None:
+        yield c.version == version
+
+
+def _day(moment: datetime) -> datetime:
+    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+def _next_day(moment: datetime) -> datetime:
+    day = _day(moment)
+    return day if day == moment else day + _DAY
