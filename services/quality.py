@@ -16,6 +16,7 @@ from services.access.rights import Caller, Right
 from services.clock import Now
 from services.errors import BadInputError
 from services.events import Event, Kind, Source
+from services.noise import wilson
 from services.rooms import Rooms
 from services.store.find import Find, Found, Order
 from services.store.quality_store import PairCount, VersionCount
@@ -213,20 +214,6 @@ def scores(counts: Iterable[VersionCount]) -> tuple[VersionScore, ...]:
             )
         )
     return tuple(sorted(found, key=lambda one: one.first, reverse=True))
-
-
-def wilson(passed: int, judged: int, z: float = 1.96) -> tuple[float, float]:
-    """The bounds within which the true rate lies, 95 times of 100 (E. B. Wilson, 1927)."""
-    if not judged:
-        return 0.0, 1.0
-    rate, square = passed / judged, z * z
-    middle = (rate + square / (2 * judged)) / (1 + square / judged)
-    half = (
-        z
-        / (1 + square / judged)
-        * math.sqrt(rate * (1 - rate) / judged + square / (4 * judged * judged))
-    )
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def is_drawn(session_id: str) -> bool:

@@ -33,6 +33,7 @@ from services.access.sign_in import SignIn
 from services.alerts.alerts import Alerts
 from services.alerts.posting import Poster
 from services.alerts.watching import Watcher
+from services.analytics import Analytics
 from services.chats import Chats
 from services.clock import Now, rfc3339, utc_now
 from services.crossing import Calls, stopping
@@ -262,6 +263,7 @@ class Runtime:
                 tasks.create_task(self.keys.run(), name="API keys"),
                 tasks.create_task(self.erasing.run(), name="retention"),
                 tasks.create_task(self.alerts.run(), name="alerts"),
+                tasks.create_task(self.analytics.run(), name="analytics"),
                 tasks.create_task(self.lag.run(), name="lag"),
             ]
             self.started_at = self.now()
@@ -351,6 +353,7 @@ class Runtime:
             now=self.now,
         )
         self.quality = Quality(self.store, self.rooms, self.audit, now=self.now)
+        self.analytics = Analytics(self.store, self.hub, now=self.now)
         self.devices = DeviceCheck(self.livekit, self.audit)
         self.presets = KeptThings(self.store.presets, self.audit, kind="preset", now=self.now)
         self.views = KeptThings(self.store.views, self.audit, kind="view", now=self.now)

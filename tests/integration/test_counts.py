@@ -6,13 +6,17 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 import pytest_asyncio
 
+from services.analytics import Analytics, Scope
 from services.events import Kind
+from services.hub import Hub
 from services.store.find import Find, Order
 from services.store.store import Store, open_store
 from tests.integration.test_find import T0, Told, ids
@@ -199,3 +203,37 @@ async def test_creations_that_failed_are_told_by_their_cause(store: Store) -> No
     assert found == {"livekit_unavailable": 2, "bad_input": 1}
     assert await store.counts.not_created(T0 - timedelta(days=9), day) == {}
     assert await store.counts.busiest(day, FAR) is None
+
+
+async def test_a_report_shows_days_as_they_are_where_one_looks_from(store: Store) -> None:
+    for number in (0, 1, 13, 14):  # from 9:00 UTC on: the last two begin at 22 and 23 o'clock
+        await a_call(store, number)
+    hub = Hub(asyncio.get_running_loop(), lambda: "")
+    analytics = Analytics(store, hub, now=lambda: FAR)
+    await analytics.count()
+    day = T0.replace(hour=0)
+    scope = Scope(begin=day, end=day + timedelta(days=10))
+    berlin = ZoneInfo("Europe/Berlin")
+    report = await analytics.report(scope, berlin)
+    found = [(slot.begins_at.isoformat(), slot.figures.sessions) for slot in report.slots]
+    assert found == [("2026-01-01T00:00:00+01:00", 3), ("2026-01-02T00:00:00+01:00", 1)]
+    assert (report.whole.sessions, report.by_hour, report.until.behind) == (4, False, 0)
+
+    by_hour = await analytics.report(replace(scope, end=day + timedelta(days=1)), berlin)
+    assert by_hour.by_hour
+    assert [slot.begins_at.hour for slot in by_hour.slots] == [10, 11, 23, 0]
+    assert [hour.sessions for hour in by_hour.hours] == [1, 1, 1, 1]
+
+    year = await analytics.report(replace(scope, end=day + timedelta(days=200)), berlin)
+    assert [slot.begins_at for slot in year.slots] == [day], "UTC's days"
+
+    assert (await analytics.report(scope, berlin)).whole is report.whole, "made once for all"
+    await a_call(store, 2, agent="support")
+    await analytics.count()
+    after = await analytics.report(scope, berlin)
+    assert {key: one.sessions for key, one in after.by_version().items()} == {
+        ("pm-agent", ""): 4,
+        ("support", ""): 1,
+    }
+    assert after.whole.sessions - (await analytics.report(scope.before(), UTC)).whole.sessions == 5
+    hub.close()

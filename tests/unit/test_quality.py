@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.quality import agreements, scores, wilson
+from services.noise import wilson
+from services.quality import agreements, scores
 from services.store.quality_store import PairCount, VersionCount
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
