@@ -152,7 +152,7 @@ class ListedSession(SessionDetails):
 
     FIGURES: ClassVar[tuple[str, ...]] = (
         "evidence", "duration_s", "turns", "answer_median_ms", "answer_worst_ms", "interruptions",
-        "asks", "errors", "verdict", "tags",
+        "asks", "errors", "verdict", "version", "assignee", "tags",
     )  # fmt: skip
 
     evidence: Certainty
@@ -164,6 +164,8 @@ class ListedSession(SessionDetails):
     asks: int
     errors: int
     verdict: str
+    version: str
+    assignee: str
     tags: tuple[str, ...]
 
 
@@ -201,6 +203,10 @@ class _View(BaseModel):
     asks: bool = False
     errors: bool = False
     slower_than_ms: float | None = Field(default=None, ge=0, le=600_000)
+    version: str | None = Field(default=None, max_length=80)
+    assignee: str | None = Field(default=None, max_length=200)
+    mark: str | None = Field(default=None, max_length=500)
+    mark_over_ms: float | None = Field(default=None, ge=0, le=1e9)
     created_after: Moment | None = None
     created_before: Moment | None = None
     sort: Order = Order.STARTED
@@ -210,7 +216,8 @@ class _View(BaseModel):
         """What the store is asked for."""
         same = (
             "room_name", "user_id", "evidence", "verdict", "tag", "asks", "errors",
-            "slower_than_ms", "created_after", "created_before",
+            "slower_than_ms", "version", "assignee", "mark", "mark_over_ms", "created_after",
+            "created_before",
         )  # fmt: skip
         return Find(
             text=self.q,

@@ -1,13 +1,14 @@
 """`python -m bench.find [sessions]`: how soon any page of many sessions is found, on both databases.
 
-Believable sessions are written into tables of their own making: what is measured reads `found`,
-`sessions`, `tags` and `texts`, and never the events.
+Believable sessions are written into tables of their own making, with twenty events each; the marks of
+analytics as well. Each query's plan is asked for: what it is read by, and whether a table is read whole.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
+import re
 import sys
 import tempfile
 import time
@@ -18,19 +19,22 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import SecretStr
-from sqlalchemy import insert, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import event, insert, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from bench.report import Report, quantile, spread
 from services.ids import new_session_id
 from services.settings import Settings
 from services.store import tables as t
+from services.store.engine import database_url, make_engine
 from services.store.find import Find, Order
 from services.store.records import SessionStatus
 from services.store.store import Store, open_store
 from tests.support.postgres import PostgresServer
 
 SESSIONS: Final = 1_000_000
+EVENTS: Final = 20  # of each session
+_FILL_S: Final = 3_600
 _EACH: Final = 20
 _PORTION: Final = 5_000
 _T0: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -74,17 +78,49 @@ CASES: Final = (
     _Case("a word, by worst answer", Find(text="lantern"), Order.WORST_ANSWER),
     _Case("one week", Find(created_after=_T0 + timedelta(days=60), created_before=_T0 + timedelta(days=67))),
     _Case("ended by expiry, of one agent", Find(statuses=(SessionStatus.EXPIRED,), agent_name="sales")),
+    _Case("of an old version", Find(version="v1")),
+    _Case("by user", Find(), Order.USER, ascending=True),
+    _Case("by verdict", Find(), Order.VERDICT),
+    _Case("by errors", Find(), Order.ERRORS),
+    _Case("by questions that wait", Find(), Order.ASKS),
+    _Case("through a node that all go through", Find(mark="node|route")),
+    _Case("through a node that one of five does", Find(mark="node|create")),
+    _Case("that failed in a node", Find(mark="node|create|errors")),
+    _Case("whose synthesis took 1.5 s", Find(mark="part|synthesis", mark_over_ms=1_500)),
+    _Case("that failed in a node, by worst answer", Find(mark="node|create|errors"), Order.WORST_ANSWER),
+    _Case("of one agent, abandoned", Find(mark="outcome|abandoned", agent_name="echo")),
 )  # fmt: skip
 
 
-async def measure(store: Store, report: Report, name: str, sessions: int) -> None:
+async def measure(settings: Settings, report: Report, name: str, sessions: int) -> None:
     """Fill it, then ask for first pages and for later ones."""
-    begun = time.monotonic()
-    async with store._engine.begin() as db:
+    async with open_store(settings) as store:
+        begun = time.monotonic()
+        filling = make_engine(database_url(settings), timeout_s=_FILL_S)
+        try:
+            await _fill_all(filling, sessions)
+        finally:
+            await filling.dispose()
+        report.add(
+            f"{name}: {sessions:,} sessions, {EVENTS * sessions:,} events written in",
+            f"{time.monotonic() - begun:.0f} s",
+        )
+        await _measure(store, report, name)
+
+
+async def _fill_all(engine: AsyncEngine, sessions: int) -> None:
+    async with engine.begin() as db:
         await _fill(db, sessions)
-    async with store._engine.begin() as db:
-        await db.execute(text("ANALYZE"))
-    report.add(f"{name}: {sessions:,} sessions written in", f"{time.monotonic() - begun:.0f} s")
+    async with engine.begin() as db:
+        for statement in _AFTER:
+            await db.execute(text(statement))
+    async with engine.connect() as db:
+        await (await db.execution_options(isolation_level="AUTOCOMMIT")).execute(
+            text("VACUUM ANALYZE" if db.dialect.name == "postgresql" else "ANALYZE")
+        )
+
+
+async def _measure(store: Store, report: Report, name: str) -> None:
     took: list[float] = []
     for _ in range(_EACH):
         begun = time.perf_counter()
@@ -92,6 +128,13 @@ async def measure(store: Store, report: Report, name: str, sessions: int) -> Non
         took.append((time.perf_counter() - begun) * 1000)
     report.add(f"{name}: what can be filtered by", spread(took), "p95 100 ms")
     worst: tuple[float, str] = (0.0, "")
+    asked: list[tuple[str, Any]] = []
+
+    @event.listens_for(store._engine.sync_engine, "before_cursor_execute")
+    def _note(_c: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if "FROM " in statement and "found.session_id" in statement and "LIMIT" in statement:
+            asked[:] = [(statement, parameters)]
+
     for case in CASES:
         took = []
         found = 0
@@ -104,14 +147,57 @@ async def measure(store: Store, report: Report, name: str, sessions: int) -> Non
             took.append((time.perf_counter() - begun) * 1000)
             found += len(page.sessions)
             cursor = page.next_cursor
+        read_by = await _read_by(store._engine, asked)
         p95 = quantile(took, 0.95)
         worst = max(worst, (p95, case.name))
         report.add(
             f"{name}: {case.name}",
-            f"{quantile(took, 0.5):.1f} / {p95:.1f} ms ({found} found)",
+            f"{quantile(took, 0.5):.1f} / {p95:.1f} ms ({found} found; read by {read_by})",
             "p95 100 ms",
         )
     report.add(f"{name}: the slowest of these", f"{worst[0]:.1f} ms ({worst[1]})", "100 ms")
+
+
+_AFTER: Final = (
+    f"""
+    INSERT INTO events (id, kind, at, received_at, source, certainty, session_id, room_name,
+                        room_sid, identity, actor, data)
+    WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {EVENTS})
+    SELECT s.id || ':' || n,
+           CASE n % 5 WHEN 0 THEN 'conversation_item_added' WHEN 1 THEN 'node_started'
+                      WHEN 2 THEN 'node_finished' WHEN 3 THEN 'state_saved' ELSE 'run_finished' END,
+           s.created_at, s.created_at, 'agent', 'observed', s.id, s.room_name, s.room_sid, '', '',
+           '{{"run": "r", "node": "route", "step": 1, "ms": 3.2, "values": {{"slots": [1, 2, 3]}}}}'
+    FROM sessions s CROSS JOIN number
+    """,
+    """
+    INSERT INTO marks (session_id, created_at, mark, worst_ms)
+    SELECT session_id, created_at, 'node|route', 4 FROM found
+    UNION ALL SELECT session_id, created_at, 'edge|__start__|route', 0 FROM found
+    UNION ALL SELECT session_id, created_at, 'node|create', 30 FROM found WHERE turns % 5 = 1
+    UNION ALL SELECT session_id, created_at, 'node|create|errors', 0 FROM found WHERE errors > 0
+    UNION ALL SELECT session_id, created_at, CASE WHEN turns > 0 THEN 'outcome|answered'
+                                                  ELSE 'outcome|abandoned' END, 0 FROM found
+    UNION ALL SELECT session_id, created_at, 'part|synthesis', answer_worst_ms / 3 FROM found
+              WHERE answer_worst_ms IS NOT NULL
+    """,
+)
+
+
+async def _read_by(engine: AsyncEngine, asked: list[tuple[str, Any]]) -> str:
+    """The indexes of the last query's plan; a table that is read whole in capitals."""
+    statement, parameters = asked[-1]
+    async with engine.connect() as db:
+        of = "EXPLAIN " if db.dialect.name == "postgresql" else "EXPLAIN QUERY PLAN "
+        rows = await db.exec_driver_sql(of + statement, parameters)
+        plan = "\n".join(" ".join(map(str, row)) for row in rows)
+    indexes = re.findall(r"\b((?:ix|pk|sqlite_autoindex)_\w+)", plan)
+    whole = [
+        name.upper()
+        for name in re.findall(r"(?:Seq Scan on|SCAN) (\w+)", plan)
+        if f"SCAN {name} USING" not in plan and name in t.metadata.tables
+    ]
+    return ", ".join(dict.fromkeys([*whole, *indexes])) or "the key"
 
 
 async def _fill(db: AsyncConnection, sessions: int) -> None:
@@ -160,6 +246,7 @@ def _made(sessions: int) -> Iterator[list[tuple[str, dict[str, Any]]]]:
                 "asks": int(number > sessions - 200 and chance.random() < 0.1),
                 "errors": int(chance.random() < 0.01),
                 "verdict": chance.choices(("", "pass", "fail", "unsure"), (94, 4, 1.5, 0.5))[0],
+                "version": f"v{1 + 6 * number // sessions}",
             }),
         ]  # fmt: skip
         for _ in range(2):
@@ -178,15 +265,13 @@ async def run(sessions: int) -> Report:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         kept = Settings(switchboard_data_dir=folder, switchboard_store_timeout_s=60, _env_file=None)
-        async with open_store(kept) as store:
-            await measure(store, report, "SQLite", sessions)
+        await measure(kept, report, "SQLite", sessions)
         postgres = PostgresServer()
         try:
             postgres.create()
             url = SecretStr(postgres.url(postgres.new_database()))
             elsewhere = kept.model_copy(update={"database_url": url})
-            async with open_store(elsewhere) as store:
-                await measure(store, report, "PostgreSQL", sessions)
+            await measure(elsewhere, report, "PostgreSQL", sessions)
         finally:
             postgres.close()
     return report

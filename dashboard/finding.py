@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard import bridge, drafts
+from dashboard import address, bridge, drafts, viewer
 from dashboard import format as fmt
+from dashboard.marks import mark_words
 from services.clock import utc_now
 from services.events import Certainty
 from services.store.find import TEXT_MOST, Find, Order
@@ -29,11 +30,14 @@ STATUSES: Final = {
 VERDICTS: Final = {"pass": "works", "fail": "does not", "unsure": "unsure", "none": "none yet"}
 COLUMNS: Final = (
     "Started", "User", "Agent", "Status", "Lasted", "Turns", "Median", "Worst", "Trouble",
-    "Verdict", "Tags", "Known", "Ended because", "Room", "Session",
+    "Verdict", "Tags", "Known", "Ended because", "Version", "Reviewer", "Room", "Session",
 )  # fmt: skip
 _USUAL: Final = list(COLUMNS[:12])
 _ANY: Final = ""
+_MOVES: Final = f"{KEY}.moves"
+UNTOLD: Final = "-"  # of an agent or a version: those that have none
 _FIELD_PX: Final = 170
+_NAME_MOST: Final = 500
 _SINCE: Final = {"": None, "1d": 1, "7d": 7, "30d": 30, "90d": 90}
 _SINCE_WORDS: Final = {
     "": "any time",
@@ -49,17 +53,32 @@ _ORDERS: Final = {
     Order.DURATION: "longest",
     Order.TURNS: "most turns",
     Order.INTERRUPTIONS: "most interruptions",
+    Order.ASKS: "most questions that wait",
+    Order.ERRORS: "most errors",
+    Order.AGENT: "agent",
+    Order.VERSION: "version",
+    Order.USER: "user",
+    Order.ROOM: "room",
+    Order.STATUS: "status",
+    Order.VERDICT: "verdict",
+    Order.EVIDENCE: "evidence",
 }
 _FILTERS: Final = (
     "status", "agent", "user", "verdict", "tag", "evidence", "since", "from", "to", "errors",
-    "asks", "slower",
+    "asks", "slower", "version",
 )  # fmt: skip
-_FIELDS: Final = ("q", *_FILTERS, "sort", "up", "cols")
+_LED_BY: Final = ("mark", "over", "after", "before")  # what a figure's link says, with no field
+_FIELDS: Final = ("q", *_FILTERS, *_LED_BY, "sort", "up", "cols")
+_OVER_MOST_MS: Final = 1e9
 
 
 def wanted() -> tuple[Find, Order, bool]:
     """What is looked for, from the fields; the address follows them."""
-    _seed()
+    where = address.follow(KEY, _FIELDS)
+    if st.session_state.setdefault(_MOVES, where.moves) != where.moves:  # a link, or Back
+        st.session_state[_MOVES] = where.moves
+        drafts.sent(KEY)
+    _seed(where.values)
     there = bridge.read(bridge.runtime().store.found.values)
     left, middle, right = st.columns([5, 2, 1], vertical_alignment="bottom")
     with left:
@@ -78,28 +97,25 @@ def wanted() -> tuple[Find, Order, bool]:
     label = f"Filters · {count}" if count else "Filters"
     with st.expander(label, icon=":material/filter_alt:", key=f"{KEY}.filters"):
         _filters(there)
-    st.query_params.update(address())
-    for name in set(_FIELDS) - set(address()):
-        st.query_params.pop(name, None)
+    _led_by()
+    address.write(KEY, _FIELDS, view())
     return _find(), Order(st.session_state[_field("sort")]), bool(st.session_state[_field("up")])
 
 
-def address() -> dict[str, str]:
+def view() -> dict[str, str]:
     """The view in the words of the page's address; only what is not usual."""
     return {name: word for name in _FIELDS if (word := _word(name))}
 
 
-def show(view: Mapping[str, str]) -> None:
+def show(kept: Mapping[str, str]) -> None:
     """Take the fields from such an address; as a callback, before they are drawn."""
-    clear()
-    st.query_params.update({name: view[name] for name in _FIELDS if name in view})
+    drafts.sent(KEY)
+    address.write(KEY, _FIELDS, {name: kept[name] for name in _FIELDS if name in kept})
 
 
 def clear() -> None:
     """Let every field be as it is at first; as a callback."""
-    drafts.sent(KEY)
-    for name in _FIELDS:
-        st.query_params.pop(name, None)
+    show({})
 
 
 def choose_columns() -> list[str]:
@@ -124,6 +140,9 @@ def api_query(find: Find, order: Order, *, ascending: bool) -> dict[str, str | l
         "asks": find.asks,
         "errors": find.errors,
         "slower_than_ms": find.slower_than_ms,
+        "version": find.version,
+        "mark": find.mark,
+        "mark_over_ms": find.mark_over_ms,
         "created_after": find.created_after.isoformat() if find.created_after else None,
         "created_before": find.created_before.isoformat() if find.created_before else None,
         "sort": order.value,
@@ -145,9 +164,8 @@ def _field(name: str) -> str:
     return f"{drafts.draft_key(KEY)}.{name}"
 
 
-def _seed() -> None:
+def _seed(told: Mapping[str, str]) -> None:
     """The fields as the address names them, unless they hold something already."""
-    told = st.query_params
     statuses = [one for one in told.get("status", "").split(",") if one in list(SessionStatus)]
     slower = told.get("slower", "")
     first: dict[str, Any] = {
@@ -164,6 +182,11 @@ def _seed() -> None:
         "errors": told.get("errors") == "1",
         "asks": told.get("asks") == "1",
         "slower": float(slower) if slower.isdigit() and int(slower) <= 600_000 else None,
+        "version": told.get("version", "")[:_NAME_MOST],
+        "mark": told.get("mark", "")[:_NAME_MOST],
+        "over": told.get("over", "") if _number(told.get("over", "")) else "",
+        "after": told.get("after", "") if _moment(told.get("after", "")) else "",
+        "before": told.get("before", "") if _moment(told.get("before", "")) else "",
         "sort": Order(_known(told.get("sort", ""), list(Order)) or Order.STARTED),
         "up": told.get("up") == "1",
         "cols": [one for one in told.get("cols", "").split(",") if one in COLUMNS] or _USUAL,
@@ -174,6 +197,22 @@ def _seed() -> None:
 
 def _known(value: str, known: Any) -> str:
     return value if value in known else ""
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 < value <= _OVER_MOST_MS else None
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        value = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return value if value.tzinfo and 1970 < value.year < 9999 else None
 
 
 def _day(text: str) -> date | None:
@@ -214,6 +253,7 @@ def _filters(there: Mapping[str, tuple[str, ...]]) -> None:
     _choice(grid, "Verdict", "verdict", tuple(VERDICTS), words=VERDICTS)
     _choice(grid, "Tag", "tag", there["tag"])
     _choice(grid, "Evidence", "evidence", tuple(Certainty))
+    grid.text_input("Version", key=_field("version"), max_chars=80)
     grid.number_input(
         "Slowest answer over (ms)",
         min_value=0.0,
@@ -228,6 +268,38 @@ def _filters(there: Mapping[str, tuple[str, ...]]) -> None:
     grid.button("Clear all", key=f"{KEY}.clear", icon=":material/filter_alt_off:", on_click=clear)
 
 
+def _led_by() -> None:
+    """What a figure's link asked for, in words, and the way to be rid of it."""
+    held = {name: st.session_state[_field(name)] for name in _LED_BY}
+    if not any(held.values()):
+        return
+    said = []
+    if held["mark"]:
+        said.append(f"that {mark_words(held['mark'], _number(held['over']))}")
+    after, before = _moment(held["after"]), _moment(held["before"])
+    if after and before:
+        said.append(f"that began from {fmt.span(after, before, zone=viewer.zone_name())}")
+    elif after or before:
+        word = "from" if after else "before"
+        said.append(f"that began {word} {viewer.moment(after or before)}")
+    with st.container(horizontal=True, vertical_alignment="center", key=f"{KEY}.led"):
+        st.markdown(
+            f":material/query_stats: Only those {fmt.md(', '.join(said))}.", width="content"
+        )
+        st.button(
+            "Show others, too",
+            key=f"{KEY}.led.clear",
+            icon=":material/close:",
+            type="tertiary",
+            on_click=_forget_led,
+        )
+
+
+def _forget_led() -> None:
+    for name in _LED_BY:
+        st.session_state[_field(name)] = ""
+
+
 def _choice(
     grid: Any, label: str, name: str, known: tuple[str, ...], words: Mapping[str, str] | None = None
 ) -> None:
@@ -236,7 +308,9 @@ def _choice(
     grid.selectbox(
         label,
         options,
-        format_func=lambda one: (words or {}).get(one, fmt.plain(one)) if one else "any",
+        format_func=lambda one: {_ANY: "any", UNTOLD: "none", **(words or {})}.get(
+            one, fmt.plain(one)
+        ),
         key=_field(name),
     )
 
@@ -249,10 +323,11 @@ def _find() -> Find:
         lately = utc_now() - timedelta(days=days)
         begins = lately if begins is None else max(begins, lately)
     until = held["to"]
+    before = _midnight(until + timedelta(days=1)) if until else None
     return Find(
         text=held["q"],
         statuses=tuple(held["status"]),
-        agent_name=held["agent"] or None,
+        agent_name=_named(held["agent"]),
         user_id=held["user"].strip() or None,
         evidence=Certainty(held["evidence"]) if held["evidence"] else None,
         verdict=held["verdict"] or None,
@@ -260,9 +335,16 @@ def _find() -> Find:
         errors=held["errors"],
         asks=held["asks"],
         slower_than_ms=held["slower"],
-        created_after=begins,
-        created_before=_midnight(until + timedelta(days=1)) if until else None,
+        version=_named(held["version"].strip()),
+        mark=held["mark"] or None,
+        mark_over_ms=_number(held["over"]),
+        created_after=max(filter(None, (begins, _moment(held["after"]))), default=None),
+        created_before=min(filter(None, (before, _moment(held["before"]))), default=None),
     )
+
+
+def _named(word: str) -> str | None:
+    return None if not word else "" if word == UNTOLD else word
 
 
 def _midnight(day: date | None) -> datetime | None:

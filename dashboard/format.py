@@ -80,6 +80,13 @@ def moment_text(moment: datetime | None, *, zone: str | None, now: datetime) -> 
     return f"{day}{year} {there:%H:%M}{suffix}"
 
 
+def span(begin: datetime, end: datetime, *, zone: str | None) -> str:
+    """From when to when in the viewer's zone: `30 Oct 00:00 to 28 Nov 18:00`."""
+    where = zone_or_utc(zone)
+    there = [moment.astimezone(where) for moment in (begin, end)]
+    return " to ".join(f"{one.day} {_MONTHS[one.month - 1]} {one:%H:%M}" for one in there)
+
+
 def zone_or_utc(zone: str | None) -> tzinfo:
     """The zone of that IANA name; UTC where there is none such."""
     if not zone or zone == "UTC":

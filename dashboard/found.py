@@ -26,7 +26,7 @@ _TAG: Final = f"{_KEY}.tag.these"
 
 def results(find: Find, order: Order, *, ascending: bool, columns: list[str]) -> None:
     """A page of them; what can be done with those that are chosen."""
-    view = finding.address()
+    view = finding.view()
     cursors = paging.cursors(_KEY, view)
     page = _held(view, cursors[-1])
     if page is None:
@@ -162,6 +162,8 @@ def _row(found: Found) -> dict[str, Any]:
         "Tags": fmt.plain(", ".join(found.tags)),
         "Known": found.evidence.value,
         "Ended because": fmt.plain(session.end_reason),
+        "Version": fmt.plain(found.version),
+        "Reviewer": fmt.plain(found.assignee),
         "Room": fmt.plain(session.room_name),
         "Session": session.id,
     }

@@ -55,6 +55,13 @@ ENTRIES: Final = (
         help="Every session, live or over: search, filter, sort.",
     ),
     Entry(
+        name="analytics",
+        title="Analytics",
+        icon=":material/query_stats:",
+        section="Operate",
+        help="What all sessions tell together: how many, how fast, which ways, how they ended.",
+    ),
+    Entry(
         name="reviews",
         title="Reviews",
         icon=":material/rate_review:",

@@ -73,7 +73,7 @@ def _keeping(kept: Mapping[str, Kept]) -> None:
     )
 
     def save() -> None:
-        view = finding.address()
+        view = finding.view()
         bridge.write(lambda caller: views.save(name, view, actor=caller))
         drafts.sent(_KEY)
 

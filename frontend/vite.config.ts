@@ -23,6 +23,7 @@ export default defineConfig({
         device_probe: "src/device_probe.tsx",
         listen_in: "src/listen_in.tsx",
         session_view: "src/session_view.tsx",
+        path_map: "src/path_map.tsx",
       },
       preserveEntrySignatures: "strict",
       output: {

@@ -12,7 +12,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
-from typing import Final
+from typing import Any, Final
 
 from services.clock import Now
 from services.errors import SwitchboardError
@@ -67,28 +67,24 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """`busiest`: the minute with the most sessions at once, where no agent was asked for.
+    """The figures of a time.
 
+    `slots`: each hour (`by_hour`) or day of each version of each agent; `times`: of all of them
+    together, oldest first; `versions`: of the whole time, by agent and version, the most first.
+    `busiest`: the minute with the most sessions at once, where no agent was asked for.
     `not_created`: sessions that could not be, by our errors' codes; these are no sessions.
     """
 
     scope: Scope
     whole: Figures
     slots: tuple[Slot, ...]
+    times: tuple[tuple[datetime, Figures], ...]
+    versions: Mapping[tuple[str, str], Figures]
     by_hour: bool
     hours: tuple[HourCount, ...]
     busiest: Sample | None
     not_created: Mapping[str, int]
     until: CountedUntil
-
-    def by_version(self) -> dict[tuple[str, str], Figures]:
-        """Each agent and version, those with the most sessions first."""
-        totals: dict[tuple[str, str], Counter[str]] = {}
-        for slot in self.slots:
-            key = (slot.agent_name, slot.version)
-            totals.setdefault(key, Counter()).update(slot.figures.counts)
-        found = {key: Figures(counts) for key, counts in totals.items()}
-        return dict(sorted(found.items(), key=lambda pair: -pair[1].sessions))
 
 
 class Analytics:
@@ -160,11 +156,10 @@ class Analytics:
             there = moment.astimezone(zone) if local else moment
             return there if by_hour else there.replace(hour=0, minute=0, second=0, microsecond=0)
 
-        slots, whole = await asyncio.to_thread(_merged, rollups, slot_of)
+        merged = await asyncio.to_thread(_merged, rollups, slot_of)
         return Report(
             scope=scope,
-            whole=whole,
-            slots=slots,
+            **merged,
             by_hour=by_hour,
             hours=hours,
             busiest=await counts.busiest(scope.begin, scope.end) if everybody else None,
@@ -173,20 +168,32 @@ class Analytics:
         )
 
 
-def _merged(rollups: Iterable[Rollup], slot_of: _SlotOf) -> tuple[tuple[Slot, ...], Figures]:
-    """By hour or day, agent and version; and all in one. Not on the loop: it may take a while."""
-    totals: dict[tuple[datetime, str, str], Counter[str]] = {}
+def _merged(rollups: Iterable[Rollup], slot_of: _SlotOf) -> dict[str, Any]:
+    """The sums of a report. Not on the loop: it may take a while."""
+    slots: dict[tuple[datetime, str, str], Counter[str]] = {}
+    times: dict[datetime, Counter[str]] = {}
+    versions: dict[tuple[str, str], Counter[str]] = {}
     whole: Counter[str] = Counter()
     for rollup in rollups:
         counts = json.loads(rollup.counts)
-        key = (slot_of(rollup.begins_at), rollup.agent_name, rollup.version)
-        totals.setdefault(key, Counter()).update(counts)
-        whole.update(counts)
-    slots = tuple(
-        Slot(begins_at=begins_at, agent_name=agent, version=version, figures=Figures(counts))
-        for (begins_at, agent, version), counts in sorted(totals.items(), key=lambda one: one[0])
-    )
-    return slots, Figures(whole)
+        at, agent, version = slot_of(rollup.begins_at), rollup.agent_name, rollup.version
+        for total in (
+            slots.setdefault((at, agent, version), Counter()),
+            times.setdefault(at, Counter()),
+            versions.setdefault((agent, version), Counter()),
+            whole,
+        ):
+            total.update(counts)
+    most = sorted(versions.items(), key=lambda pair: -pair[1]["sessions"])
+    return {
+        "whole": Figures(whole),
+        "slots": tuple(
+            Slot(begins_at=begins_at, agent_name=agent, version=version, figures=Figures(counts))
+            for (begins_at, agent, version), counts in sorted(slots.items(), key=lambda one: one[0])
+        ),
+        "times": tuple((at, Figures(counts)) for at, counts in sorted(times.items())),
+        "versions": {key: Figures(counts) for key, counts in most},
+    }
 
 
 def _hour(moment: datetime) -> datetime:

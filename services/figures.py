@@ -82,6 +82,15 @@ class Figures:
         asked = {one for (one,) in self._parts("waited", 1)} | set(self.named("unanswered"))
         return tuple(sorted(asked))
 
+    def scores(self) -> dict[str, dict[str, int]]:
+        """Each question of the scorecard with its answers, and how often each was given."""
+        found: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        for name, count in self.counts.items():
+            parts = name.split("|")
+            if parts[0] == "score" and len(parts) == 3:
+                found[parts[1]][parts[2]] = count
+        return dict(found)
+
     def _parts(self, first: str, count: int) -> Iterable[tuple[str, ...]]:
         for name in self.counts:
             parts = name.split("|")

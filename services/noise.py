@@ -81,7 +81,7 @@ class Spread:
         )
 
 
-def wilson(count: int, of: int, z: float = _Z) -> tuple[float, float]:
+def wilson(count: float, of: float, z: float = _Z) -> tuple[float, float]:
     """The bounds within which the true share lies, 95 times of 100 (E. B. Wilson, 1927)."""
     if not of:
         return 0.0, 1.0
@@ -91,7 +91,7 @@ def wilson(count: int, of: int, z: float = _Z) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def of_shares(before: tuple[int, int], after: tuple[int, int]) -> Difference | None:
+def of_shares(before: tuple[float, float], after: tuple[float, float]) -> Difference | None:
     """Of two shares (count, of how many), by R. G. Newcombe's tenth method (1998)."""
     if not before[1] or not after[1]:
         return None

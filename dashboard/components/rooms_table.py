@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
 import streamlit as st
 
+from dashboard import address
 from dashboard.components.bundle import stub
 
 DEFAULT_SORT: Final = "age"
 _Q_LIMIT: Final = 200
-_LATE_S: Final = 2.0
 
 _component = st.components.v2.component("switchboard_rooms_table", js=stub("rooms_table"))
 
@@ -63,22 +62,15 @@ def rooms_table(live_url: str, *, room_href: str, key: str) -> RoomsTableResult:
     shows the same and the Back button works. Reruns come from selecting, opening, a changed
     view, and when the ticket is out of date. Selected rooms that close drop out.
     """
-    view = RoomsView.from_params(st.query_params)
-    state: _Address = st.session_state.setdefault(f"{key}.address", _Address(view))
-    if view != state.view:
-        if state.is_late(view):
-            view = state.view
-            _write(view)
-        else:
-            # The address changed by itself (a link, the Back button): the table must follow.
-            state.view = view
-            state.revision += 1
+    names = tuple(RoomsView().to_params())
+    where = address.follow(key, names)
+    view = RoomsView.from_params(where.values)
+    address.write(key, names, where.values)
 
     def on_view() -> None:
         wire = st.session_state[key]["view"]
         chosen = RoomsView(q=wire["q"], health=tuple(wire["health"]), sort=wire["sort"])
-        state.change(chosen)
-        _write(chosen)
+        address.write(key, names, chosen.to_params())
 
     result = _component(
         key=key,
@@ -86,7 +78,7 @@ def rooms_table(live_url: str, *, room_href: str, key: str) -> RoomsTableResult:
             "liveUrl": live_url,
             "roomHref": room_href,
             "view": {"q": view.q, "health": list(view.health), "sort": view.sort},
-            "viewRevision": state.revision,
+            "viewRevision": where.moves,
         },
         on_view_change=on_view,
         on_selected_change=_heard,
@@ -96,36 +88,6 @@ def rooms_table(live_url: str, *, room_href: str, key: str) -> RoomsTableResult:
     return RoomsTableResult(
         selected=tuple(result.selected or ()), view=view, opened=result.open or None
     )
-
-
-@dataclass(slots=True)
-class _Address:
-    """The view that the page's address names, and the ones that it named a moment ago.
-
-    The browser sends the address with each rerun, and may have sent it before it has heard of
-    the last change: that is an old address come late, and no wish of the reader.
-    """
-
-    view: RoomsView
-    revision: int = 0
-    _before: RoomsView | None = None
-    _changed_s: float = float("-inf")
-
-    def change(self, view: RoomsView) -> None:
-        """The reader has chosen another view in the table."""
-        self._before, self._changed_s, self.view = self.view, time.monotonic(), view
-
-    def is_late(self, view: RoomsView) -> bool:
-        """Whether the view is the one before the last change, which was a moment ago."""
-        return view == self._before and time.monotonic() - self._changed_s < _LATE_S
-
-
-def _write(view: RoomsView) -> None:
-    for name, value in view.to_params().items():
-        if value:
-            st.query_params[name] = value
-        elif name in st.query_params:
-            del st.query_params[name]
 
 
 def _heard() -> None:

@@ -1,3 +1,4 @@
+import { keepBack } from "./back";
 import { reactComponent } from "./mount";
 import askedCss from "./questions/asked.css?inline";
 import { Badge } from "./questions/Badge";
@@ -6,6 +7,8 @@ import type { ComponentArgs } from "./streamlit";
 interface BadgeData {
   readonly liveUrl: string;
 }
+
+keepBack();
 
 /** On every page: what graphs ask of a human. Triggers: `open` (a session's id), `ticket`. */
 export default reactComponent<ComponentArgs<BadgeData>>(

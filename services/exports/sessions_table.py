@@ -34,7 +34,7 @@ COLUMNS: Final = (
     "session_id", "room_name", "user_id", "agent_id", "status", "origin", "created_at",
     "started_at", "ended_at", "end_reason", "duration_s", "turns", "answer_median_ms",
     "answer_worst_ms", "interruptions", "asks", "errors", "verdict", "tags", "evidence",
-    "people_peak",
+    "people_peak", "version", "assignee",
 )  # fmt: skip
 """Of every format, in this order. Moments are UTC, durations seconds, answers milliseconds."""
 _ROW_GROUP: Final = 5_000

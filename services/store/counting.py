@@ -3,7 +3,7 @@
 A count's name has its parts divided by `|`, which LangGraph allows in no node's name. Times are
 counted by their step on the scale (`services.store.scale`), with their sum in microseconds:
 
-    sessions                    turns, interruptions, errors
+    sessions, troubled          those with errors; turns, interruptions, errors
     outcome|<outcome>           verdict|<verdict>, score|<question>|<answer>
     cause|<cause>               why something failed
     duration|<step>, |us        of sessions that are over
@@ -48,11 +48,16 @@ class Outcome(StrEnum):
 class Counted:
     """`marks`: what the session can be found by, each with the longest time (ms) that it took."""
 
-    hour: datetime  # in which the session began, UTC
+    created_at: datetime  # the session's
     agent_name: str
     version: str
     counts: Mapping[str, int]
     marks: Mapping[str, float]
+
+    @property
+    def hour(self) -> datetime:
+        """In which the session began, UTC."""
+        return self.created_at.replace(minute=0, second=0, microsecond=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +82,7 @@ def count(
         _judged(tally, judged)
         count_ways(tally, sorted(events, key=lambda event: event.at))
     return Counted(
-        hour=session.created_at.replace(minute=0, second=0, microsecond=0),
+        created_at=session.created_at,
         agent_name=session.agent_name,
         version=judged.version,
         counts={name: number for name, number in tally.counts.items() if number},
@@ -89,6 +94,7 @@ def _session(tally: Tally, session: SessionRecord, turns: Sequence[Turn], judged
     tally.counts["sessions"] += 1
     tally.mark(f"outcome|{_outcome(session, turns, told=judged.told)}")
     tally.counts["errors"] += judged.errors
+    tally.counts["troubled"] += judged.errors > 0
     began = session.started_at or session.created_at
     ended = session.ended_at or session.last_event_at
     _busy(tally, session.created_at, began, ended)
@@ -118,7 +124,7 @@ def _judged(tally: Tally, judged: Judged) -> None:
         tally.counts[f"verdict|{part(judged.verdict)}"] += 1
     for scores in judged.scores:
         for question, answer in scores.items():
-            tally.counts[f"score|{part(question)}|{part(answer)}"] += 1
+            tally.mark(f"score|{part(question)}|{part(answer)}")
 
 
 def _busy(tally: Tally, created: datetime, began: datetime, ended: datetime) -> None:

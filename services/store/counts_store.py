@@ -307,7 +307,12 @@ async def _replace(
             }
         )
         found += [
-            {"session_id": session_id, "mark": mark, "worst_ms": worst}
+            {
+                "session_id": session_id,
+                "mark": mark,
+                "created_at": one.created_at,
+                "worst_ms": worst,
+            }
             for mark, worst in one.marks.items()
         ]
     await _forget_marks(db, [one for one in session_ids if one not in bare])

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, column, func, or_, select, table, text, tuple_
+from sqlalchemy import ColumnElement, FromClause, column, func, or_, select, table, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.errors import BadInputError
@@ -38,7 +38,10 @@ _FEW: Final = 5_000
 
 
 class Order(StrEnum):
-    """What sessions are sorted by. Those that have no such figure are not listed then."""
+    """What sessions are sorted by. Those that have no such figure are not listed then.
+
+    By words, those of one word come by the time of their beginning.
+    """
 
     STARTED = "created_at"
     DURATION = "duration_s"
@@ -46,6 +49,21 @@ class Order(StrEnum):
     MEDIAN_ANSWER = "answer_median_ms"
     WORST_ANSWER = "answer_worst_ms"
     INTERRUPTIONS = "interruptions"
+    ASKS = "asks"
+    ERRORS = "errors"
+    AGENT = "agent_name"
+    VERSION = "version"
+    USER = "user_id"
+    ROOM = "room_name"
+    STATUS = "status"
+    VERDICT = "verdict"
+    EVIDENCE = "evidence"
+
+
+_FEW_HAVE: Final = {Order.ASKS, Order.ERRORS}  # listed are those with any
+_WORDS_OF: Final = {
+    Order.AGENT, Order.VERSION, Order.USER, Order.ROOM, Order.STATUS, Order.VERDICT, Order.EVIDENCE,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,22 +144,29 @@ class FoundStore:
         """
         limit = max(1, min(limit, PAGE_MOST))
         wanted = wanted or Find()
-        by: ColumnElement[Any] = t.found.c[order.value]
-        key = t.found.c.session_id
+        by_mark = wanted.mark is not None and order is Order.STARTED
+        # a mark has its sessions in the order of their beginning: any page of any mark at once
+        keys = [(t.marks if by_mark else t.found).c[name] for name in _keys(order)]
         async with self._reading() as db:
             where = _conditions(wanted, db.dialect.name)
-            if wanted.mark is not None:
-                where.append(await _marked(db, wanted.mark, wanted.mark_over_ms or 0.0))
-            if order is not Order.STARTED:
-                where.append(by.is_not(None))
+            source: FromClause = t.found
+            if by_mark:
+                source = t.marks.join(t.found, t.marks.c.session_id == t.found.c.session_id)
+                where += _like(wanted)
+            elif wanted.mark is not None:
+                where.append(await _marked(db, wanted))
+            if order in _FEW_HAVE:
+                where.append(keys[0] > 0)
+            elif order is not Order.STARTED and order not in _WORDS_OF:
+                where.append(keys[0].is_not(None))
             if cursor:
                 at = _read_cursor(cursor, order, ascending=ascending)
-                pair = tuple_(by, key)
-                where.append(pair > at if ascending else pair < at)
+                where.append(tuple_(*keys) > at if ascending else tuple_(*keys) < at)
             query = (
                 select(t.found)
+                .select_from(source)
                 .where(*where)
-                .order_by(by if ascending else by.desc(), key if ascending else key.desc())
+                .order_by(*(key if ascending else key.desc() for key in keys))
                 .limit(limit + 1)
             )
             rows = (await db.execute(query)).mappings().all()
@@ -165,10 +190,11 @@ class FoundStore:
         )
 
     async def values(self, *, limit: int = 200) -> dict[str, tuple[str, ...]]:
-        """What can be filtered by: `agent_name` and `tag`, each in alphabetical order."""
+        """What can be filtered by: `agent_name`, `version` and `tag`, each in alphabetical order."""
         async with self._reading() as db:
             return {
                 "agent_name": await _different(db, t.found.c.agent_name, limit),
+                "version": await _different(db, t.found.c.version, limit),
                 "tag": await _different(db, t.tags.c.tag, limit),
             }
 
@@ -231,15 +257,19 @@ def _conditions(wanted: Find, dialect: str) -> list[ColumnElement[bool]]:
     return where
 
 
-async def _marked(db: AsyncConnection, mark: str, over_ms: float) -> ColumnElement[bool]:
+def _like(wanted: Find) -> tuple[ColumnElement[bool], ...]:
+    c = t.marks.c
+    return c.mark == clean(wanted.mark), c.worst_ms >= (wanted.mark_over_ms or 0.0)
+
+
+async def _marked(db: AsyncConnection, wanted: Find) -> ColumnElement[bool]:
     """Sessions with that mark: few are listed first, of many each session is asked for its own."""
     c = t.marks.c
-    like = (c.mark == clean(mark), c.worst_ms >= over_ms)
-    some = select(c.session_id).where(*like)
+    some = select(c.session_id).where(*_like(wanted))
     few = select(func.count()).select_from(some.limit(_FEW + 1).subquery())
     if (await db.execute(few)).scalar_one() <= _FEW:
         return t.found.c.session_id.in_(some)
-    return select(c.mark).where(c.session_id == t.found.c.session_id, *like).exists()
+    return select(c.mark).where(c.session_id == t.found.c.session_id, *_like(wanted)).exists()
 
 
 def _said(wanted: str, dialect: str) -> ColumnElement[bool]:
@@ -251,17 +281,18 @@ def _said(wanted: str, dialect: str) -> ColumnElement[bool]:
     if not words:
         return c.session_id.in_(itself)
     if dialect == "postgresql":
-        hits = (
-            select(t.texts.c.session_id)
+        # materialized: else it may walk all texts from the newest on, and read each for a rare word
+        said = (
+            select(t.texts.c.id, t.texts.c.session_id)
             .where(
                 func.to_tsvector(text("'simple'"), t.texts.c.text).op("@@")(
                     func.to_tsquery(text("'simple'"), " & ".join(f"{word}:*" for word in words))
                 )
             )
-            .order_by(t.texts.c.id.desc())
-            .limit(_HITS)
-            .subquery()
+            .cte("said")
+            .prefix_with("MATERIALIZED")
         )
+        hits = select(said).order_by(said.c.id.desc()).limit(_HITS).subquery()
         told = select(hits.c.session_id)
     else:
         index = table("words", column("rowid"), column("words"))
@@ -275,30 +306,47 @@ def _said(wanted: str, dialect: str) -> ColumnElement[bool]:
     return c.session_id.in_(told.union_all(itself))
 
 
+def _keys(order: Order) -> tuple[str, ...]:
+    """The columns that the order goes by; there is an index for each that begins with them."""
+    if order in _WORDS_OF:
+        return order.value, Order.STARTED.value, "session_id"
+    return order.value, "session_id"
+
+
 def _write_cursor(last: Any, order: Order, *, ascending: bool) -> str:
-    value = last[order.value]
-    told = value.isoformat() if isinstance(value, datetime) else value
-    raw = json.dumps([order.value, ascending, told, last["session_id"]]).encode()
+    values = [last[name] for name in _keys(order)]
+    told = [one.isoformat() if isinstance(one, datetime) else one for one in values]
+    raw = json.dumps([order.value, ascending, *told]).encode()
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str, order: Order, *, ascending: bool) -> tuple[Any, str]:
+def _read_cursor(cursor: str, order: Order, *, ascending: bool) -> tuple[Any, ...]:
+    names = _keys(order)
     try:
         raw = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        name, upwards, value, session_id = raw
-        if (name, upwards) != (order.value, ascending) or not is_session_id(session_id):
+        name, upwards, *values = raw
+        if (name, upwards) != (order.value, ascending) or len(values) != len(names):
             raise ValueError("of another order")
-        if order is Order.STARTED:
-            moment = datetime.fromisoformat(value)
-            if moment.tzinfo is None:
-                raise ValueError("naive")
-            return moment.astimezone(UTC), session_id
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError("no number")
+        return tuple(map(_read_value, names, values))
     except (ValueError, TypeError, AttributeError) as exc:
         raise BadInputError(
             "The cursor is not one that was given for this list.",
             hint="Begin at the first page.",
             field="cursor",
         ) from exc
-    return value, session_id
+
+
+def _read_value(name: str, value: Any) -> Any:
+    if name == "session_id":
+        if not is_session_id(value):
+            raise ValueError("no session's id")
+        return value
+    if name == Order.STARTED:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is None:
+            raise ValueError("naive")
+        return moment.astimezone(UTC)
+    right: type | tuple[type, ...] = str if name in _WORDS_OF else (int, float)
+    if isinstance(value, bool) or not isinstance(value, right):
+        raise ValueError("of another kind")
+    return value

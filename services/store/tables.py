@@ -360,6 +360,7 @@ found: Final = Table(
     Index(None, "room_name", "created_at", "session_id"),
     Index(None, "evidence", "created_at", "session_id"),
     Index(None, "verdict", "created_at", "session_id"),
+    Index(None, "version", "created_at", "session_id"),
     _some("asks"),
     _some("errors"),
     Index(None, "duration_s", "session_id"),
@@ -415,7 +416,9 @@ marks: Final = Table(  # what a session can be found by beside the columns of `f
     metadata,
     Column("session_id", String(40), primary_key=True),
     Column("mark", Text, primary_key=True),
+    Column("created_at", Utc, nullable=False),  # the session's
     Column("worst_ms", Float, nullable=False),
+    Index(None, "mark", "created_at", "session_id"),
     Index(None, "mark", "worst_ms", "session_id"),
 )
 

@@ -111,18 +111,17 @@ class _Ways:
         name = f"node|{visit.node}"
         if not tally.has_room(name):
             return
+        failed = False
         if data.get("interrupted"):  # it runs again when the answer comes
             tally.mark(f"{name}|asked")
-            return
-        if data.get("cancelled"):
+        elif data.get("cancelled"):
             tally.mark(f"{name}|cancelled")
-            return
-        visit.ended = event.at
-        ms = data.get("ms")
-        tally.time(name, float(ms) if isinstance(ms, int | float) else 0.0)
-        failed = bool(data.get("error"))
-        if failed:
-            tally.mark(f"{name}|errors")
+        else:
+            visit.ended = event.at
+            ms = data.get("ms")
+            tally.time(name, float(ms) if isinstance(ms, int | float) else 0.0)
+            if failed := bool(data.get("error")):
+                tally.mark(f"{name}|errors")
         for source, since in self._sources(visit):
             waited_ms = ms_between(since, visit.began) if since else 0.0
             self._edge(source, visit.node, waited_ms, failed=failed)

@@ -12,7 +12,7 @@ from tests.support.control_room import ControlRoom
 from tests.support.participants import People
 
 PAGES = [
-    "", "rooms", "room?name=every", "sessions", "session?id={session}", "reviews", "alerts",
+    "", "rooms", "room?name=every", "sessions", "session?id={session}", "analytics", "analytics?tab=paths", "reviews", "alerts",
     "alerts?tab=rules", "agents", "test", "tokens",
     "system", "access", "access?tab=keys", "access?tab=people", "room",
 ]  # fmt: skip

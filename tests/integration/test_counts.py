@@ -180,6 +180,9 @@ async def test_sessions_are_found_by_marks_and_by_how_long_they_took(store: Stor
     ]
     assert await ids(store, Order.WORST_ANSWER, mark="path|route") == [slow.id, quick.id]
     assert await ids(store, mark="node|nowhere") == []
+    page = await store.found.page(Find(mark="node|route"), limit=1)
+    rest = await store.found.page(Find(mark="node|route"), limit=1, cursor=page.next_cursor)
+    assert [one.session.id for one in rest.sessions] == [quick.id]
 
 
 async def test_a_mark_that_many_have_is_looked_for_in_another_way(
@@ -188,9 +191,12 @@ async def test_a_mark_that_many_have_is_looked_for_in_another_way(
     calls = [await a_call(store, number) for number in range(4)]
     await catch_up(store)
     monkeypatch.setattr("services.store.find._FEW", 2)
-    page = await store.found.page(Find(mark="node|route"), limit=3)
+    order = Order.WORST_ANSWER
+    page = await store.found.page(Find(mark="node|route"), order=order, limit=3)
     assert [one.session.id for one in page.sessions] == [call.id for call in calls[:0:-1]]
-    rest = await store.found.page(Find(mark="node|route"), limit=3, cursor=page.next_cursor)
+    rest = await store.found.page(
+        Find(mark="node|route"), order=order, limit=3, cursor=page.next_cursor
+    )
     assert [one.session.id for one in rest.sessions] == [calls[0].id]
 
 
@@ -231,7 +237,7 @@ async def test_a_report_shows_days_as_they_are_where_one_looks_from(store: Store
     await a_call(store, 2, agent="support")
     await analytics.count()
     after = await analytics.report(scope, berlin)
-    assert {key: one.sessions for key, one in after.by_version().items()} == {
+    assert {key: one.sessions for key, one in after.versions.items()} == {
         ("pm-agent", ""): 4,
         ("support", ""): 1,
     }

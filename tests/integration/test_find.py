@@ -181,7 +181,10 @@ async def test_pages_go_on_without_gaps_in_every_order(
         await told.begin("ana")
         for turn in range(1 + number % 3):
             await told.turn(turn * 5, "a", "b…" if number % 2 else "b", 100.5 * (number % 4))
-        await told.end(60 + number % 2)
+            await told.tell(Kind.AGENT_ERROR, 20 + turn, message="x")
+        await told.tell(Kind.INTERRUPT_RAISED, 30, interrupt_id="i", value={})
+        if order is not Order.ASKS:
+            await told.end(60 + number % 2)
     seen: list[str] = []
     cursor = None
     while True:

@@ -10,7 +10,7 @@ from dashboard.components import bundle
 from dashboard.components.rooms_table import DEFAULT_SORT, RoomsView
 
 ENTRIES = (
-    "asked_badge", "call_dock", "call_panel", "device_probe", "listen_in", "live", "rooms_table", "session_view",
+    "asked_badge", "call_dock", "call_panel", "device_probe", "listen_in", "live", "path_map", "rooms_table", "session_view",
 )  # fmt: skip
 # Name spaces of the DOM and of RTP, and what messages of libraries name.
 NAMED_ONLY = {
@@ -66,12 +66,12 @@ def test_the_table_follows_the_address_only_when_that_changes_by_itself() -> Non
     app.run()
     app.run()
     assert not app.exception
-    assert app.session_state["rooms.address"].revision == 0
+    assert app.session_state["rooms.address"].moves == 0
     app.query_params["q"] = "billing"
     app.run()
     app.run()
-    assert app.session_state["rooms.address"].revision == 1
-    assert app.session_state["rooms.address"].view == RoomsView(q="billing")
+    assert app.session_state["rooms.address"].moves == 1
+    assert app.session_state["rooms.address"].values == {"q": "billing"}
 
 
 def test_an_old_address_that_comes_late_does_not_undo_what_was_typed(
@@ -80,16 +80,16 @@ def test_an_old_address_that_comes_late_does_not_undo_what_was_typed(
     app = AppTest.from_function(table_page)
     app.query_params["q"] = "intake"
     address = app.run().session_state["rooms.address"]
-    address.change(RoomsView(q="billing"))  # what the table tells when somebody types
+    address.change({"q": "billing"})  # what the table tells when somebody types
     app.run()
     assert not app.exception
-    assert (address.view, address.revision) == (RoomsView(q="billing"), 0)
+    assert (address.values, address.moves) == ({"q": "billing"}, 0)
     assert app.query_params["q"] == "billing"
     later_s = time.monotonic() + 60
     monkeypatch.setattr(time, "monotonic", lambda: later_s)  # the Back button, at leisure
     app.query_params["q"] = "intake"
     app.run()
-    assert (address.view, address.revision) == (RoomsView(q="intake"), 1)
+    assert (address.values, address.moves) == ({"q": "intake"}, 1)
 
 
 def test_an_address_cannot_make_the_search_endless() -> None:

@@ -152,6 +152,7 @@ def test_the_edges_are_those_that_were_taken() -> None:
         ("route", "talk"): 2,
         ("talk", "__end__"): 2,
         ("route", "plan"): 1,
+        ("plan", "approve"): 1,
         ("approve", "create"): 1,
     }
     assert counted.counts["node|create|errors"] == 1

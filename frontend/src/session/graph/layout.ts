@@ -5,11 +5,14 @@ export const NODE = { width: 128, height: 42 } as const;
 const END = { width: 56, height: 26 } as const;
 const PAD = 18;
 
-export interface Box {
-  readonly x: number;
-  readonly y: number;
+interface Size {
   readonly width: number;
   readonly height: number;
+}
+
+export interface Box extends Size {
+  readonly x: number;
+  readonly y: number;
 }
 
 export interface Layout {
@@ -18,13 +21,23 @@ export interface Layout {
   readonly groups: ReadonlyMap<string, Box>;
 }
 
-/** Where everything stands, from left to right. The same shape always gives the same places. */
-export function layout(shape: GraphShape): Layout {
+export interface Ways {
+  readonly rankdir: "LR" | "TB";
+  readonly step: Size;
+  /** Between one rank and the next. */
+  readonly ranksep: number;
+}
+
+const ACROSS: Ways = { rankdir: "LR", step: NODE, ranksep: 40 };
+
+/** Where everything stands. The same shape always gives the same places. */
+export function layout(shape: GraphShape, ways: Ways = ACROSS): Layout {
   const graph = new dagre.graphlib.Graph({ multigraph: false });
-  graph.setGraph({ rankdir: "LR", nodesep: 16, ranksep: 40, marginx: 8, marginy: 8 });
+  const { rankdir, ranksep } = ways;
+  graph.setGraph({ rankdir, nodesep: 16, ranksep, marginx: 8, marginy: 8 });
   graph.setDefaultEdgeLabel(() => ({}));
   for (const node of shape.nodes) {
-    const size = node.kind === "start" || node.kind === "end" ? END : NODE;
+    const size = node.kind === "start" || node.kind === "end" ? END : ways.step;
     graph.setNode(node.id, { ...size });
   }
   for (const { source, target } of shape.edges)

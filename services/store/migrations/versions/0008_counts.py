@@ -48,9 +48,18 @@ def upgrade() -> None:
         "marks",
         sa.Column("session_id", sa.String(length=40), nullable=False),
         sa.Column("mark", sa.Text(), nullable=False),
+        sa.Column("created_at", _UTC, nullable=False),
         sa.Column("worst_ms", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("session_id", "mark", name=op.f("pk_marks")),
     )
     op.create_index(
+        op.f("ix_marks_mark_created_at_session_id"), "marks", ["mark", "created_at", "session_id"]
+    )
+    op.create_index(
         op.f("ix_marks_mark_worst_ms_session_id"), "marks", ["mark", "worst_ms", "session_id"]
+    )
+    op.create_index(
+        op.f("ix_found_version_created_at_session_id"),
+        "found",
+        ["version", "created_at", "session_id"],
     )
