@@ -17,11 +17,15 @@ from PIL import Image
 from playwright.async_api import Browser, Page, ViewportSize
 
 from agents.speech import wire
+from services.clock import utc_now
 from services.livekit.caller import TextCaller
+from services.settings import Settings
+from services.store.store import open_store
 from tests.support.browser import ColorScheme, open_browser
 from tests.support.control_room import ControlRoom
 from tests.support.livekit_server import livekit_binary
 from tests.support.participants import ParticipantHost, People
+from tests.support.past import calls, write_past
 from tests.support.speaking import spoken
 
 SHOTS: Final = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
@@ -33,6 +37,8 @@ _SAID: Final = (
     "Today I will work on the audit log.",
     "I am blocked by the missing database access.",
 )
+_PAST: Final = 600  # sessions
+_COMPARED: Final = "period=30d&agent=pm-agent&version=2.1&against=version&other=2.0"
 _ANSWER_S: Final = 90.0  # the first one waits for the worker to start
 _SCHEMES: Final[tuple[ColorScheme, ...]] = ("light", "dark")
 _SIZE: Final = ViewportSize(width=1280, height=800)
@@ -48,6 +54,7 @@ async def main(binary: Path) -> None:
         env = {"SWITCHBOARD_WORKER": "on", "SWITCHBOARD_WORKER_JOBS": "2"}
         room = ControlRoom(binary, Path(name), env=env)
         host = ParticipantHost(Path(name) / "participants.log")
+        await _past(room.dashboard.data_dir)
         room.start()
         try:
             async with open_browser() as browser:
@@ -62,6 +69,15 @@ async def main(binary: Path) -> None:
         finally:
             host.close()
             room.stop()
+
+
+async def _past(data_dir: Path) -> None:
+    """Two weeks of sessions."""
+    settings = Settings(switchboard_data_dir=data_dir, _env_file=None)
+    async with open_store(settings) as store:
+        await write_past(store, calls(sessions=_PAST, until=utc_now()))
+        while await store.counts.catch_up(utc_now()):
+            pass
 
 
 async def _fill(room: ControlRoom, people: People) -> tuple[list[dict[str, Any]], TextCaller]:
@@ -164,6 +180,9 @@ async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Co
         ("room", f"room?name={session['room_name']}"),
         ("session", f"session?id={session['session_id']}"),
         ("sessions", "sessions"),
+        ("analytics", "analytics?period=30d"),
+        ("analytics-paths", "analytics?period=30d&agent=pm-agent&tab=paths"),
+        ("analytics-compare", f"analytics?{_COMPARED}&tab=compare"),
         ("reviews", "reviews"),
         ("alerts", "alerts"),
         ("agents", "agents"),
@@ -173,7 +192,8 @@ async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Co
         ("access", "access"),
         ("retention", "access?tab=retention"),
     ):
-        await page.set_viewport_size(_TALL if name == "session" else _SIZE)
+        is_long = name == "session" or name.startswith("analytics")
+        await page.set_viewport_size(_TALL if is_long else _SIZE)
         await page.goto(f"{url}/{path}")
         if name == "session":
             await page.locator("[data-node]").first.wait_for()

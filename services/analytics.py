@@ -171,19 +171,17 @@ class Analytics:
 def _merged(rollups: Iterable[Rollup], slot_of: _SlotOf) -> dict[str, Any]:
     """The sums of a report. Not on the loop: it may take a while."""
     slots: dict[tuple[datetime, str, str], Counter[str]] = {}
+    for rollup in rollups:
+        key = (slot_of(rollup.begins_at), rollup.agent_name, rollup.version)
+        slots.setdefault(key, Counter()).update(json.loads(rollup.counts))
     times: dict[datetime, Counter[str]] = {}
     versions: dict[tuple[str, str], Counter[str]] = {}
+    for (begins_at, agent, version), counts in slots.items():
+        times.setdefault(begins_at, Counter()).update(counts)
+        versions.setdefault((agent, version), Counter()).update(counts)
     whole: Counter[str] = Counter()
-    for rollup in rollups:
-        counts = json.loads(rollup.counts)
-        at, agent, version = slot_of(rollup.begins_at), rollup.agent_name, rollup.version
-        for total in (
-            slots.setdefault((at, agent, version), Counter()),
-            times.setdefault(at, Counter()),
-            versions.setdefault((agent, version), Counter()),
-            whole,
-        ):
-            total.update(counts)
+    for counts in versions.values():
+        whole.update(counts)
     most = sorted(versions.items(), key=lambda pair: -pair[1]["sessions"])
     return {
         "whole": Figures(whole),

@@ -123,9 +123,11 @@ async def test_a_node_tells_its_figures_and_leads_to_where_it_failed(
     await page.wait_for_url(re.compile(r"/sessions\?agent=pm-agent$"))
 
     await page.go_back()  # to the view before
+    await steps.wait_until_drawn(page)
     await page.go_back()
     await page.wait_for_url("**/analytics**tab=paths**")
-    await page.locator('[data-node="hear"]').focus()
+    hear = page.get_by_role("group").filter(has=page.locator('[data-node="hear"]'))
+    await hear.last.focus()
     await page.keyboard.press("Enter")
     await expect(page.get_by_label("hear", exact=True).get_by_role("link").first).to_be_visible()
     await expect(page.locator('[data-node="recall"]')).to_have_count(0)

@@ -400,6 +400,7 @@ async def test_an_unknown_session_is_not_found_whatever_its_name(
         ("sort=loudest", "sort"),
         ("verdict=great", "verdict"),
         ("slower_than_ms=-1", "slower_than_ms"),
+        ("mark=node%7Croute&mark_over_ms=nan", "mark_over_ms"),
         ("q=" + "x" * 300, "q"),
         ("created_after=yesterday", "created_after"),
         ("created_after=2026-01-01T00:00:00", "created_after"),

@@ -9,7 +9,14 @@ import {
   ReactFlow,
   ReactFlowProvider,
 } from "@xyflow/react";
-import { type MouseEvent, memo, type ReactElement, useMemo, useState } from "react";
+import {
+  type KeyboardEvent,
+  type MouseEvent,
+  memo,
+  type ReactElement,
+  useMemo,
+  useState,
+} from "react";
 import { plain } from "../rooms/format";
 import { type Layout, layout, type Ways } from "../session/graph/layout";
 import type { GraphEdge, GraphNode, GraphShape } from "../session/model/types";
@@ -82,9 +89,9 @@ export function PathMap({ data, onSee }: Props): ReactElement {
             onNodeClick={(_, node) => choose(node.id)}
             onEdgeClick={(_, edge) => choose(edge.id)}
             onPaneClick={() => choose(null)}
-            onSelectionChange={({ nodes: [node], edges: [edge] }) => {
-              const one = node ?? edge;
-              if (one) choose(one.id);
+            onKeyDown={(event) => {
+              if (event.key === "Enter" || event.key === " ") choose(focused(event) ?? chosen);
+              if (event.key === "Escape") choose(null);
             }}
             proOptions={{ hideAttribution: true }}
           >
@@ -103,6 +110,11 @@ export function PathMap({ data, onSee }: Props): ReactElement {
       </div>
     </div>
   );
+}
+
+/** The node or the edge that has the focus. */
+function focused(event: KeyboardEvent): string | null {
+  return (event.target as Element).closest("[data-id]")?.getAttribute("data-id") ?? null;
 }
 
 function titleOf(id: string): string {
