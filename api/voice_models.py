@@ -203,6 +203,10 @@ class _View(BaseModel):
     asks: bool = False
     errors: bool = False
     slower_than_ms: float | None = Field(default=None, ge=0, le=600_000)
+    median_from_ms: float | None = Field(default=None, ge=0, le=600_000)
+    duration_from_s: float | None = Field(default=None, ge=0, le=1e7)
+    turns_from: int | None = Field(default=None, ge=0, le=1_000_000)
+    interruptions_from: int | None = Field(default=None, ge=0, le=1_000_000)
     version: str | None = Field(default=None, max_length=80)
     assignee: str | None = Field(default=None, max_length=200)
     mark: str | None = Field(default=None, max_length=500)
@@ -216,7 +220,8 @@ class _View(BaseModel):
         """What the store is asked for."""
         same = (
             "room_name", "user_id", "evidence", "verdict", "tag", "asks", "errors",
-            "slower_than_ms", "version", "assignee", "mark", "mark_over_ms", "created_after",
+            "slower_than_ms", "median_from_ms", "duration_from_s", "turns_from",
+            "interruptions_from", "version", "assignee", "mark", "mark_over_ms", "created_after",
             "created_before",
         )  # fmt: skip
         return Find(

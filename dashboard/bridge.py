@@ -85,6 +85,8 @@ def _by_oidc(address: str) -> Caller:
         raise NotSignedInError("You are not signed in.", hint="Sign in, then try again.")
     rt = runtime()
     told: dict[str, object] = dict(st.user.to_dict())
+    if told.get("email_verified") in (False, "false"):  # typed by anybody: it names nobody
+        told.pop("email", None)
     names = (told.get(claim) for claim in ("email", "preferred_username", "sub"))
     name = next((str(one) for one in names if one), "")
     groups: object = told.get(rt.settings.switchboard_oidc_groups_claim)

@@ -37,6 +37,13 @@ _ANY: Final = ""
 _MOVES: Final = f"{KEY}.moves"
 UNTOLD: Final = "-"  # of an agent or a version: those that have none
 _FIELD_PX: Final = 170
+_LEAST: Final = {  # a figure's field: its words, the most that can be asked for, its step
+    "slower": ("Slowest answer over (ms)", 600_000, 100),
+    "median": ("Median answer from (ms)", 600_000, 100),
+    "lasted": ("Lasted from (s)", 10_000_000, 60),
+    "turns": ("Turns from", 1_000_000, 1),
+    "interruptions": ("Interruptions from", 1_000_000, 1),
+}
 _NAME_MOST: Final = 500
 _SINCE: Final = {"": None, "1d": 1, "7d": 7, "30d": 30, "90d": 90}
 _SINCE_WORDS: Final = {
@@ -65,7 +72,7 @@ _ORDERS: Final = {
 }
 _FILTERS: Final = (
     "status", "agent", "user", "verdict", "tag", "evidence", "since", "from", "to", "errors",
-    "asks", "slower", "version",
+    "asks", "version", "slower", "median", "lasted", "turns", "interruptions",
 )  # fmt: skip
 _LED_BY: Final = ("mark", "over", "after", "before")  # what a figure's link says, with no field
 _FIELDS: Final = ("q", *_FILTERS, *_LED_BY, "sort", "up", "cols")
@@ -140,6 +147,10 @@ def api_query(find: Find, order: Order, *, ascending: bool) -> dict[str, str | l
         "asks": find.asks,
         "errors": find.errors,
         "slower_than_ms": find.slower_than_ms,
+        "median_from_ms": find.median_from_ms,
+        "duration_from_s": find.duration_from_s,
+        "turns_from": find.turns_from,
+        "interruptions_from": find.interruptions_from,
         "version": find.version,
         "mark": find.mark,
         "mark_over_ms": find.mark_over_ms,
@@ -167,7 +178,6 @@ def _field(name: str) -> str:
 def _seed(told: Mapping[str, str]) -> None:
     """The fields as the address names them, unless they hold something already."""
     statuses = [one for one in told.get("status", "").split(",") if one in list(SessionStatus)]
-    slower = told.get("slower", "")
     first: dict[str, Any] = {
         "q": told.get("q", "")[:TEXT_MOST],
         "status": [SessionStatus(one) for one in statuses],
@@ -181,7 +191,7 @@ def _seed(told: Mapping[str, str]) -> None:
         "to": _day(told.get("to", "")),
         "errors": told.get("errors") == "1",
         "asks": told.get("asks") == "1",
-        "slower": float(slower) if slower.isdigit() and int(slower) <= 600_000 else None,
+        **{name: _figure(told.get(name, ""), most) for name, (_, most, _) in _LEAST.items()},
         "version": told.get("version", "")[:_NAME_MOST],
         "mark": told.get("mark", "")[:_NAME_MOST],
         "over": told.get("over", "") if _number(told.get("over", "")) else "",
@@ -197,6 +207,10 @@ def _seed(told: Mapping[str, str]) -> None:
 
 def _known(value: str, known: Any) -> str:
     return value if value in known else ""
+
+
+def _figure(text: str, most: int) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and int(text) <= most else None
 
 
 def _number(text: str) -> float | None:
@@ -230,8 +244,8 @@ def _word(name: str) -> str:
             return "" if value in (_USUAL, []) else ",".join(value)
         case bool():
             return "1" if value else ""
-        case float():
-            return f"{value:.0f}"
+        case int():
+            return str(value)
         case date():
             return value.isoformat()
         case _:
@@ -254,15 +268,15 @@ def _filters(there: Mapping[str, tuple[str, ...]]) -> None:
     _choice(grid, "Tag", "tag", there["tag"])
     _choice(grid, "Evidence", "evidence", tuple(Certainty))
     grid.text_input("Version", key=_field("version"), max_chars=80)
-    grid.number_input(
-        "Slowest answer over (ms)",
-        min_value=0.0,
-        max_value=600_000.0,
-        step=100.0,
-        format="%.0f",
-        key=_field("slower"),
-        placeholder="any",
-    )
+    for name, (label, most, step) in _LEAST.items():
+        grid.number_input(
+            label,
+            min_value=0,
+            max_value=most,
+            step=step,
+            key=_field(name),
+            placeholder="any",
+        )
     grid.toggle("With errors", key=_field("errors"))
     grid.toggle("A question waits", key=_field("asks"))
     grid.button("Clear all", key=f"{KEY}.clear", icon=":material/filter_alt_off:", on_click=clear)
@@ -335,6 +349,10 @@ def _find() -> Find:
         errors=held["errors"],
         asks=held["asks"],
         slower_than_ms=held["slower"],
+        median_from_ms=held["median"],
+        duration_from_s=held["lasted"],
+        turns_from=held["turns"],
+        interruptions_from=held["interruptions"],
         version=_named(held["version"].strip()),
         mark=held["mark"] or None,
         mark_over_ms=_number(held["over"]),

@@ -25,7 +25,7 @@ from services.errors import BadInputError, ConflictError, SwitchboardError
 from services.hub import Hub
 from services.settings import Settings
 from services.store.find import Find, Found
-from services.store.records import Kept, SessionStatus
+from services.store.records import OPEN, OVER, Kept
 from services.store.store import Store
 from services.threads import forget_threads
 
@@ -36,7 +36,6 @@ RULES_MOST: Final = 50
 NAME_MOST: Final = 80
 DAYS_MOST: Final = 3650
 KEEP_TAG: Final = "keep"
-_OVER: Final = (SessionStatus.ENDED, SessionStatus.EXPIRED, SessionStatus.FAILED)
 _EVERY_S: Final = 3600.0
 _SETTLED: Final = timedelta(minutes=1)  # LiveKit's last webhooks would make the session anew
 _TICKETS: Final = "tickets.db"  # pm-agent's own store, where it runs beside us
@@ -105,7 +104,7 @@ class Erasing:
         if not user_id.strip():
             raise BadInputError("There is no user id.", hint="Write whose data goes.")
         of_user = Find(user_id=user_id)
-        if (await self._store.found.page(Find(user_id=user_id, statuses=_OPEN), limit=1)).sessions:
+        if (await self._store.found.page(Find(user_id=user_id, statuses=OPEN), limit=1)).sessions:
             raise ConflictError(
                 "A session of this user goes on.", hint="End it, wait a minute, and try again."
             )
@@ -188,7 +187,7 @@ class Erasing:
 
     def _find(self, rule: RetentionRule) -> Find:
         return Find(
-            statuses=_OVER,
+            statuses=OVER,
             agent_name=rule.agent_name,
             tag=rule.tag,
             verdict=rule.verdict,
@@ -221,9 +220,6 @@ class Erasing:
         with closing(sqlite3.connect(path, timeout=_BUSY_S)) as db, db:
             gone = db.execute("DELETE FROM tickets WHERE user_id = ?", [user_id]).rowcount
             return gone + db.execute("DELETE FROM standups WHERE user_id = ?", [user_id]).rowcount
-
-
-_OPEN: Final = tuple(status for status in SessionStatus if status not in _OVER)
 
 
 def _kept(found: Found) -> bool:

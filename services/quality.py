@@ -20,7 +20,7 @@ from services.noise import wilson
 from services.rooms import Rooms
 from services.store.find import Find, Found, Order
 from services.store.quality_store import PairCount, VersionCount
-from services.store.records import SessionStatus
+from services.store.records import OVER
 from services.store.store import Store
 
 AT_ONCE: Final = 200
@@ -29,7 +29,6 @@ PART: Final = 0.05
 """Of all sessions, drawn by their id: who looks twice finds the same ones."""
 OFTEN: Final = 3  # interruptions
 NAME_MOST: Final = 200
-_OVER: Final = (SessionStatus.ENDED, SessionStatus.EXPIRED, SessionStatus.FAILED)
 _PASS: Final = "pass"  # noqa: S105 - a verdict
 
 
@@ -154,7 +153,7 @@ class Quality:
         return scores(counts)
 
     async def _of(self, rule: Rule, since: datetime) -> tuple[Found, ...]:
-        unjudged = Find(statuses=_OVER, verdict="none", created_after=since)
+        unjudged = Find(statuses=OVER, verdict="none", created_after=since)
         page = self._store.found.page
         match rule:
             case Rule.SLOWEST:

@@ -35,13 +35,12 @@ from services.store.agent_rows import (
     job_record,
     turn_record,
 )
-from services.store.records import SessionStatus, StoredEvent
+from services.store.records import OPEN, StoredEvent
 from services.store.rows import stored_event, without_values
 
 Connect = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 LIMIT: Final = 500
 _PORTION: Final = 200  # rows made in one go: some milliseconds of the loop
-_OPEN: Final = (SessionStatus.CREATED, SessionStatus.ACTIVE)
 _UNDER_WAY: Final = (CommandStatus.WAITING, CommandStatus.SENT)
 
 
@@ -93,7 +92,7 @@ class AgentStore:
         query = (
             select(t.interrupts, t.sessions.c.user_id)
             .join(t.sessions, t.sessions.c.id == t.interrupts.c.session_id)
-            .where(t.interrupts.c.status == InterruptStatus.PENDING, t.sessions.c.status.in_(_OPEN))
+            .where(t.interrupts.c.status == InterruptStatus.PENDING, t.sessions.c.status.in_(OPEN))
             .order_by(t.interrupts.c.asked_at)
             .limit(limit)
         )

@@ -51,6 +51,7 @@ class Counted:
     created_at: datetime  # the session's
     agent_name: str
     version: str
+    is_open: bool
     counts: Mapping[str, int]
     marks: Mapping[str, float]
 
@@ -85,6 +86,7 @@ def count(
         created_at=session.created_at,
         agent_name=session.agent_name,
         version=judged.version,
+        is_open=session.status.is_open,
         counts={name: number for name, number in tally.counts.items() if number},
         marks=tally.marks,
     )

@@ -23,7 +23,7 @@ from services.store.agent_records import Turn
 from services.store.agent_rows import turn_record
 from services.store.agent_store import Connect
 from services.store.counting import Counted, Judged, count
-from services.store.records import Sample
+from services.store.records import OPEN, Sample
 from services.store.rows import session_record, stored_event, upsert
 from services.store.ways import COUNTED, OF_EVENTS
 
@@ -99,24 +99,44 @@ class CountsStore:
         for start in range(0, max(1, len(wanted)), _GROUP):
             some = wanted[start : start + _GROUP]
             last = start + _GROUP >= len(wanted)
-            if not await self._count(some, turn, reached if last else begin):
+            after = await self._count(some, turn, reached if last else begin)
+            if after is None:
                 return True  # somebody else counts, too: look again
-            turn += 1
+            turn = after
         return number == _WINDOW
 
-    async def _count(self, session_ids: Sequence[str], turn: int, seq: int) -> bool:
-        """Count these anew. False, and nothing is done, where somebody else was faster."""
-        counted, bare = await self._read(session_ids)
+    async def _count(self, session_ids: Sequence[str], turn: int, seq: int) -> int | None:
+        """Count these anew; gives the new turn. None, and nothing is done: somebody was faster.
+
+        One that goes on is counted once until it is over.
+        """
+        going_on = await self._counted_as_open(session_ids)
+        session_ids = [one for one in session_ids if one not in going_on]
+        counted, bare = await self._read(session_ids) if session_ids else ({}, frozenset[str]())
+        after = turn + 1 if session_ids else turn
         async with self._writing() as db:
             mine = await db.execute(
-                update(t.counted).where(t.counted.c.turn == turn).values(turn=turn + 1, seq=seq)
+                update(t.counted).where(t.counted.c.turn == turn).values(turn=after, seq=seq)
             )
             if not mine.rowcount:
-                return False
+                return None
             there = select(t.sessions.c.id).where(t.sessions.c.id.in_(session_ids))
             left = set((await db.execute(there)).scalars())
             await _replace(db, session_ids, {k: v for k, v in counted.items() if k in left}, bare)
-        return True
+        return after
+
+    async def _counted_as_open(self, session_ids: Sequence[str]) -> frozenset[str]:
+        query = (
+            select(t.sessions.c.id)
+            .join(t.counts, t.counts.c.session_id == t.sessions.c.id)
+            .where(
+                t.sessions.c.id.in_(session_ids),
+                t.sessions.c.status.in_(OPEN),
+                t.counts.c.is_open,
+            )
+        )
+        async with self._reading() as db:
+            return frozenset[str]((await db.execute(query)).scalars())
 
     async def forget(self, db: AsyncConnection, session_ids: Sequence[str]) -> None:
         """Take sessions out of the counts, first of all in the transaction that deletes them."""
@@ -303,6 +323,7 @@ async def _replace(
                 "hour": one.hour,
                 "agent_name": one.agent_name,
                 "version": one.version,
+                "is_open": one.is_open,
                 "counts": json.dumps(counts),
             }
         )

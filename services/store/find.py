@@ -72,6 +72,7 @@ class Find:
 
     `text`: words that were all said or noted in one text, of the newest 5,000 that have them.
     `verdict` "none": nobody gave one. `slower_than_ms`: the worst answer took longer.
+    `duration_from_s` and the others `from`: those with as much or more.
     `mark`: what `services.store.counting` marks a session with, such as `node|route|errors`;
     `mark_over_ms`: it took so long at least once.
     """
@@ -89,6 +90,10 @@ class Find:
     asks: bool = False
     errors: bool = False
     slower_than_ms: float | None = None
+    median_from_ms: float | None = None
+    duration_from_s: float | None = None
+    turns_from: int | None = None
+    interruptions_from: int | None = None
     mark: str | None = None
     mark_over_ms: float | None = None
     created_after: datetime | None = None
@@ -248,6 +253,13 @@ def _conditions(wanted: Find, dialect: str) -> list[ColumnElement[bool]]:
         where.append(c.errors > 0)
     if wanted.slower_than_ms is not None:
         where.append(c.answer_worst_ms > wanted.slower_than_ms)
+    least = {
+        c.answer_median_ms: wanted.median_from_ms,
+        c.duration_s: wanted.duration_from_s,
+        c.turns: wanted.turns_from,
+        c.interruptions: wanted.interruptions_from,
+    }
+    where += [figure >= least_ for figure, least_ in least.items() if least_ is not None]
     if wanted.created_after is not None:
         where.append(c.created_at >= wanted.created_after)
     if wanted.created_before is not None:

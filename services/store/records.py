@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from services.events import Certainty, Event
 from services.ids import SessionId
@@ -24,6 +24,10 @@ class SessionStatus(StrEnum):
     @property
     def is_open(self) -> bool:
         return self in {SessionStatus.CREATED, SessionStatus.ACTIVE}
+
+
+OPEN: Final = tuple(status for status in SessionStatus if status.is_open)
+OVER: Final = tuple(status for status in SessionStatus if not status.is_open)
 
 
 class Origin(StrEnum):

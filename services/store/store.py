@@ -39,10 +39,10 @@ from services.store.find import FoundStore
 from services.store.kept_store import KeptStore
 from services.store.quality_store import QualityStore
 from services.store.records import (
+    OPEN,
     Denial,
     Sample,
     SessionRecord,
-    SessionStatus,
     StoredEvent,
     StoreHealth,
     Visit,
@@ -70,7 +70,6 @@ REVIEW_KINDS: Final = (
     Kind.REVIEWED,
 )
 """What people thought of a session: kept for as long as the session."""
-_OPEN: Final = (SessionStatus.CREATED, SessionStatus.ACTIVE)
 
 
 @asynccontextmanager
@@ -232,7 +231,7 @@ class Store:
     async def open_sessions(self) -> tuple[SessionRecord, ...]:
         """Every session that has not ended (as many as there are open rooms)."""
         async with self._reading() as db:
-            rows = await db.execute(select(t.sessions).where(t.sessions.c.status.in_(_OPEN)))
+            rows = await db.execute(select(t.sessions).where(t.sessions.c.status.in_(OPEN)))
             return tuple([session_record(row) async for row in one_by_one(rows.mappings())])
 
     async def visits(self, session_id: str, *, limit: int = PAGE_LIMIT) -> tuple[Visit, ...]:

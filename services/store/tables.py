@@ -397,6 +397,7 @@ counts: Final = Table(  # of one session, as it is part of `rollups`
     Column("hour", Utc, nullable=False),
     Column("agent_name", Text, nullable=False),
     Column("version", Text, nullable=False),
+    Column("is_open", Boolean, nullable=False),  # it went on when it was counted
     Column("counts", Text, nullable=False),  # JSON, read off the loop
 )
 

@@ -110,10 +110,15 @@ async def test_a_session_that_goes_on_counts_as_that_alone(store: Store) -> None
     await catch_up(store)
     total = await sums(store)
     assert (total["sessions"], total["outcome|open"], total["turns"]) == (1, 1, 0)
+    turn = (await store.counts.until()).turn
+    await told.turn(9, "More", "Yes", 700)
+    await catch_up(store)
+    until = await store.counts.until()
+    assert (until.turn, until.behind) == (turn, 0), "it is not counted again while it goes on"
     await told.end(60)
     await catch_up(store)
     total = await sums(store)
-    assert (total["sessions"], total["outcome|open"], total["turns"]) == (1, 0, 1)
+    assert (total["sessions"], total["outcome|open"], total["turns"]) == (1, 0, 2)
 
 
 async def test_a_version_that_is_told_late_takes_its_session_along(store: Store) -> None:

@@ -163,6 +163,11 @@ async def test_each_filter_finds_what_it_says_and_all_must_hold(store: Store) ->
         ({"verdict": "none"}, [three, two]),
         ({"asks": True}, [two]),
         ({"slower_than_ms": 1_000}, [two]),
+        ({"median_from_ms": 1_000}, [two]),
+        ({"duration_from_s": 1}, [three, one]),
+        ({"turns_from": 1}, [two, one]),
+        ({"turns_from": 9}, []),
+        ({"interruptions_from": 1}, []),
         ({"created_after": T0 + timedelta(hours=2)}, [three, two]),
         ({"created_before": T0 + timedelta(hours=2)}, [one]),
     ):

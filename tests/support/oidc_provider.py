@@ -97,6 +97,7 @@ class OidcProvider:
             "aud": CLIENT_ID,
             "sub": f"sub-{asked['email']}",
             "email": asked["email"],
+            "email_verified": not asked["email"].endswith("@typed.example"),
             "groups": list(self._groups.get(asked["email"], ())),
             "iat": now,
             "exp": now + 600,

@@ -18,7 +18,7 @@ import {
   useState,
 } from "react";
 import { plain } from "../rooms/format";
-import { type Layout, layout, type Ways } from "../session/graph/layout";
+import { type Layout, layout, STILL, type Ways } from "../session/graph/layout";
 import type { GraphEdge, GraphNode, GraphShape } from "../session/model/types";
 
 /** A figure, and the query of the sessions page that lists what it counts; "": nothing does. */
@@ -76,16 +76,13 @@ export function PathMap({ data, onSee }: Props): ReactElement {
       <div className="sg-flow">
         <ReactFlowProvider>
           <ReactFlow
+            {...STILL}
             nodes={nodes}
             edges={edges}
             nodeTypes={TYPES}
-            fitView
             fitViewOptions={{ padding: 0.04, maxZoom: 1 }}
-            minZoom={0.1}
             zoomOnScroll={false}
             preventScrolling={false}
-            nodesDraggable={false}
-            nodesConnectable={false}
             onNodeClick={(_, node) => choose(node.id)}
             onEdgeClick={(_, edge) => choose(edge.id)}
             onPaneClick={() => choose(null)}
@@ -93,7 +90,6 @@ export function PathMap({ data, onSee }: Props): ReactElement {
               if (event.key === "Enter" || event.key === " ") choose(focused(event) ?? chosen);
               if (event.key === "Escape") choose(null);
             }}
-            proOptions={{ hideAttribution: true }}
           >
             <Controls showInteractive={false} />
           </ReactFlow>

@@ -15,7 +15,7 @@ import { plain } from "../../rooms/format";
 import { offset, took } from "../format";
 import { type GraphLook, graphAt, type NodeLook, until } from "../model/at";
 import type { GraphShape, ViewProps } from "../model/types";
-import { layout } from "./layout";
+import { layout, STILL } from "./layout";
 
 type Data = { readonly label: string; readonly kind: string; readonly look: NodeLook | null };
 type GraphNode = Node<Data>;
@@ -69,20 +69,16 @@ function Flow({ model, moment, onMoment, shape }: ViewProps & { readonly shape: 
   return (
     <div className="sg-flow">
       <ReactFlow
+        {...STILL}
         nodes={nodes}
         edges={edges}
         nodeTypes={TYPES}
-        fitView
         fitViewOptions={{ padding: 0.08, maxZoom: 1.1 }}
-        minZoom={0.1}
-        nodesDraggable={false}
-        nodesConnectable={false}
         edgesFocusable={false}
         onlyRenderVisibleElements={shape.nodes.length > 80}
         onNodeClick={(_, node) => open(node.type === "frame" ? null : node.id)}
         onPaneClick={() => open(null)}
         onSelectionChange={({ nodes: [first] }) => first && open(first.id)}
-        proOptions={{ hideAttribution: true }}
       >
         <Controls showInteractive={false} />
         <Refit />

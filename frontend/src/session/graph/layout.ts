@@ -5,6 +5,15 @@ export const NODE = { width: 128, height: 42 } as const;
 const END = { width: 56, height: 26 } as const;
 const PAD = 18;
 
+/** A graph that is looked at: it moves as a whole, its parts stay. */
+export const STILL = {
+  fitView: true,
+  minZoom: 0.1,
+  nodesDraggable: false,
+  nodesConnectable: false,
+  proOptions: { hideAttribution: true },
+} as const;
+
 interface Size {
   readonly width: number;
   readonly height: number;

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("hour", _UTC, nullable=False),
         sa.Column("agent_name", sa.Text(), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("is_open", sa.Boolean(), nullable=False),
         sa.Column("counts", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("session_id", name=op.f("pk_counts")),
     )
