@@ -26,10 +26,12 @@ _CARDS: Final = {
     "troubled": "A graph's run, an agent or its plugins failed at least once",
     "passed": "Of the sessions that a reviewer judged",
 }
+_CHANCE: Final = "may be chance"
 _SHORT: Final = {
     "part|answer.median": "Answer, median",
     "part|answer.p95": "Answer, p95",
     "duration.median": "Lasts, median",
+    _CHANCE: "noise?",  # beside a figure there is little room
 }
 _Colour = Literal["normal", "inverse", "off"]
 _COLOURS: Final[dict[Better, _Colour]] = {
@@ -80,7 +82,7 @@ def _card(report: Report, line: Line, help_: str) -> None:
         value,
         delta,
         delta_color=colour,
-        delta_description=None if delta is None else says(line),
+        delta_description=None if delta is None else _SHORT.get(says(line), says(line)),
         border=True,
         help=help_,
         chart_data=_trend(report, line.name),
@@ -107,7 +109,7 @@ def says(line: Line) -> str:
     if not difference.is_told:
         return "too few to tell"
     if difference.is_noise:
-        return "may be chance"
+        return _CHANCE
     if line.better is Better.NEITHER:
         return "more" if difference.value > 0 else "less"
     return "better" if (difference.value > 0) == (line.better is Better.MORE) else "worse"
@@ -231,9 +233,9 @@ def written(unit: Unit, value: float | None) -> str:
 
 
 def _signed(unit: Unit, value: float) -> str:
-    if unit is Unit.SHARE:
-        return f"{value * 100:+.1f} points"
-    return f"{'-' if value < 0 else '+'}{written(unit, abs(value))}"
+    text = f"{abs(value) * 100:.1f} points" if unit is Unit.SHARE else written(unit, abs(value))
+    nought = text.startswith("0.0 ")
+    return text if nought else f"{'-' if value < 0 else '+'}{text}"
 
 
 def _bounds(line: Line) -> str:
