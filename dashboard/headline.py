@@ -200,15 +200,16 @@ def comparison(
         ]
         for line in shown
     ]
+    columns: dict[str, object] = {"Figure": st.column_config.TextColumn(width=220)}
+    for words in (asked.against_words, asked.words, "Difference"):  # a version may have any name
+        name = fmt.plain(words)
+        while name in columns:
+            name += " "
+        columns[name] = None
+    columns["It lies between"] = st.column_config.TextColumn(width=170)
+    columns["So it is"] = None
     seeing.table(
-        {
-            "Figure": st.column_config.TextColumn(width=220),
-            fmt.plain(asked.against_words) or "Other": None,
-            fmt.plain(asked.words): None,
-            "Difference": None,
-            "It lies between": st.column_config.TextColumn(width=170),
-            "So it is": None,
-        },
+        columns,
         rows,
         key=f"{scope.KEY}.comparison",
         alt="Every figure of both, with their difference",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -336,7 +336,7 @@ async def _replace(
             }
             for mark, worst in one.marks.items()
         ]
-    await _forget_marks(db, [one for one in session_ids if one not in bare])
+    found += await _forget_marks(db, session_ids, keep=bare & counted.keys())
     gone = [one for one in session_ids if one not in counted]
     if gone:
         await db.execute(delete(t.counts).where(columns.session_id.in_(gone)))
@@ -348,9 +348,15 @@ async def _replace(
     await _sum_up(db, changes)
 
 
-async def _forget_marks(db: AsyncConnection, session_ids: Sequence[str]) -> None:
-    if session_ids:
-        await db.execute(delete(t.marks).where(t.marks.c.session_id.in_(session_ids)))
+async def _forget_marks(
+    db: AsyncConnection, session_ids: Sequence[str], *, keep: Set[str]
+) -> list[dict[str, Any]]:
+    """Delete their marks; gives the rows of those, of the sessions to `keep`, that only events told."""
+    of = t.marks.c.session_id
+    rows = (await db.execute(select(t.marks).where(of.in_(keep)))).mappings() if keep else ()
+    kept = [dict(row) for row in rows if row["mark"].partition("|")[0] in OF_EVENTS]
+    await db.execute(delete(t.marks).where(of.in_(session_ids)))
+    return kept
 
 
 def _change(

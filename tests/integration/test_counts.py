@@ -115,8 +115,11 @@ async def test_a_session_that_goes_on_counts_as_that_alone(store: Store) -> None
     await catch_up(store)
     until = await store.counts.until()
     assert (until.turn, until.behind) == (turn, 0), "it is not counted again while it goes on"
+    assert await ids(store, mark="outcome|open") == [told.id]
     await told.end(60)
     await catch_up(store)
+    assert await ids(store, mark="outcome|open") == []
+    assert await ids(store, mark="outcome|answered") == [told.id]
     total = await sums(store)
     assert (total["sessions"], total["outcome|open"], total["turns"]) == (1, 0, 2)
 
