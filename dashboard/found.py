@@ -13,10 +13,15 @@ from dashboard import format as fmt
 from dashboard.act import attempt, show_failure
 from services.access.rights import Caller, Right
 from services.errors import SwitchboardError
+from services.events import Certainty
 from services.reviews import TAGS_MOST
 from services.store.find import Find, Found, FoundPage, Order
 
 _KEY: Final = finding.KEY
+_EVIDENCE: Final = (
+    "Inferred: no webhook told of it, it was found by asking LiveKit some seconds later. "
+    "Incomplete: we came late or were away, and its time is not known."
+)
 _AT_ONCE: Final = 50
 _PAGE: Final = f"{_KEY}.page"
 _END: Final = f"{_KEY}.end"
@@ -135,6 +140,7 @@ def _table(page: FoundPage, columns: list[str]) -> list[Found]:
             "Median": st.column_config.TextColumn(width=68, help="Median time to an answer"),
             "Worst": st.column_config.TextColumn(width=68, help="Time to the slowest answer"),
             "Trouble": st.column_config.TextColumn(width=124),
+            "Known": st.column_config.TextColumn(help=_EVIDENCE),
         },
     )
     picked = [index for index in event.selection.rows if index < len(page.sessions)]
@@ -146,7 +152,7 @@ def _row(found: Found) -> dict[str, Any]:
     trouble = [
         fmt.count_text(found.errors, "error") if found.errors else "",
         fmt.count_text(found.interruptions, "interruption") if found.interruptions else "",
-        "a question waits" if found.asks else "",
+        fmt.count_text(found.asks, "question waits", "questions wait") if found.asks else "",
     ]
     return {
         "Started": viewer.moment(session.created_at),
@@ -160,13 +166,21 @@ def _row(found: Found) -> dict[str, Any]:
         "Trouble": ", ".join(one for one in trouble if one),
         "Verdict": finding.VERDICTS.get(found.verdict, ""),
         "Tags": fmt.plain(", ".join(found.tags)),
-        "Known": found.evidence.value,
+        "Known": evidence_text(found),
         "Ended because": fmt.plain(session.end_reason),
         "Version": fmt.plain(found.version),
         "Reviewer": fmt.plain(found.assignee),
         "Room": fmt.plain(session.room_name),
         "Session": session.id,
     }
+
+
+def evidence_text(found: Found) -> str:
+    """How well it is known, and of what it is not: `observed`, `inferred: end`."""
+    session = found.session
+    parts = {"beginning": session.created_certainty, "end": session.ended_certainty}
+    unseen = [part for part, known in parts.items() if known not in (None, Certainty.OBSERVED)]
+    return f"{found.evidence}: {' and '.join(unseen)}" if unseen else found.evidence.value
 
 
 def _ms(value: float | None) -> str:
