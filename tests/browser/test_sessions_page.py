@@ -51,6 +51,7 @@ async def test_a_session_is_found_by_its_words_and_a_link_leads_there(
     await choose_row(other, 0)
     await other.get_by_role("link", name="Open the session").click()
     await other.wait_for_url(f"**/session?id={ana['session_id']}*")
+    await steps.wait_until_drawn(other)
     await other.go_back()  # to the view as it was
     await expect(other.get_by_text("Filters · 1")).to_be_visible()
     await expect(other.get_by_role("textbox", name="Search what was said")).to_have_value(
