@@ -158,7 +158,11 @@ def _at_once(report: Report) -> None:
     known = busiest is not None and busiest.sessions >= max(1.0, most)
     st.metric(
         "At once, most" if known else f"At once, busiest {unit}",
-        fmt.number(busiest.sessions) if known and busiest is not None else f"{most:.2g}",
+        fmt.number(busiest.sessions)
+        if known and busiest is not None
+        else f"{most:.2g}"
+        if most >= 0.01
+        else "< 0.01",
         border=True,
         help="The most sessions that went on in one minute, of the minutes that are kept (a week)"
         if known

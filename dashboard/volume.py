@@ -62,9 +62,19 @@ def time_axis(report: Report) -> alt.X:
         "yearmonthdatehours" if report.by_hour else "yearmonthdate"
     )
     fits = "%H:%M" if report.by_hour else "%-d %b"
+    zone = scope.zone()
+    whole = [_there(moment.astimezone(zone)) for moment in (report.scope.begin, report.scope.end)]
     return alt.X(
-        "when:T", timeUnit=unit, title=None, axis=alt.Axis(format=fits, labelOverlap="greedy")
+        "when:T",
+        timeUnit=unit,
+        title=None,
+        axis=alt.Axis(format=fits, labelOverlap="greedy"),
+        scale=alt.Scale(domain=whole),  # also where nothing was
     )
+
+
+def _there(at: datetime) -> alt.DateTime:
+    return alt.DateTime(year=at.year, month=at.month, date=at.day, hours=at.hour)
 
 
 def _bars(report: Report, of: Callable[[Slot], str]) -> None:
