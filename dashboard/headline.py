@@ -31,7 +31,6 @@ _SHORT: Final = {
     "part|answer.median": "Answer, median",
     "part|answer.p95": "Answer, p95",
     "duration.median": "Lasts, median",
-    _CHANCE: "noise?",  # beside a figure there is little room
 }
 _Colour = Literal["normal", "inverse", "off"]
 _COLOURS: Final[dict[Better, _Colour]] = {
@@ -82,7 +81,7 @@ def _card(report: Report, line: Line, help_: str) -> None:
         value,
         delta,
         delta_color=colour,
-        delta_description=None if delta is None else _SHORT.get(says(line), says(line)),
+        delta_description=None if delta is None else says(line).replace(_CHANCE, "noise?"),
         border=True,
         help=help_,
         chart_data=_trend(report, line.name),
@@ -90,7 +89,12 @@ def _card(report: Report, line: Line, help_: str) -> None:
         height=_CARD_HIGH_PX,
     )
     if line.value is not None:
-        nav.link("sessions", "See them", icon=":material/arrow_forward:", **lead(report, line))
+        nav.link(
+            "sessions",
+            "See them",
+            icon=":material/arrow_forward:",
+            **lead(report.scope, line, line.value),
+        )
 
 
 def _delta(line: Line) -> tuple[str | None, _Colour]:
@@ -115,12 +119,8 @@ def says(line: Line) -> str:
     return "better" if (difference.value > 0) == (line.better is Better.MORE) else "worse"
 
 
-def lead(report: Report, line: Line, *, before: bool = False) -> dict[str, str]:
+def lead(of: Scope, line: Line, value: float | None) -> dict[str, str]:
     """The address of the sessions that a figure counts; of a percentile, those above it."""
-    return _lead(report.scope, line, line.before if before else line.value)
-
-
-def _lead(of: Scope, line: Line, value: float | None) -> dict[str, str]:
     over = f"{value:.4g}" if line.is_high and value else ""
     return scope.find(
         of,
@@ -196,8 +196,8 @@ def comparison(
     rows = [
         [
             line.words,
-            Seen(written(line.unit, line.before), _lead(other.scope, line, line.before)),
-            Seen(written(line.unit, line.value), lead(report, line)),
+            Seen(written(line.unit, line.before), lead(other.scope, line, line.before)),
+            Seen(written(line.unit, line.value), lead(report.scope, line, line.value)),
             "" if line.difference is None else _signed(line.unit, line.difference.value),
             _bounds(line),
             says(line),

@@ -216,6 +216,9 @@ def _version(report: Report, agent: str, version: str, one: Figures) -> list[obj
         Seen(p95, lead(mark="part|answer", over=f"{p95:.4g}") if p95 is not None else None),
         Seen(abandoned / one.over if one.over else None, lead(mark=f"outcome|{Outcome.ABANDONED}")),
         Seen(troubled / one.sessions, lead(errors="1")),
-        Seen(one.judged, lead(verdict="pass") if passed else None),
-        f"{low:.0%} to {high:.0%}" if one.judged else fmt.ABSENT,
+        one.judged,
+        Seen(
+            f"{low:.0%} to {high:.0%}" if one.judged else fmt.ABSENT,
+            lead(verdict="pass") if passed else None,
+        ),
     ]

@@ -35,8 +35,7 @@ class Better(StrEnum):
 class Line:
     """One figure of what is looked at (`value`) and of what it is compared with (`before`).
 
-    `mark` and the rest lead to its sessions (`services.store.find.Find`); `over_ms` of a
-    percentile is that percentile, so that those above it are found.
+    `mark`, `errors` and `verdict` lead to its sessions (`services.store.find.Find`).
     """
 
     name: str  # unique

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
@@ -55,18 +55,6 @@ class Figures:
             steps=self._steps.get(name, {}),
             total_us=self.counts.get(f"{name}|us", 0),
             sessions=self.counts.get(f"{name}|sessions", 0),
-        )
-
-    def spreads(self, first: str) -> Spread:
-        """All times whose names begin so, together. Sessions count once for each name."""
-        names = [name for name in self._steps if name.startswith(f"{first}|")]
-        steps: Counter[int] = Counter()
-        for name in names:
-            steps.update(self._steps[name])
-        return Spread(
-            steps=steps,
-            total_us=sum(self.counts.get(f"{name}|us", 0) for name in names),
-            sessions=sum(self.counts.get(f"{name}|sessions", 0) for name in names),
         )
 
     def nodes(self) -> tuple[str, ...]:

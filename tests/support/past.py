@@ -109,15 +109,18 @@ class _Call:
 
 
 def calls(*, sessions: int, until: datetime, days: int = 14, seed: int = 11) -> list[list[Event]]:
-    """Each session's events; they began in the days before `until`, more by day than by night."""
-    dice = random.Random(seed)
+    """Each session's events; they began in the days before `until`, more by day than by night.
+
+    When they began depends on `until`; what happened in them does not.
+    """
+    dice, times = random.Random(seed), random.Random(seed)
     versions = ("2.0", _SLOWER)
     found = []
     for _ in range(sessions):
-        back = timedelta(days=dice.uniform(0.1, days))
+        back = timedelta(days=times.uniform(0.1, days))
         at = until - back
-        while dice.random() > (1.0 if 8 <= at.hour <= 18 else 0.12):
-            back = timedelta(days=dice.uniform(0.1, days))
+        while times.random() > (1.0 if 8 <= at.hour <= 18 else 0.12):
+            back = timedelta(days=times.uniform(0.1, days))
             at = until - back
         version = versions[back < timedelta(days=days / 2)]
         found.append(_call(at, version, dice))
@@ -184,7 +187,7 @@ def _stand_up(call: _Call) -> None:
         return  # nobody answers
     call.at += timedelta(seconds=dice.lognormvariate(3.2, 0.8))
     call.tell(Kind.INTERRUPT_RESUMED, 1, interrupt_id="ask", decision={"type": "accept"})
-    fails = "tools" if dice.random() < 0.06 else ""
+    fails = "tools" if dice.random() < 0.12 else ""
     call.run("approve", "create", "tools", "summarise", "part", cause="resume", fails=fails)
     call.turn("Thank you.", "The tickets are there.", slower=slower, interrupted=False)
 

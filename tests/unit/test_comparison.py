@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 
 import pytest
 
 from dashboard.marks import mark_words
-from services.clock import utc_now
 from services.comparison import Better, Line, compare
 from services.events import Event
 from services.figures import Figures
@@ -17,11 +17,13 @@ from services.store.counting import Judged, count
 from services.store.records import SessionRecord, SessionStatus
 from tests.support.past import calls
 
+UNTIL = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
 
 def figures(version: str) -> Figures:
     """Of a believable past, as the store would sum it up; without what turns and reviews tell."""
     total: Counter[str] = Counter()
-    for events in calls(sessions=300, until=utc_now(), days=10):
+    for events in calls(sessions=300, until=UNTIL, days=10):
         if _version(events) == version:
             total.update(_counted(events))
     return Figures(total)

@@ -110,4 +110,3 @@ def test_figures_are_read_out_of_counts() -> None:
     assert figures.questions() == ("ask", "sign")
     route = figures.spread("node|route")
     assert (route.n, route.mean_ms, route.sessions) == (4, 1.25, 2)
-    assert figures.spreads("waited").n == 1
