@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import altair as alt
@@ -15,8 +17,10 @@ from services.analytics import Report
 from services.comparison import PARTS
 from services.noise import Spread
 
+Find = Callable[..., dict[str, str]]
+"""Gives the sessions page's address of what is said by `mark`, `over` and the like."""
 _HEIGHT: Final = 260
-_QUANTILES: Final = {"Median": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
+QUANTILES: Final = {"Median": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 _WORDS: Final = {
     "transcription": "Transcription: until the text was there",
     "turn detection": "Turn detection: until the turn was taken for over",
@@ -36,7 +40,7 @@ def panel(report: Report) -> None:
         {
             "From the end of speech": None,
             "Measured": COUNT,
-            **dict.fromkeys(_QUANTILES, MS),
+            **dict.fromkeys(QUANTILES, MS),
             "Mean": MS,
         },
         rows,
@@ -57,12 +61,12 @@ def panel(report: Report) -> None:
     _over_time(report, part)
 
 
-def quantile_cells(report: Report, name: str, spread: Spread) -> list[Seen]:
-    """Count, percentiles and mean of a time; each leads to its sessions."""
-    cells = [Seen(spread.n, scope.find(report.scope, mark=name) if spread.n else None)]
-    for part in _QUANTILES.values():
+def quantile_cells(find: Find, name: str, spread: Spread) -> list[Seen]:
+    """Count and percentiles of a time; each leads to its sessions by `find`."""
+    cells = [Seen(spread.n, find(mark=name) if spread.n else None)]
+    for part in QUANTILES.values():
         value = spread.quantile(part)
-        lead = None if value is None else scope.find(report.scope, mark=name, over=f"{value:.4g}")
+        lead = None if value is None else find(mark=name, over=f"{value:.4g}")
         cells.append(Seen(value, lead))
     return cells
 
@@ -70,7 +74,11 @@ def quantile_cells(report: Report, name: str, spread: Spread) -> list[Seen]:
 def _row(report: Report, part: str) -> list[object]:
     name = f"part|{part}"
     spread = report.whole.spread(name)
-    return [_WORDS[part], *quantile_cells(report, name, spread), spread.mean_ms]
+    return [
+        _WORDS[part],
+        *quantile_cells(partial(scope.find, report.scope), name, spread),
+        spread.mean_ms,
+    ]
 
 
 def _over_time(report: Report, part: str) -> None:
@@ -80,7 +88,7 @@ def _over_time(report: Report, part: str) -> None:
     for at, figures in report.times:
         spread = figures.spread(name)
         for label in ("Median", "p95"):
-            value = spread.quantile(_QUANTILES[label])
+            value = spread.quantile(QUANTILES[label])
             if value is None:
                 continue
             rows.append(

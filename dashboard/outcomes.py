@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 import altair as alt
@@ -11,7 +12,7 @@ import streamlit as st
 from dashboard import bridge, finding, nav, scope, seeing
 from dashboard import format as fmt
 from dashboard.finding import UNTOLD
-from dashboard.latency import quantile_cells
+from dashboard.latency import QUANTILES, quantile_cells
 from dashboard.seeing import COUNT, MS, SHARE, Seen
 from services.analytics import Report
 from services.figures import Figures
@@ -93,12 +94,13 @@ def questions(report: Report) -> None:
     if not nodes:
         st.caption("No graph asked a human in the sessions that began and ended in this time.")
         return
+    find = partial(scope.find, report.scope)
     rows = []
     for node in nodes:
         mark = f"waited|{node}"
         unanswered = report.whole.counts.get(f"unanswered|{node}", 0)
         lead = scope.find(report.scope, mark=f"unanswered|{node}") if unanswered else None
-        cells = quantile_cells(report, mark, report.whole.spread(mark))
+        cells = quantile_cells(find, mark, report.whole.spread(mark))
         seconds = [Seen(None if c.value is None else c.value / 1000, c.find) for c in cells[1:]]
         rows.append([fmt.plain(node), cells[0], *seconds, Seen(unanswered, lead)])
     s = st.column_config.NumberColumn(format="%.1f s")
@@ -106,10 +108,7 @@ def questions(report: Report) -> None:
         {
             "Asked by": None,
             "Answered": COUNT,
-            "Median wait": s,
-            "p90": s,
-            "p95": s,
-            "p99": s,
+            **dict.fromkeys(QUANTILES, s),
             "Never answered": COUNT,
         },
         rows,

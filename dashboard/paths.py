@@ -12,7 +12,7 @@ from dashboard import bridge, nav, scope, seeing
 from dashboard import format as fmt
 from dashboard.components.path_map import Fact, Traffic, path_map
 from dashboard.finding import UNTOLD
-from dashboard.latency import quantile_cells
+from dashboard.latency import QUANTILES, quantile_cells
 from dashboard.seeing import COUNT, MS, Seen
 from services.analytics import Report
 from services.comparison import runs_failed
@@ -210,20 +210,19 @@ def _counted(mine: _OfAgent, mark: str) -> Seen:
 
 
 def _node_table(mine: _OfAgent) -> None:
-    report, whole = mine.report, mine.whole
+    whole = mine.whole
     rows: list[Sequence[object]] = []
     for name in whole.nodes():
         mark = f"node|{name}"
         spread = whole.spread(mark)
         others = [_counted(mine, f"{mark}|{what}") for what in ("errors", "asked", "cancelled")]
-        rows.append([fmt.plain(name), *_mine(mine, quantile_cells(report, mark, spread)), *others])
+        rows.append([fmt.plain(name), *quantile_cells(mine.find, mark, spread), *others])
     st.markdown("**Nodes**")
-    columns = ("Median", "p90", "p95", "p99")
     seeing.table(
         {
             "Node": None,
             "Runs": COUNT,
-            **dict.fromkeys(columns, MS),
+            **dict.fromkeys(QUANTILES, MS),
             "Failed": COUNT,
             "Asked a human": COUNT,
             "Cut off": COUNT,
@@ -238,17 +237,16 @@ def _edge_table(mine: _OfAgent) -> None:
     rows: list[Sequence[object]] = []
     for source, target in mine.whole.edges():
         mark = f"edge|{source}|{target}"
-        cells = _mine(mine, quantile_cells(mine.report, mark, mine.whole.spread(mark)))
+        cells = quantile_cells(mine.find, mark, mine.whole.spread(mark))
         named = [fmt.plain(one.strip("_")) for one in (source, target)]
         rows.append([*named, *cells, _counted(mine, f"{mark}|errors")])
     st.markdown("**Edges**")
-    columns = ("Median", "p90", "p95", "p99")
     seeing.table(
         {
             "From": None,
             "To": None,
             "Taken": COUNT,
-            **dict.fromkeys(columns, MS),
+            **dict.fromkeys(QUANTILES, MS),
             "Failed after it": COUNT,
         },
         rows,
@@ -275,10 +273,3 @@ def _path_table(mine: _OfAgent) -> None:
         key=f"{scope.KEY}.paths",
         alt="The ways that runs of the graph took, the most frequent first",
     )
-
-
-def _mine(mine: _OfAgent, cells: Sequence[Seen]) -> list[Seen]:
-    return [
-        Seen(one.value, None if one.find is None else {**one.find, "agent": mine.agent or UNTOLD})
-        for one in cells
-    ]

@@ -6,14 +6,13 @@ beside their sums: what is counted anew, or deleted, is first taken out of the s
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.events import Event, Kind
@@ -24,16 +23,14 @@ from services.store.agent_rows import turn_record
 from services.store.agent_store import Connect
 from services.store.counting import Counted, Judged, count
 from services.store.records import OPEN, Sample
-from services.store.rows import session_record, stored_event, upsert
-from services.store.ways import COUNTED, OF_EVENTS
+from services.store.rows import session_record, stored_event
+from services.store.sums import day_of, replace_counts
+from services.store.ways import COUNTED
 
 _WINDOW: Final = 2_000  # events that are looked through at once
 _GROUP: Final = 20  # sessions that are counted in one transaction
-_HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 _FAILED_MOST: Final = 1_000
-
-_Key = tuple[str, datetime, str, str]  # period, begins_at, agent_name, version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +119,9 @@ class CountsStore:
                 return None
             there = select(t.sessions.c.id).where(t.sessions.c.id.in_(session_ids))
             left = set((await db.execute(there)).scalars())
-            await _replace(db, session_ids, {k: v for k, v in counted.items() if k in left}, bare)
+            await replace_counts(
+                db, session_ids, {k: v for k, v in counted.items() if k in left}, bare
+            )
         return after
 
     async def _counted_as_open(self, session_ids: Sequence[str]) -> frozenset[str]:
@@ -141,7 +140,7 @@ class CountsStore:
     async def forget(self, db: AsyncConnection, session_ids: Sequence[str]) -> None:
         """Take sessions out of the counts, first of all in the transaction that deletes them."""
         await db.execute(update(t.counted).values(turn=t.counted.c.turn + 1))
-        await _replace(db, session_ids, {}, frozenset())
+        await replace_counts(db, session_ids, {}, frozenset())
 
     async def events_went(self, db: AsyncConnection) -> None:
         """After events were deleted: SQLite gives the numbers of the last ones away again."""
@@ -202,7 +201,7 @@ class CountsStore:
         Whole days UTC come as one, and what is left of the others in hours; `hourly`: all does.
         """
         c = t.rollups.c
-        first, last = _next_day(begin), _day(end)
+        first, last = _next_day(begin), day_of(end)
         if hourly or first >= last:
             within = and_(c.period == "hour", c.begins_at >= begin, c.begins_at < end)
         else:
@@ -292,125 +291,6 @@ async def _judged(db: AsyncConnection, session_ids: Sequence[str]) -> dict[str, 
     }
 
 
-async def _replace(
-    db: AsyncConnection,
-    session_ids: Sequence[str],
-    counted: Mapping[str, Counted],
-    bare: frozenset[str],
-) -> None:
-    """Put what is counted in the place of what these sessions' counts were.
-
-    `bare`: what only events told stays as it was, for those may have been deleted.
-    """
-    columns = t.counts.c
-    changes: dict[_Key, Counter[str]] = {}
-    before = await db.execute(select(t.counts).where(columns.session_id.in_(session_ids)))
-    kept: dict[str, dict[str, int]] = {}
-    for row in before.mappings():
-        old = json.loads(row["counts"])
-        kept[row["session_id"]] = old
-        _change(changes, row["hour"], row["agent_name"], row["version"], old, -1)
-    rows, found = [], []
-    for session_id, one in counted.items():
-        counts = dict(one.counts)
-        if session_id in bare:
-            old = kept.get(session_id, {})
-            counts |= {k: v for k, v in old.items() if k.partition("|")[0] in OF_EVENTS}
-        _change(changes, one.hour, one.agent_name, one.version, counts, 1)
-        rows.append(
-            {
-                "session_id": session_id,
-                "hour": one.hour,
-                "agent_name": one.agent_name,
-                "version": one.version,
-                "is_open": one.is_open,
-                "counts": json.dumps(counts),
-            }
-        )
-        found += [
-            {
-                "session_id": session_id,
-                "mark": mark,
-                "created_at": one.created_at,
-                "worst_ms": worst,
-            }
-            for mark, worst in one.marks.items()
-        ]
-    found += await _forget_marks(db, session_ids, keep=bare & counted.keys())
-    gone = [one for one in session_ids if one not in counted]
-    if gone:
-        await db.execute(delete(t.counts).where(columns.session_id.in_(gone)))
-    dialect = db.dialect.name
-    if rows:
-        await db.execute(upsert(dialect, t.counts), rows)
-    if found:
-        await db.execute(upsert(dialect, t.marks), found)
-    await _sum_up(db, changes)
-
-
-async def _forget_marks(
-    db: AsyncConnection, session_ids: Sequence[str], *, keep: Set[str]
-) -> list[dict[str, Any]]:
-    """Delete their marks; gives the rows of those, of the sessions to `keep`, that only events told."""
-    of = t.marks.c.session_id
-    rows = (await db.execute(select(t.marks).where(of.in_(keep)))).mappings() if keep else ()
-    kept = [dict(row) for row in rows if row["mark"].partition("|")[0] in OF_EVENTS]
-    await db.execute(delete(t.marks).where(of.in_(session_ids)))
-    return kept
-
-
-def _change(
-    changes: dict[_Key, Counter[str]],
-    hour: datetime,
-    agent_name: str,
-    version: str,
-    counts: Mapping[str, int],
-    sign: int,
-) -> None:
-    """Add a session's counts to the hours and days that they are part of."""
-    for name, number in counts.items():
-        first, _, later = name.partition("|")
-        at = hour
-        if first == "busy":
-            name, at = first, hour + int(later) * _HOUR
-        for period, begins_at in (("hour", at), ("day", _day(at))):
-            key = (period, begins_at, agent_name, version)
-            changes.setdefault(key, Counter())[name] += sign * number
-
-
-async def _sum_up(db: AsyncConnection, changes: Mapping[_Key, Counter[str]]) -> None:
-    changes = {key: change for key, change in changes.items() if any(change.values())}
-    if not changes:
-        return
-    c = t.rollups.c
-    moments = {key[1] for key in changes}
-    there = await db.execute(
-        select(t.rollups).where(c.period.in_(("hour", "day")), c.begins_at.in_(moments))
-    )
-    before = {
-        (row["period"], row["begins_at"], row["agent_name"], row["version"]): row["counts"]
-        for row in there.mappings()
-    }
-    rows = []
-    for key, change in changes.items():
-        total = Counter(json.loads(before[key]) if key in before else {})
-        total.update(change)
-        counts = {name: number for name, number in total.items() if number}
-        period, begins_at, agent_name, version = key
-        rows.append(
-            {
-                "period": period,
-                "begins_at": begins_at,
-                "agent_name": agent_name,
-                "version": version,
-                "sessions": counts.get("sessions", 0),
-                "counts": json.dumps(counts),
-            }
-        )
-    await db.execute(upsert(db.dialect.name, t.rollups), rows)
-    await db.execute(delete(t.rollups).where(c.begins_at.in_(moments), c.counts == "{}"))
-
-
 def _of(agent_name: str | None, version: str | None) -> Iterable[Any]:
     c = t.rollups.c
     if agent_name is not None:
@@ -419,10 +299,6 @@ def _of(agent_name: str | None, version: str | None) -> Iterable[Any]:
         yield c.version == version
 
 
-def _day(moment: datetime) -> datetime:
-    return moment.replace(hour=0, minute=0, second=0, microsecond=0)
-
-
 def _next_day(moment: datetime) -> datetime:
-    day = _day(moment)
+    day = day_of(moment)
     return day if day == moment else day + _DAY
