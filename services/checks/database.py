@@ -57,8 +57,12 @@ WAITING: Final = Check(
 )
 
 
-async def examine(settings: Settings) -> tuple[Finding, ...]:
-    """Open a connection of our own and try each thing in turn; the first failure ends it."""
+async def examine(settings: Settings, *, lock_wait_s: float | None = None) -> tuple[Finding, ...]:
+    """Open a connection of our own and try each thing in turn; the first failure ends it.
+
+    `lock_wait_s`: how long another's lock on SQLite is waited for; most of the timeout by default,
+    so that the finding says "locked" before the time is over.
+    """
     try:
         url = database_url(settings)
     except ConfigError as exc:
@@ -66,7 +70,8 @@ async def examine(settings: Settings) -> tuple[Finding, ...]:
     file = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
     if file is not None and not await asyncio.to_thread(file.exists):
         return (ANSWERS.unknown("There is no database file yet.", "The first start makes it."),)
-    return await _connected(url, settings.switchboard_store_timeout_s)
+    timeout_s = settings.switchboard_store_timeout_s
+    return await _connected(url, timeout_s, 0.8 * timeout_s if lock_wait_s is None else lock_wait_s)
 
 
 def writer(store: Store) -> Finding:
@@ -89,15 +94,15 @@ def writer(store: Store) -> Finding:
     return WAITING.ok("All are written.")
 
 
-async def _connected(url: URL, timeout_s: float) -> tuple[Finding, ...]:
+async def _connected(url: URL, timeout_s: float, lock_wait_s: float) -> tuple[Finding, ...]:
     findings: list[Finding] = []
     asking = ANSWERS
     engine = make_engine(url, timeout_s=timeout_s)
     try:
         async with asyncio.timeout(timeout_s):
             async with engine.connect() as connection:
-                if connection.dialect.name == "sqlite":  # say "locked" before our time is over
-                    busy_ms = int(timeout_s * 800)
+                if connection.dialect.name == "sqlite":
+                    busy_ms = int(lock_wait_s * 1000)
                     await connection.exec_driver_sql(f"PRAGMA busy_timeout={busy_ms}")
                 findings.append(await _answers(connection))
                 asking = SCHEMA

@@ -249,3 +249,18 @@ async def test_a_webhook_that_does_not_reach_the_dashboard_is_a_problem(
         await service.close()
     assert found.verdict is Verdict.PROBLEM
     assert not [room for room in rooms if room.name.startswith(DOCTOR_PREFIX)]
+
+
+async def test_a_graph_that_cannot_be_loaded_says_why(tmp_path: Path) -> None:
+    def langgraph_json(**graphs: str) -> Path:
+        file = tmp_path / "langgraph.json"
+        file.write_text(json.dumps({"dependencies": ["."], "graphs": graphs}))
+        return file
+
+    (tmp_path / "good.py").write_text("class Graph:\n    ainvoke = None\ngraph = Graph()\n")
+    (tmp_path / "bad.py").write_text("print('noise')\nimport no_such_package_of_ours\n")
+    good = await shell.graphs_compile(langgraph_json(good="./good.py:graph"))
+    assert good.verdict is Verdict.OK
+    bad = await shell.graphs_compile(langgraph_json(good="./good.py:graph", bad="./bad.py:graph"))
+    assert bad.verdict is Verdict.PROBLEM
+    assert bad.found.startswith("bad: ModuleNotFoundError")

@@ -28,7 +28,7 @@ from tests.support.processes import StartError
 def test_a_wrong_setting_stops_the_start_with_one_sentence(
     tmp_path: Path, env: dict[str, str], sentence: str
 ) -> None:
-    dashboard = Dashboard(tmp_path / "data", env={"SWITCHBOARD_EMBEDDED": "off", **env})
+    dashboard = Dashboard(tmp_path / "data", env={"SWITCHBOARD_EMBEDDED": "off", **env}, empty=True)
     try:
         with pytest.raises(StartError) as stopped:
             dashboard.start()

@@ -19,8 +19,6 @@ from services.errors import BadInputError, NotFoundError
 from services.events import Certainty, Event, Kind, Source
 from services.ids import new_session_id, room_name_for
 from services.settings import Settings
-from services.store.check_migrations import differences
-from services.store.engine import database_url
 from services.store.find import Find, FoundPage
 from services.store.records import (
     Denial,
@@ -383,10 +381,6 @@ async def test_what_waits_at_the_close_is_written(store_url: str, tmp_path: Path
     await asyncio.gather(*waiting)
     async with open_store(settings) as store:
         assert len(await store.events()) == 100
-
-
-async def test_the_migrations_give_the_tables_of_the_code(store_url: str, tmp_path: Path) -> None:
-    assert await differences(database_url(settings_for(store_url, tmp_path))) == []
 
 
 async def test_what_must_not_be_kept_is_nowhere_in_the_database(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.second_try import MOST
+from tests.support.second_try import LIMIT
 
 _CONFTEST = """
 import pytest
@@ -39,13 +39,15 @@ def test_one_that_passes_at_its_second_try_is_named_with_its_reason(
     ran = _run(pytester, _TESTS.format(count=1))
     ran.assert_outcomes(passed=1)
     assert ran.ret == pytest.ExitCode.OK
-    ran.stdout.fnmatch_lines(["*second try only*", "*test_late?0?: AssertionError: the page was*"])
+    ran.stdout.fnmatch_lines(
+        ["*flake record: 1 second try*", "*test_late?0?: AssertionError: the page was*"]
+    )
 
 
 def test_too_many_fail_the_run(pytester: pytest.Pytester) -> None:
-    ran = _run(pytester, _TESTS.format(count=MOST + 1))
+    ran = _run(pytester, _TESTS.format(count=LIMIT + 1))
     assert ran.ret == pytest.ExitCode.TESTS_FAILED
-    ran.stdout.fnmatch_lines([f"More than {MOST} in one run: the run has failed."])
+    ran.stdout.fnmatch_lines([f"More than {LIMIT} in one run: the run has failed."])
 
 
 def test_one_that_fails_twice_fails(pytester: pytest.Pytester) -> None:

@@ -115,3 +115,31 @@ def test_the_example_is_short_and_needs_one_line_of_us() -> None:
         "livekit.plugins.langchain",
         "switchboard_recorder",
     }
+
+
+def test_without_langchain_the_recorder_works_and_imports_none_of_it(tmp_path: Path) -> None:
+    script = f"""
+import asyncio, sys
+class Nothing:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in ("langchain_core", "langgraph", "livekit"):
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Nothing())
+from switchboard_recorder import Recorder
+from switchboard_recorder.protocol import Hello
+async def main():
+    recorder = Recorder(Hello(stream_id="s", room_name="r"), url="http://127.0.0.1:9",
+                        api_key="k", api_secret="s" * 40, spool_dir={str(tmp_path)!r})
+    recorder.start()
+    recorder.emit("step", number=1)
+    await recorder.aclose()
+asyncio.run(main())
+print(sorted(name for name in sys.modules if name.startswith(("lang", "livekit"))))
+"""
+    root = Path(__file__).parent.parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+    assert "The recorder failed" not in done.stderr
+    assert b'"step"' in next(tmp_path.rglob("*.jsonl")).read_bytes()
