@@ -47,7 +47,7 @@ screenshots: setup-dev prepare ## Take the pictures in docs/screenshots anew
 	@$(PY) -m scripts.screenshots
 
 doctor: setup ## Say what is wrong with this installation and how to mend it
-	@$(PY) -m services.doctor $(ARGS)
+	@$(PY) -m services.health.doctor $(ARGS)
 
 clean: ## Remove what is made again: .venv, node_modules, caches. Data folders stay
 	rm -rf $(VENV) .venv.lock frontend/node_modules test-results

@@ -17,7 +17,7 @@ from api.callers import admitted
 from api.problems import from_error
 from api.voice import create_voice_session
 from api.voice_models import CreateVoiceSession
-from services.access.rights import Right
+from services.access.permissions import Right
 from services.errors import SwitchboardError
 from services.runtime import Runtime, held_runtime
 

@@ -11,8 +11,8 @@ from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
 from api.deps import SharedRuntime
-from services import hub
-from services.jobs.feed import is_session_topic
+from services.agents.session_feed import is_session_topic
+from services.live import hub
 from services.runtime import Runtime
 
 router = APIRouter(tags=["Live"])

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from bench.report import Report, quantile, spread
-from services.hub import Subscriber
-from services.jobs.feed import session_topic
+from services.agents.session_feed import session_topic
+from services.live.hub import Subscriber
 from tests.support.api_server import ApiServer, open_api, settings_for
 from tests.support.control_room import ControlRoom
 from tests.support.job_stream import JobStream, open_stream

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dashboard import alerts, bridge
+from dashboard.alerts import page as alerts
 from dashboard.components.live import live
-from dashboard.tabs import tabs
-from dashboard.title import title
-from services.alerts.alerts import TOPIC
+from dashboard.ui import bridge
+from dashboard.ui.tabs import tabs
+from dashboard.ui.title import title
+from services.alerts.evaluator import TOPIC
 
 TABS = {
     "now": ":material/notifications_active: Now",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import bridge, nav, rooms
 from dashboard.components.rooms_table import rooms_table
+from dashboard.rooms import page as rooms
+from dashboard.ui import bridge, nav
 
 _TABLE = "rooms.table"
 

@@ -80,7 +80,7 @@ def _packages_are_scanned_once() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _stores_begin_migrated() -> Iterator[None]:
-    """`tests/integration/test_migrations.py` migrates for real."""
+    """`tests/integration/store/test_migrations.py` migrates for real."""
     with pytest.MonkeyPatch.context() as patch:
         open_stores_from_template(patch)
         yield

@@ -8,8 +8,8 @@ from typing import Final, Self
 
 import streamlit as st
 
-from dashboard import address
 from dashboard.components.bundle import stub
+from dashboard.ui import address
 
 DEFAULT_SORT: Final = "age"
 _Q_LIMIT: Final = 200

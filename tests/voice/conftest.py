@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.worker_process import WorkerPhase
+from services.processes.worker import WorkerPhase
 from tests.conftest import StartLiveKit
 from tests.support.api_server import ApiServer, Wired
 from tests.support.ports import free_port

@@ -1,4 +1,4 @@
-/** Texts as `dashboard/format.py` writes them: "42s", "12m 04s", "3h 07m", "2d 5h". */
+/** Texts as `dashboard/ui/format.py` writes them: "42s", "12m 04s", "3h 07m", "2d 5h". */
 export function duration(seconds: number): string {
   const whole = Math.max(0, Math.floor(seconds));
   const [d, h, m, s] = [

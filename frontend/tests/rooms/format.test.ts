@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { countText, duration, plain } from "../../src/rooms/format";
 
 describe("values as people read them", () => {
-  // The same table stands in tests/unit/test_format.py.
+  // The same table stands in tests/unit/dashboard/test_format.py.
   it.each([
     [-3, "0s"],
     [0.9, "0s"],
