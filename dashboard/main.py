@@ -46,7 +46,7 @@ def main() -> None:
         gate.refuse(who)
         return
     with st.sidebar:
-        chosen = asked_badge(bridge.live_url(QUESTIONS), key="asked")
+        chosen = asked_badge(bridge.live_ticket(QUESTIONS), key="asked")
         alerts.in_sidebar()
         gate.signed_in(who)
     if chosen and is_session_id(chosen):

@@ -14,4 +14,4 @@ columns = views.bar(find, order, ascending=ascending)
 with st.container():
     found.results(find, order, ascending=ascending, columns=columns)
 found.ask_dialogs()
-live(bridge.live_url("sessions"), key="sessions.live", max_per_second=0.5)
+live(bridge.live_ticket("sessions"), key="sessions.live", max_per_second=0.5)
