@@ -58,13 +58,11 @@ async def test_twenty_visible_windows_stay_live(
         pages: list[Page] = []
         for number in range(WINDOWS):
             page = await context.new_page()
-            asked: list[str] = []
-            page.on("websocket", lambda socket, asked=asked: asked.append(socket.url))
+            sockets.append(_sockets_of(page))
             on_rooms = number % 2 == 0
             path = f"rooms?q={name}" if on_rooms else f"session?id={made['session_id']}"
             await page.goto(f"{room.url}/{path}")
             pages.append(page)
-            sockets.append(asked)
         rooms, sessions = pages[::2], pages[1::2]
         people = [steps.people_in(steps.row_of(page, name)) for page in rooms]
         for cell in people:
@@ -88,6 +86,13 @@ async def test_twenty_visible_windows_stay_live(
             assert await page.evaluate("document.visibilityState") == "visible"
             assert len([url for url in asked if "/api/live" in url]) == 1
     browser_log.assert_clean(*steps.KNOWN_ERRORS)
+
+
+def _sockets_of(page: Page) -> list[str]:
+    """Fills with the addresses of the sockets that the page opens."""
+    opened: list[str] = []
+    page.on("websocket", lambda socket: opened.append(socket.url))
+    return opened
 
 
 async def _all_are_seen(room: ControlRoom) -> bool:
