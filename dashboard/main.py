@@ -48,7 +48,7 @@ def main() -> None:
         sign_in.refuse(who)
         return
     with st.sidebar:
-        chosen = asked_badge(bridge.live_url(QUESTIONS), key="asked")
+        chosen = asked_badge(bridge.live_ticket(QUESTIONS), key="asked")
         alerts.in_sidebar()
         sign_in.signed_in(who)
     if chosen and is_session_id(chosen):

@@ -26,4 +26,4 @@ if parts["history"].open:
 if parts["rules"].open:
     with parts["rules"]:
         alerts.rules()
-live(bridge.live_url(TOPIC), key="alerts.live", max_per_second=0.5)
+live(bridge.live_ticket(TOPIC), key="alerts.live", max_per_second=0.5)

@@ -69,4 +69,4 @@ st.caption(
     f"Sessions count by when they began, here {asked.span} ({viewer.zone_name()}); what happened "
     "inside them counts once they are over, some ten seconds later. Times are within 5 %."
 )
-live(bridge.live_url(TOPIC), key=f"{time_range.KEY}.live", max_per_second=0.1)
+live(bridge.live_ticket(TOPIC), key=f"{time_range.KEY}.live", max_per_second=0.1)

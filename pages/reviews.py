@@ -21,7 +21,7 @@ parts = tabs(TABS, key="reviews.tabs")
 if parts["queue"].open:
     with parts["queue"]:
         review_queue.panel()
-    live(bridge.live_url("sessions"), key="reviews.live", max_per_second=0.2)
+    live(bridge.live_ticket("sessions"), key="reviews.live", max_per_second=0.2)
 if parts["agreement"].open:
     with parts["agreement"]:
         inter_rater.pairs()

@@ -55,7 +55,7 @@ def inside() -> datetime | None:
     """
     first = _moment(st.query_params.get("at", ""))
     shown = session_view(
-        bridge.live_url(*TOPICS),
+        bridge.live_ticket(*TOPICS),
         session_id=session_id,
         moment=first,
         key=f"session.view.{session_id}",

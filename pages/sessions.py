@@ -15,4 +15,4 @@ columns = saved_views.bar(find, order, ascending=ascending)
 with st.container():
     session_table.results(find, order, ascending=ascending, columns=columns)
 session_table.ask_dialogs()
-live(bridge.live_url("sessions"), key="sessions.live", max_per_second=0.5)
+live(bridge.live_ticket("sessions"), key="sessions.live", max_per_second=0.5)

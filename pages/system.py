@@ -55,4 +55,4 @@ system.open_tab(
     }
 )
 livekit_server.restart_dialog(shared)
-live(bridge.live_url("system"), key="system.live", max_per_second=1)
+live(bridge.live_ticket("system"), key="system.live", max_per_second=1)

@@ -52,7 +52,7 @@ with mind:
             review.verdict(session_id)
         inside()
         session_view(
-            bridge.live_url(session_topic(session_id)),
+            bridge.live_ticket(session_topic(session_id)),
             session_id=session_id,
             small=True,
             key=f"test.view.{session_id}",

@@ -162,12 +162,10 @@ class Runtime:
             if self._thread.is_alive():
                 log.error("the runtime did not close in time")
 
-    def end_streams(self) -> None:
-        """Close every live stream. Safe on any thread, in a signal handler too."""
-        if self.alive and self._loop is not None:
-            if (jobs := getattr(self, "jobs", None)) is not None:  # else we are still opening
-                jobs.streams.closing = True
-            self._loop.call_soon_threadsafe(self.hub.close)
+    def mark_stopping(self) -> None:
+        """Agents that go from now on are not lost. Safe on any thread, in a signal handler too."""
+        if (jobs := getattr(self, "jobs", None)) is not None:  # else we are still opening
+            jobs.streams.closing = True
 
     # -- crossing
 

@@ -109,9 +109,9 @@ def download_url(path: str, **query: str | list[str]) -> str:
     return f"api/{path}?" + urlencode({**query, **({"pass": given} if given else {})}, doseq=True)
 
 
-def live_url(*topics: str) -> str:
-    """Where this page's component reads live updates of `topics`, relative to the page's base."""
-    return "api/live?" + urlencode({"ticket": runtime().tickets.issue(topics)})
+def live_ticket(*topics: str) -> str:
+    """What this page's component subscribes to live updates of `topics` with."""
+    return runtime().tickets.issue(topics)
 
 
 def _yield_point() -> None:

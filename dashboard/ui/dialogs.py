@@ -133,7 +133,7 @@ def confirm(
             _carry_out(slot, on_confirm)
             st.rerun()
         if topics:
-            live(bridge.live_url(*topics), key=f"{key}.live")
+            live(bridge.live_ticket(*topics), key=f"{key}.live")
 
     draw()
 

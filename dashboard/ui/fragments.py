@@ -35,7 +35,7 @@ def live_part(
             dialogs.let_page_draw()
             run(draw, key=key)
             try:
-                live(bridge.live_url(*topics), key=f"{key}.live", max_per_second=max_per_second)
+                live(bridge.live_ticket(*topics), key=f"{key}.live", max_per_second=max_per_second)
             except SwitchboardError as error:
                 feedback.show_error(error, key=f"{key}.live.error")
 

@@ -28,12 +28,12 @@ Snapshot = Callable[[], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One server-sent event, written out once."""
+    """A topic's snapshot or a change of it, as JSON written out once for all readers."""
 
     event: str
     topic: str
     version: int
-    body: bytes
+    body: str
 
 
 @dataclass(slots=True)
@@ -52,9 +52,13 @@ class _Topic:
 
 
 class Subscriber:
-    """One reader of some topics; made by `Hub.subscribe`, read on its own loop."""
+    """One reader of some topics; made by `Hub.subscribe`, read on its own loop.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    `viewer` is whom it reads for: a tab has several readers and counts once.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, viewer: object = None) -> None:
+        self.viewer = self if viewer is None else viewer
         self._loop = loop
         self._waiting: deque[Message] = deque()
         self._lock = threading.Lock()  # the hub and the reader are on different threads
@@ -152,9 +156,9 @@ class Hub:
         self._mark(found)
 
     @contextmanager
-    def subscribe(self, topics: tuple[str, ...]) -> Iterator[Subscriber]:
+    def subscribe(self, topics: tuple[str, ...], viewer: object = None) -> Iterator[Subscriber]:
         """A `Subscriber` to these topics on the running loop, until the block is left."""
-        subscriber = Subscriber(asyncio.get_running_loop())
+        subscriber = Subscriber(asyncio.get_running_loop(), viewer)
         with self._lock:
             for name in topics:
                 self._topic(name).subscribers.add(subscriber)
@@ -200,14 +204,15 @@ class Hub:
             )
 
     def readers(self, topic: str) -> int:
-        """How many read this topic now."""
-        found = self._topics.get(topic)
-        return len(found.subscribers) if found is not None else 0
+        """How many viewers read this topic now."""
+        with self._lock:
+            found = self._topics.get(topic)
+            return 0 if found is None else len({s.viewer for s in found.subscribers})
 
     def viewers(self) -> int:
-        """How many readers there are now."""
+        """How many viewers there are now."""
         with self._lock:
-            return len({s for topic in self._topics.values() for s in topic.subscribers})
+            return len({s.viewer for topic in self._topics.values() for s in topic.subscribers})
 
     def close(self) -> None:
         """End every reader."""
@@ -265,24 +270,37 @@ class Hub:
             event=event,
             topic=topic.name,
             version=version,
-            body=json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode(),
+            body=json.dumps(data, ensure_ascii=False, separators=(",", ":")),
         )
 
 
 async def read(
-    hub: Hub, topics: tuple[str, ...], *, last_event_id: str = "", idle_s: float = 15.0
+    hub: Hub,
+    topics: tuple[str, ...],
+    *,
+    last_event_id: str = "",
+    rows: bool = True,
+    viewer: object = None,
 ) -> AsyncGenerator[tuple[str, Message | None], None]:
-    """What a reader of `topics` is sent: (event id, message); a None message is a sign of life.
+    """What a reader of `topics` is sent: (event id, message). It ends when the hub is closed.
 
-    First the snapshots, or, when `last_event_id` is still good, only what was missed.
+    The first message is None: from now on nothing is missed. Then come the snapshots, or, when
+    `last_event_id` is still good, only what was missed. `rows` False: no snapshots, for a reader
+    that only wants to know that something changed.
     """
     topics = tuple(dict.fromkeys(topics))
-    with hub.subscribe(topics) as subscriber:
+    with hub.subscribe(topics, viewer) as subscriber:
         seen = _versions(last_event_id, hub.epoch, topics)
         first: list[Message] = []
         for topic in topics:
             missed = hub.since(topic, seen[topic]) if topic in seen else None
-            first += [hub.snapshot(topic)] if missed is None else missed
+            if missed is not None:
+                first += missed
+            elif rows:
+                first.append(hub.snapshot(topic))
+            else:
+                seen[topic] = hub.version(topic)
+        yield _event_id(hub.epoch, topics, seen), None
         batch: tuple[Message, ...] | None = tuple(first)
         while batch is not None:
             for message in batch:
@@ -290,16 +308,15 @@ async def read(
                     continue  # the snapshot had it already
                 seen[message.topic] = message.version
                 yield _event_id(hub.epoch, topics, seen), message
-            try:
-                async with asyncio.timeout(idle_s):
-                    batch = await subscriber.next()
-            except TimeoutError:
-                yield _event_id(hub.epoch, topics, seen), None
-                batch = ()
-                continue
+            batch = await subscriber.next()
             if batch == ():
                 seen.clear()
-                batch = tuple(hub.snapshot(topic) for topic in topics)
+                batch = tuple(_as_it_is(hub, topic, rows) for topic in topics)
+
+
+def _as_it_is(hub: Hub, topic: str, rows: bool) -> Message:
+    """For a reader that fell behind."""
+    return hub.snapshot(topic) if rows else Message("change", topic, hub.version(topic), "")
 
 
 def _event_id(epoch: str, topics: tuple[str, ...], seen: dict[str, int]) -> str:

@@ -1,4 +1,4 @@
-"""Short-lived signed tickets: they let a page that we drew read `/api/live`, and nobody else.
+"""Short-lived signed tickets: they let a page that we drew subscribe on `/api/live`, and nobody else.
 
 Streamlit's login does not guard `/api`, so the page hands its browser a ticket.
 """
@@ -14,7 +14,7 @@ import jwt
 from services.clock import Now
 from services.errors import BadSignatureError
 
-LIFETIME: Final = timedelta(minutes=10)  # to connect with; an open stream goes on
+LIFETIME: Final = timedelta(minutes=10)  # to subscribe with; a subscription goes on
 _AUDIENCE: Final = "switchboard-live"
 TOPICS_LIMIT: Final = 16
 

@@ -375,7 +375,7 @@ async def test_who_looks_at_a_session_sees_each_event_and_what_is_not_kept(
         await job.live("user_input_transcribed", text="we are d")
 
         async def shown() -> bool:
-            body = hub.snapshot(session_topic(session_id)).body.decode()
+            body = hub.snapshot(session_topic(session_id)).body
             return '"node":"plan"' in body and "we are d" in body
 
         await eventually(shown)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from fastapi import FastAPI, Request
+from starlette.types import Message, Receive, Scope, Send
 
 from api import problems
 from api.limits import BodyLimit, OwnOrigin
@@ -146,3 +147,35 @@ async def test_a_refusal_repeats_the_host_as_data() -> None:
         reply = await http.get("/read", headers={"host": '"><script>'})
     assert reply.headers["content-type"] == "application/problem+json"
     assert json.loads(reply.text)["status"] == 403
+
+
+async def handshake(**headers: str) -> list[str]:
+    """The kinds of message that a WebSocket's handshake with these headers is answered by."""
+    sent: list[str] = []
+
+    async def accepts(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+
+    async def receive() -> Message:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Message) -> None:
+        sent.append(str(message["type"]))
+
+    app = OwnOrigin(accepts, hosts=lambda: LOOPBACK, origins=frozenset)
+    raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+    await app({"type": "websocket", "path": "/live", "headers": raw}, receive, send)
+    return sent
+
+
+async def test_a_browsers_websocket_is_looked_at_as_a_write_is() -> None:
+    refused = ["websocket.http.response.start", "websocket.http.response.body"]
+    assert await handshake(host="localhost:8501", origin="https://evil.example") == refused
+    assert await handshake(host="evil.example", origin="http://evil.example") == refused
+    assert await handshake(host="evil.example", origin="http://localhost:8501") == refused
+    own = await handshake(host="localhost:8501", origin="http://localhost:8501")
+    assert own == ["websocket.accept"]
+
+
+async def test_a_programs_websocket_names_no_origin_and_proves_itself_otherwise() -> None:
+    assert await handshake(host="dashboard:8501") == ["websocket.accept"]

@@ -10,6 +10,8 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any
 
+import pytest
+
 from services.live import hub as hub_module
 from services.live.hub import BEHIND, HISTORY, MOST_ROWS, Hub, Message, Subscriber, read
 from tests.support.waiting import eventually
@@ -40,7 +42,7 @@ def has(seen: list[dict[str, Any]], number: int) -> bool:
 
 
 async def take(stream: AsyncIterator[Told]) -> tuple[str, dict[str, Any]]:
-    """The next event id and data, pings left out."""
+    """The next event id and data; that the reading begins is left out."""
     async with asyncio.timeout(5):
         async for event_id, message in stream:
             if message is not None:
@@ -133,8 +135,10 @@ async def test_who_missed_nothing_is_sent_nothing_again() -> None:
     hub.provide("rooms", lambda: {"rows": []})
     async with aclosing(read(hub, ("rooms",))) as stream:
         last_id, _ = await take(stream)
-    async with aclosing(read(hub, ("rooms",), last_event_id=last_id, idle_s=0.01)) as stream:
+    async with aclosing(read(hub, ("rooms",), last_event_id=last_id)) as stream:
         assert await anext(stream) == (last_id, None)
+        hub.publish("rooms", upsert={"a": {"n": 1}})
+        assert (await take(stream))[1]["upsert"] == [{"n": 1}]
 
 
 async def test_who_was_away_too_long_or_brings_a_foreign_id_gets_a_snapshot() -> None:
@@ -165,11 +169,11 @@ async def test_a_slow_reader_gets_a_snapshot_instead_of_a_growing_queue() -> Non
     hub = open_hub()
     subscriber = Subscriber(asyncio.get_running_loop())
     for number in range(BEHIND + 50):
-        subscriber.push(Message(event="change", topic="rooms", version=number, body=b"{}"))
+        subscriber.push(Message(event="change", topic="rooms", version=number, body="{}"))
     assert subscriber.behind
     assert len(subscriber._waiting) == 0
     assert await subscriber.next() == ()
-    subscriber.push(Message(event="change", topic="rooms", version=999, body=b"{}"))
+    subscriber.push(Message(event="change", topic="rooms", version=999, body="{}"))
     assert [m.version for m in await subscriber.next() or ()] == [999]
     hub.close()
 
@@ -181,7 +185,7 @@ async def test_a_reader_that_fell_behind_goes_on_from_a_fresh_snapshot() -> None
         await take(stream)
         (subscriber,) = hub._topics["rooms"].subscribers
         for number in range(BEHIND + 1):
-            subscriber.push(Message(event="change", topic="rooms", version=number, body=b"{}"))
+            subscriber.push(Message(event="change", topic="rooms", version=number, body="{}"))
         assert (await take(stream))[1]["rows"] == ["fresh"]
         hub.publish("rooms", upsert={"a": {"n": 1}})
         assert (await take(stream))[1]["upsert"] == [{"n": 1}]
@@ -236,17 +240,33 @@ async def test_closing_the_hub_ends_its_readers_and_those_that_come_later() -> N
         async with asyncio.timeout(5):
             assert [told async for told in stream] == []
     async with asyncio.timeout(5):
-        assert len([told async for told in read(hub, ("rooms",))]) == 1  # the snapshot, and over
+        assert len([told async for told in read(hub, ("rooms",))]) == 2  # the snapshot, and over
 
 
-async def test_a_silent_topic_gives_signs_of_life() -> None:
+async def test_the_first_thing_told_is_that_nothing_is_missed_from_now_on() -> None:
     hub = open_hub()
-    async with aclosing(read(hub, ("system",), idle_s=0.01)) as stream:
-        _, first = await anext(stream)
-        _, second = await anext(stream)
-        _, third = await anext(stream)
-        assert first is not None
-        assert (second, third) == (None, None)
+    async with aclosing(read(hub, ("system",))) as stream:
+        assert await anext(stream) == (f"{hub.epoch}-", None)
+        hub.touch("system")
+        assert (await take(stream))[1]["topic"] == "system"  # the snapshot, which has it not yet
+        assert (await take(stream))[1]["topic"] == "system"
+
+
+async def test_who_wants_no_rows_is_sent_changes_alone() -> None:
+    hub = open_hub()
+    hub.provide("rooms", lambda: pytest.fail("a snapshot was made for nobody"))
+    async with aclosing(read(hub, ("rooms",), rows=False)) as stream:
+        assert (await anext(stream))[1] is None
+        hub.publish("rooms", upsert={"a": {"n": 1}})
+        _, message = await anext(stream)
+        assert message is not None
+        assert (message.event, message.topic) == ("change", "rooms")
+        (subscriber,) = hub._topics["rooms"].subscribers
+        for number in range(BEHIND + 1):
+            subscriber.push(Message(event="change", topic="rooms", version=number, body="{}"))
+        _, message = await anext(stream)
+        assert message is not None
+        assert (message.event, message.version) == ("change", hub.version("rooms"))
 
 
 async def test_a_topic_without_readers_does_not_stay() -> None:
@@ -284,7 +304,19 @@ async def test_who_reads_which_topics_is_known() -> None:
     with hub.subscribe(("room:a", "rooms")), hub.subscribe(("room:a",)):
         assert hub.topics_read("room:") == ("room:a",)
         assert hub.viewers() == 2
+        assert hub.readers("room:a") == 2
     assert hub.viewers() == 0
+
+
+async def test_readers_of_one_viewer_count_once() -> None:
+    hub = open_hub()
+    tab = object()
+    with (
+        hub.subscribe(("rooms", "system"), viewer=tab),
+        hub.subscribe(("rooms",), viewer=tab),
+        hub.subscribe(("rooms",)),
+    ):
+        assert (hub.viewers(), hub.readers("rooms"), hub.readers("system")) == (2, 2, 1)
 
 
 async def test_one_message_is_written_out_once_for_all_readers() -> None:

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { coalesce } from "../../src/live/coalesce";
+import { coalesce } from "../../src/lib/coalesce";
 
 beforeEach(() => vi.useFakeTimers());
 afterEach(() => vi.useRealTimers());

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { countText, duration, plain } from "../../src/rooms/format";
+import { countText, duration, plain } from "../../src/lib/format";
 
 describe("values as people read them", () => {
   // The same table stands in tests/unit/dashboard/test_format.py.

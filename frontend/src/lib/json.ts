@@ -1,6 +1,23 @@
-import type { Json, JsonObject, TraceEvent } from "./types";
-
 /** What came over the wire, checked where it enters. */
+
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Json[]
+  | { readonly [name: string]: Json };
+
+export type JsonObject = { readonly [name: string]: Json };
+
+/** What the text says; undefined: it is no JSON. */
+export function parseJson(source: string): unknown {
+  try {
+    return JSON.parse(source);
+  } catch {
+    return undefined;
+  }
+}
 
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
@@ -25,23 +42,6 @@ export function moment(value: unknown): number | null {
   if (Number.isNaN(ms)) return null;
   const digits = /\.\d{3}(\d+)/.exec(value)?.[1];
   return digits ? ms + Number(`0.${digits}`) : ms;
-}
-
-/** The event of a row, or null for one that cannot be used. */
-export function traceEvent(row: unknown): TraceEvent | null {
-  if (!isObject(row)) return null;
-  const at = moment(row.at);
-  const id = text(row.id);
-  if (at === null || id === "") return null;
-  return {
-    id,
-    kind: text(row.kind),
-    at,
-    source: text(row.source),
-    identity: text(row.identity),
-    actor: text(row.actor),
-    data: isObject(row.data) ? row.data : {},
-  };
 }
 
 export function field(object: JsonObject, name: string): Json {
