@@ -1,4 +1,4 @@
-"""Hearing and speaking: what AgentSession takes for it, offline or by LiveKit's plugins."""
+"""What AgentSession takes to hear and to speak, offline or by LiveKit's plugins."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from agents.speech.client import SpeechClient
 from agents.speech.offline import OfflineSTT, OfflineTTS
 from agents.speech.plugins import wanted
 from services.settings import Settings
-
-__all__ = ["SpeechParts", "speech_parts"]
-
 
 _SILENCE_S: Final = 0.25  # the least that LiveKit's turn detector allows
 _OVER: Final = 0.3  # the probability from which a turn counts as over

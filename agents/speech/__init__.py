@@ -1,0 +1,1 @@
+"""Speech to text and text to speech. Light: the speech process needs nothing of LiveKit."""
