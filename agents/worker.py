@@ -75,7 +75,7 @@ class Worker:
             initialize_process_timeout=_START_S,
             shutdown_process_timeout=_CLOSE_S,
             drain_timeout=max(1, math.ceil(self._settings.switchboard_drain_s)),
-            preload_modules=["agents.call"],
+            preload_modules=["agents.call", "langgraph.prebuilt"],  # most graphs import it
             max_retry=sys.maxsize,
             setup_fnc=_prewarm,
         )
