@@ -172,21 +172,6 @@ async def eventually_begun(server: ApiServer, wired: Wired) -> Talk:
     return talk
 
 
-async def test_sigterm_lets_a_session_go_on_and_then_ends_within_its_bound(
-    wired: Wired, worker: AgentWorker
-) -> None:
-    async with wired.api() as server:
-        _, talk = await begin(server, wired)
-        began_s = time.monotonic()
-        worker.signal(signal.SIGTERM)
-        await talk.ask("still here")
-        process = worker.process
-        assert process is not None
-        assert await asyncio.to_thread(process.wait, 25) == 0
-        assert 2.5 < time.monotonic() - began_s < 20
-        await talk.leave()
-
-
 async def test_no_more_sessions_are_taken_than_were_allowed(
     wired: Wired, worker: AgentWorker
 ) -> None:
@@ -206,6 +191,21 @@ async def test_no_more_sessions_are_taken_than_were_allowed(
         assert ended.is_success
         for talk in talks:
             await talk.leave()
+
+
+async def test_sigterm_lets_a_session_go_on_and_then_ends_within_its_bound(
+    wired: Wired, worker: AgentWorker
+) -> None:
+    async with wired.api() as server:
+        _, talk = await begin(server, wired)
+        began_s = time.monotonic()
+        worker.signal(signal.SIGTERM)
+        await talk.ask("still here")
+        process = worker.process
+        assert process is not None
+        assert await asyncio.to_thread(process.wait, 25) == 0
+        assert 2.5 < time.monotonic() - began_s < 20
+        await talk.leave()
 
 
 def test_a_worker_without_a_server_says_so_in_one_sentence(tmp_path: Path) -> None:
