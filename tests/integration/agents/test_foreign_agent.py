@@ -23,12 +23,18 @@ from tests.support.participants import token_for
 from tests.support.waiting import eventually
 
 ROOM = "somebody-elses"
+# Each job's process imports LangGraph anew: 3 s of CPU. One test is about that, the others are not.
+NONE_IDLE = ("port=0)", "port=0, num_idle_processes=0)")
+IN_A_THREAD = (
+    "port=0)",
+    "port=0, num_idle_processes=0, job_executor_type=JobExecutorType.THREAD)",
+)
 
 
 @pytest.fixture
 def agent(wired: Wired, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The example in a folder of its own: of this project it has the recorder alone."""
-    with started(wired, tmp_path) as process:
+    with started(wired, tmp_path, NONE_IDLE) as process:
         yield process
 
 
@@ -129,6 +135,8 @@ async def test_a_foreign_agent_is_seen_node_by_node_by_its_one_line(
 
 
 NO_RECORDER = [
+    IN_A_THREAD,
+    ("import Agent, AgentServer", "import Agent, JobExecutorType, AgentServer"),
     ("from switchboard_recorder import record\n", ""),
     ("    record(ctx, session)  # the one line\n", ""),
 ]

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
+from agents.pm_agent.tickets import FILE
 from services.agents.text_chat import Chat
 from services.events import Kind
 from services.processes.worker import WorkerPhase
@@ -30,11 +32,20 @@ from tests.support.waiting import eventually
 START_S = 60.0
 
 
-@pytest.fixture
-async def server(wired: Wired) -> AsyncIterator[ApiServer]:
-    async with wired.api(switchboard_worker="on") as opened:
-        await ready(opened)
+# One worker serves them all, on one loop; the test that kills it has it back at its end.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("worker")]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def opened(wired_for_all: Wired) -> AsyncIterator[ApiServer]:
+    async with wired_for_all.api(switchboard_worker="on") as opened:
         yield opened
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def server(opened: ApiServer) -> ApiServer:
+    await ready(opened)
+    return opened
 
 
 async def ready(server: ApiServer) -> None:
@@ -78,6 +89,11 @@ async def heard(server: ApiServer, chat: Chat, text: str, within_s: float = 15) 
 async def write(server: ApiServer, chat: Chat, text: str) -> None:
     chats = server.runtime.chats
     await server.runtime.acall(lambda: chats.write(chat.session_id, text, actor=person("test")))
+
+
+async def end(server: ApiServer, chat: Chat) -> None:
+    chats = server.runtime.chats
+    await server.runtime.acall(lambda: chats.end(chat.session_id, actor=person("test")))
 
 
 async def kinds(server: ApiServer, chat: Chat) -> list[Kind]:
@@ -129,6 +145,7 @@ async def test_a_killed_job_is_replaced_and_the_conversation_goes_on(server: Api
     await heard(server, chat, "You said: still there")
     assert len(await said(server, chat, 3)) > len(lines)
     assert (await kinds(server, chat)).count(Kind.AGENT_AGAIN) == 1
+    await end(server, chat)
 
 
 async def job_pid(server: ApiServer, chat: Chat) -> int:
@@ -142,13 +159,14 @@ async def test_a_killed_worker_is_started_again_and_its_sessions_go_on(server: A
     assert worker is not None
     chat = await start(server, "echo")
     await said(server, chat, 1)
-    before = worker.state.pid
+    before, restarts = worker.state.pid, worker.state.restarts
     assert before is not None
     os.kill(before, signal.SIGKILL)
-    await eventually(lambda: worker.state.restarts == 1, within_s=10)
+    await eventually(lambda: worker.state.restarts == restarts + 1, within_s=10)
     await ready(server)
     assert worker.state.pid != before
     await heard(server, chat, "cut off", within_s=30)
+    await end(server, chat)
 
 
 async def test_commands_reach_the_agent(server: ApiServer) -> None:
@@ -176,7 +194,7 @@ async def test_commands_reach_the_agent(server: ApiServer) -> None:
 
 
 async def test_the_scripts_in_text_that_ship_pass_and_a_wrong_expectation_does_not(
-    server: ApiServer, wired: Wired
+    server: ApiServer, wired_for_all: Wired
 ) -> None:
     scripts = [
         script for script in read([Settings().switchboard_scripts_dir]) if script.mode == "text"
@@ -185,7 +203,7 @@ async def test_the_scripts_in_text_that_ship_pass_and_a_wrong_expectation_does_n
         scripts[0],
         lines=(Line(expect=Expectation(contains=("a thing that nobody says",)), within_s=2),),
     )
-    async with open_api(f"http://127.0.0.1:{wired.port}") as api:
+    async with open_api(f"http://127.0.0.1:{wired_for_all.port}") as api:
         results = [await run(script, api) for script in (*scripts, wrong)]
     *good, bad = results
     assert [result.passed for result in good] == [True] * 3, as_text(good)
@@ -198,10 +216,11 @@ async def test_the_scripts_in_text_that_ship_pass_and_a_wrong_expectation_does_n
 
 
 async def test_a_session_made_a_test_passes_until_its_graph_answers_otherwise(
-    server: ApiServer, wired: Wired, tmp_path: Path
+    server: ApiServer, wired_for_all: Wired, tmp_path: Path
 ) -> None:
     folder = Settings().switchboard_scripts_dir
-    async with open_api(f"http://127.0.0.1:{wired.port}") as api:
+    (wired_for_all.data_dir / FILE).unlink(missing_ok=True)  # a replay counts tickets from one
+    async with open_api(f"http://127.0.0.1:{wired_for_all.port}") as api:
         results = [
             await run(script, api)
             for script in read([folder / "stand-up.yaml", folder / "declined.yaml"])
@@ -231,9 +250,11 @@ async def test_a_session_made_a_test_passes_until_its_graph_answers_otherwise(
     assert "its path was 'hear > explain', now it is 'hear > ask'" in told.stdout
 
 
-async def test_a_script_for_an_agent_that_is_not_there_says_so(wired: Wired) -> None:
+async def test_a_script_for_an_agent_that_is_not_there_says_so(
+    opened: ApiServer, wired_for_all: Wired
+) -> None:
     script = parse("name: x\nagent: nobody\nlines: [{}]")
-    async with wired.api(), open_api(f"http://127.0.0.1:{wired.port}") as api:
+    async with open_api(f"http://127.0.0.1:{wired_for_all.port}") as api:
         result = await run(script, api)
     assert not result.passed
     assert "nobody" in result.error

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -17,26 +18,41 @@ from services.livekit.synthetic_participant import TextCaller
 from services.store.records import SessionStatus
 from tests.support.agent_worker import AgentWorker
 from tests.support.api_server import ApiServer, Wired
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, wait_until
 
-MakeWorker = Callable[..., AgentWorker]
+# One worker serves them all; the test that ends it leaves it to the next to start it again.
+pytestmark = pytest.mark.xdist_group("worker-alone")
+_JOBS: Final = 2
+
+
+@pytest.fixture(scope="module")
+def held_worker(
+    wired_for_all: Wired, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[AgentWorker]:
+    worker = AgentWorker(
+        tmp_path_factory.mktemp("worker"),
+        wired_for_all.livekit,
+        f"http://127.0.0.1:{wired_for_all.port}",
+        SWITCHBOARD_DRAIN_S="3",
+        SWITCHBOARD_WORKER_JOBS=str(_JOBS),
+    )
+    yield worker
+    worker.stop()
 
 
 @pytest.fixture
-def make_worker(wired: Wired, tmp_path: Path) -> Iterator[MakeWorker]:
-    made: list[AgentWorker] = []
+def worker(held_worker: AgentWorker) -> AgentWorker:
+    """It takes jobs and has none."""
+    process = held_worker.process
+    if process is None or process.poll() is not None:
+        held_worker.start()
+    wait_until(lambda: not held_worker.status()["jobs"], within_s=30)
+    return held_worker
 
-    def make(**env: str) -> AgentWorker:
-        folder = tmp_path / f"worker-{len(made)}"
-        url = f"http://127.0.0.1:{wired.port}"
-        worker = AgentWorker(folder, wired.livekit, url, **env)
-        made.append(worker)
-        worker.start()
-        return worker
 
-    yield make
-    for worker in made:
-        worker.stop()
+@pytest.fixture
+def wired(wired_for_all: Wired) -> Wired:
+    return wired_for_all
 
 
 class Talk:
@@ -87,10 +103,9 @@ async def told(server: ApiServer, session_id: str) -> list[str]:
 
 
 async def test_what_is_said_while_the_dashboard_is_away_is_told_afterwards_in_order(
-    wired: Wired, make_worker: MakeWorker
+    wired: Wired, worker: AgentWorker
 ) -> None:
     async with wired.api() as server:
-        make_worker()
         session_id, talk = await begin(server, wired)
         await talk.ask("before")
     for text in ("one", "two", "three"):
@@ -120,10 +135,9 @@ async def told_after(server: ApiServer, session_id: str) -> object:
 
 
 async def test_when_livekit_dies_the_session_goes_on_or_fails_and_the_next_one_works(
-    wired: Wired, make_worker: MakeWorker
+    wired: Wired, worker: AgentWorker
 ) -> None:
     async with wired.api() as server:
-        make_worker()
         session_id, talk = await begin(server, wired)
         await talk.ask("before")
         wired.livekit.kill()
@@ -158,11 +172,31 @@ async def eventually_begun(server: ApiServer, wired: Wired) -> Talk:
     return talk
 
 
-async def test_sigterm_lets_a_session_go_on_and_then_ends_within_its_bound(
-    wired: Wired, make_worker: MakeWorker
+async def test_no_more_sessions_are_taken_than_were_allowed(
+    wired: Wired, worker: AgentWorker
 ) -> None:
     async with wired.api() as server:
-        worker = make_worker(SWITCHBOARD_DRAIN_S="3")
+        talks = [(await begin(server, wired))[1] for _ in range(_JOBS)]
+        one_more = await server.create(agent_id="echo", mode="text")
+        livekit = server.runtime.livekit
+        waited_since = utc_now()
+        while (utc_now() - waited_since).total_seconds() < 2:
+            people = await server.runtime.acall(
+                lambda: livekit.list_participants(one_more["room_name"])
+            )
+            assert not people
+            assert len(worker.status()["jobs"]) == _JOBS
+            await asyncio.sleep(0.2)
+        ended = await server.http.delete(f"/api/voice/session/{one_more['session_id']}")
+        assert ended.is_success
+        for talk in talks:
+            await talk.leave()
+
+
+async def test_sigterm_lets_a_session_go_on_and_then_ends_within_its_bound(
+    wired: Wired, worker: AgentWorker
+) -> None:
+    async with wired.api() as server:
         _, talk = await begin(server, wired)
         began_s = time.monotonic()
         worker.signal(signal.SIGTERM)
@@ -171,25 +205,6 @@ async def test_sigterm_lets_a_session_go_on_and_then_ends_within_its_bound(
         assert process is not None
         assert await asyncio.to_thread(process.wait, 25) == 0
         assert 2.5 < time.monotonic() - began_s < 20
-        await talk.leave()
-
-
-async def test_no_more_sessions_are_taken_than_were_allowed(
-    wired: Wired, make_worker: MakeWorker
-) -> None:
-    async with wired.api() as server:
-        worker = make_worker(SWITCHBOARD_WORKER_JOBS="1")
-        _, talk = await begin(server, wired)
-        second = await server.create(agent_id="echo", mode="text")
-        livekit = server.runtime.livekit
-        waited_since = utc_now()
-        while (utc_now() - waited_since).total_seconds() < 2:
-            people = await server.runtime.acall(
-                lambda: livekit.list_participants(second["room_name"])
-            )
-            assert not people
-            assert len(worker.status()["jobs"]) == 1
-            await asyncio.sleep(0.2)
         await talk.leave()
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from livekit.agents import stt, tts
 
-from agents.speech import speech_parts
 from agents.speech.client import SpeechClient
+from agents.speech.parts import speech_parts
 from agents.speech.plugins import wanted
 from agents.speech.server import open_speech_server
 from services.errors import ConfigError
