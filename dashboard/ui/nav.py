@@ -12,7 +12,7 @@ from streamlit.navigation.page import Page
 
 from services.access.permissions import Caller, Right
 
-PAGES_DIR: Final = Path(__file__).resolve().parent.parent / "pages"
+PAGES_DIR: Final = Path(__file__).resolve().parents[2] / "pages"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
