@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from tests.support.browser import BrowserLog, Pages, open_browser
+from tests.support.browser import BrowserLog, Pages, Visitors, open_browser
 from tests.support.control_room import ControlRoom
 from tests.support.dashboard import Dashboard
 from tests.support.livekit_server import LiveKitServer, livekit_binary
@@ -272,6 +272,12 @@ async def browser() -> AsyncIterator[Browser]:
         yield chromium
 
 
+@pytest.fixture(scope="session")
+def visitors(browser: Browser) -> Visitors:
+    """Who looks at the pages; they come again in the next test, and know nothing of the last."""
+    return Visitors(browser)
+
+
 @pytest.fixture
 def browser_log() -> BrowserLog:
     """What the test's pages said on the console, and whom they asked."""
@@ -280,10 +286,10 @@ def browser_log() -> BrowserLog:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_page(
-    browser: Browser, browser_log: BrowserLog, request: pytest.FixtureRequest
+    visitors: Visitors, browser_log: BrowserLog, request: pytest.FixtureRequest
 ) -> AsyncIterator[Pages]:
     """Call it for each tab. After a failure a screenshot of each is kept and named."""
-    pages = Pages(browser, browser_log)
+    pages = Pages(visitors, browser_log)
     yield pages
     if request.node.stash.get(_FAILED, False):
         evidence = await pages.keep_evidence(request.node.nodeid)
