@@ -30,7 +30,6 @@ _OPTIONS: Final = (
     "--disable-default-apps",
     "--disable-sync",
     "--no-first-run",
-    "--process-per-site",  # a second tab finds the scripts compiled
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1",
     "--allow-loopback-in-peer-connection",
     "--force-color-profile=srgb",

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 CATEGORIES: Final = ("unit", "integration", "browser", "voice")
+_ON_ONE_LOOP: Final = ("browser", "voice")
 _TESTS: Final = Path(__file__).parent.parent
 
 
@@ -44,7 +45,7 @@ def pytest_pycollect_makemodule(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test; unit tests run first, browser tests last and on one event loop.
+    """Mark each test; unit tests run first, those with a browser last and on one event loop.
 
     Playwright's objects belong to the loop that made them, and one browser serves them all.
     """
@@ -52,6 +53,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         category = category_of(item.path)
         assert category is not None, "collection let a misplaced module through"
         item.add_marker(getattr(pytest.mark, category))
-        if category == "browser":
+        if category in _ON_ONE_LOOP:
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
     items.sort(key=lambda item: CATEGORIES.index(str(category_of(item.path))))
