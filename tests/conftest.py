@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from tests.support.browser import BrowserLog, Pages, open_browser
+from tests.support.browser import BrowserLog, Pages, Visitors, open_browser
 from tests.support.control_room import ControlRoom
 from tests.support.dashboard import Dashboard
 from tests.support.databases import open_stores_from_template
@@ -22,6 +22,7 @@ from tests.support.participants import ParticipantHost, People
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer
 from tests.support.secrets import assert_no_secrets_logged
+from tests.support.waiting import wait_until
 from tests.support.webhook_inbox import WebhookInbox, open_webhook_inbox
 
 pytest_plugins = ["pytester", "tests.support.categories", "tests.support.second_try"]
@@ -30,6 +31,7 @@ pytest_plugins = ["pytester", "tests.support.categories", "tests.support.second_
 for chatty in ("aiosqlite", "asyncio", "filelock", "uvicorn.error"):  # every statement, every frame
     logging.getLogger(chatty).setLevel(logging.INFO)
 
+_WORKER_S: Final = 120.0  # to load its models, on a busy machine
 _FAILED: Final = pytest.StashKey[bool]()
 
 
@@ -270,9 +272,31 @@ def mortal_control_room(tmp_path: Path) -> Iterator[ControlRoom]:
         yield room
 
 
+@pytest.fixture(scope="session")
+def _breakable_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
+    with _control_room(tmp_path_factory.mktemp("breakable-room")) as room:
+        yield room
+
+
+@pytest.fixture
+def breakable_room(_breakable_room: ControlRoom) -> ControlRoom:
+    """One for all tests that kill livekit-server or the dashboard and start it again."""
+    _breakable_room.start()
+    return _breakable_room
+
+
+@pytest.fixture(scope="session")
+def staffed_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
+    """One with a worker, its models loaded, for all tests that leave it running."""
+    folder = tmp_path_factory.mktemp("staffed-room")
+    with _control_room(folder, SWITCHBOARD_WORKER="on") as room:
+        wait_until(room.takes_jobs, within_s=_WORKER_S, ignoring=(OSError, ValueError))
+        yield room
+
+
 @contextmanager
-def _control_room(folder: Path) -> Iterator[ControlRoom]:
-    room = ControlRoom(livekit_binary(), folder)
+def _control_room(folder: Path, **env: str) -> Iterator[ControlRoom]:
+    room = ControlRoom(livekit_binary(), folder, env=env)
     try:
         room.start()
         yield room
@@ -290,6 +314,12 @@ async def browser() -> AsyncIterator[Browser]:
         yield chromium
 
 
+@pytest.fixture(scope="session")
+def visitors(browser: Browser) -> Visitors:
+    """Who looks at the pages; they come again in the next test, and know nothing of the last."""
+    return Visitors(browser)
+
+
 @pytest.fixture
 def browser_log() -> BrowserLog:
     """What the test's pages said on the console, and whom they asked."""
@@ -298,10 +328,10 @@ def browser_log() -> BrowserLog:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_page(
-    browser: Browser, browser_log: BrowserLog, request: pytest.FixtureRequest
+    visitors: Visitors, browser_log: BrowserLog, request: pytest.FixtureRequest
 ) -> AsyncIterator[Pages]:
     """Call it for each tab. After a failure a screenshot of each is kept and named."""
-    pages = Pages(browser, browser_log)
+    pages = Pages(visitors, browser_log)
     yield pages
     if request.node.stash.get(_FAILED, False):
         evidence = await pages.keep_evidence(request.node.nodeid)

@@ -83,8 +83,7 @@ async def test_figures_lead_to_the_sessions_that_they_count(
     assert counted is not None
     assert await listed(room, page) == int(counted[1])
 
-    await steps.wait_until_drawn(page)  # a run under way can make Streamlit 1.67 stay here
-    await page.go_back()
+    await steps.go_back(page)
     await page.wait_for_url("**/analytics?period=30d")
     await expect(page.get_by_test_id("stMetric").first).to_contain_text(str(SESSIONS))
 

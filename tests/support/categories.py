@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 CATEGORIES: Final = ("unit", "integration", "browser", "voice")
+_ON_ONE_LOOP: Final = ("browser", "voice")
 _TESTS: Final = Path(__file__).parent.parent
 
 
@@ -46,7 +47,7 @@ def pytest_pycollect_makemodule(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test; unit tests run first, browser tests last and on one event loop.
+    """Mark each test; unit tests run first, those with a browser last and on one event loop.
 
     Playwright's objects belong to the loop that made them, and one browser serves them all: under
     pytest-xdist browser and voice tests are one group, which one process runs beside the others.
@@ -55,9 +56,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         category = category_of(item.path)
         assert category is not None, "collection let a misplaced module through"
         item.add_marker(getattr(pytest.mark, category))
-        if category in {"browser", "voice"}:
+        if category in _ON_ONE_LOOP:
             item.add_marker(pytest.mark.xdist_group("browser and voice"))
-        if category == "browser":
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
     items.sort(key=lambda item: CATEGORIES.index(str(category_of(item.path))))
 

@@ -37,6 +37,11 @@ def test_wrong_missing_and_added_words_count(heard: str, wrong: int) -> None:
     assert errors("The form is blocked.", heard) == (wrong, 4)
 
 
+def test_what_sounds_the_same_is_no_error() -> None:
+    assert errors("Create two tickets for that.", "Create to tickets four that.") == (0, 5)
+    assert errors("I have two.", "I have ten.") == (1, 3)
+
+
 def test_another_number_is_an_error() -> None:
     assert errors("twenty five", "52") == (1, 1)
     assert errors("twenty, and five", "25")[0] > 0
