@@ -11,7 +11,7 @@ from typing import Final
 from services.settings import Settings
 from tests.support.databases import copy_sqlite_template
 from tests.support.http import http_status
-from tests.support.ports import free_port
+from tests.support.ports import free_port, reserve_embedded_ports
 from tests.support.processes import Child
 from tests.support.secrets import assert_no_secrets
 
@@ -44,6 +44,7 @@ class Dashboard:
         data_dir.mkdir(parents=True, exist_ok=True)
         if not empty:
             copy_sqlite_template(data_dir / "switchboard.db")
+            reserve_embedded_ports(data_dir)
         given = ["--server.port", str(self.port), "--server.headless", "true", *options]
         self.process = Child(
             "the dashboard",

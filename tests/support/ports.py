@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import socket
 import tempfile
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from filelock import FileLock, Timeout
+
+from services.livekit.server_config import open_folder
 
 _FROM: Final = 20_000
 _TO: Final = 32_000  # above lie those that the kernel gives to outgoing connections of all programs
@@ -37,6 +40,22 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
             continue
         _reserved[port] = lock
         return port
+
+
+def reserve_embedded_ports(data_dir: Path) -> None:
+    """Let an embedded livekit-server of that data folder use ports that are reserved.
+
+    Left alone it takes LiveKit's standard ports, and so does every other test process's.
+    """
+    file = open_folder(data_dir) / "ports.json"
+    if file.exists():
+        return
+    ports = {
+        "http": free_port(),
+        "rtc": free_port(socket.SOCK_DGRAM),
+        "metrics": free_port(),
+    }
+    file.write_text(json.dumps(ports), encoding="utf-8")
 
 
 def _is_free(port: int, kind: socket.SocketKind) -> bool:

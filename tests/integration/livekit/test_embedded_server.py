@@ -34,6 +34,7 @@ from services.processes.process import pidfile_in, write_pidfile
 from services.settings import Settings
 from tests.support.livekit_server import livekit_binary
 from tests.support.participants import People
+from tests.support.ports import reserve_embedded_ports
 from tests.support.secrets import assert_no_secrets, assert_no_secrets_in_files
 from tests.support.waiting import eventually, wait_until
 from tests.support.webhook_inbox import WebhookInbox
@@ -48,6 +49,7 @@ def binary() -> Path:
 
 @pytest.fixture
 def settings(tmp_path: Path, binary: Path) -> Settings:
+    reserve_embedded_ports(tmp_path / "data")
     return Settings(
         switchboard_data_dir=tmp_path / "data",
         switchboard_cache_dir=tmp_path / "cache",
@@ -342,9 +344,9 @@ async def test_what_an_unclean_end_left_behind_is_ended_first(
     with subprocess.Popen([binary, "--config", config], stderr=subprocess.DEVNULL) as left:
         write_pidfile(pidfile_in(folder), left.pid, config)
         process = psutil.Process(left.pid)
-        wait_until(lambda: ("tcp", "127.0.0.1") in sockets_of(process), within_s=5)
+        wait_until(lambda: ("tcp", "127.0.0.1") in sockets_of(process), within_s=30)
         server = await open_server(settings)
-        assert left.wait(5) is not None
+        assert left.wait(30) is not None
     assert known_ports(folder) == reservation.ports
     assert await call(server) == []
 

@@ -34,8 +34,8 @@ def inner(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.
 
 
 def test_a_module_in_a_category_folder_gets_that_marker(request: pytest.FixtureRequest) -> None:
-    assert request.node.get_closest_marker("unit") is not None
-    assert request.node.get_closest_marker("integration") is None
+    assert request.node.get_closest_marker("integration") is not None
+    assert request.node.get_closest_marker("unit") is None
 
 
 @pytest.mark.parametrize(
