@@ -11,10 +11,11 @@ SWITCHBOARD := $(VENV)/bin/switchboard
 endif
 # Sets up: $(call environment,KIND) or, as that program in the end, $(call environment,KIND PROGRAM)
 environment = @python=$$(sh scripts/find-python $(PY)) && exec "$$python" -m scripts.environment $(1)
+PARALLEL := -n 2 --dist loadgroup
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lock front bench doctor clean screenshots setup setup-dev prepare
+.PHONY: help run test test-fast test-full check lock front bench doctor clean screenshots setup setup-dev prepare
 
 help: ## List the targets
 	@echo 'make <target> [PORT=8600] [ARGS="..."]'
@@ -23,9 +24,16 @@ help: ## List the targets
 run: ## Set up what is missing and start the dashboard: make run PORT=8600
 	$(call environment,run switchboard run --port '$(PORT)')
 
-test: prepare ## All tests; some: make test ARGS="tests/unit -k lock"
+test: prepare ## What a change needs, as CI runs it; some: ARGS="tests/unit -k lock"
 	@$(PY) -m scripts.frontend test
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(PARALLEL) -m "not full" $(ARGS)
+
+test-fast: setup-dev ## Unit tests: no process, no server, under a minute
+	@$(PY) -m pytest $(PARALLEL) tests/unit $(ARGS)
+
+test-full: prepare ## All tests: also repetitions, both databases, word error rates
+	@$(PY) -m scripts.frontend test
+	@$(PY) -m pytest $(PARALLEL) $(ARGS)
 
 check: setup-dev ## Format, lint, types, import rules, lock files, front end, migrations, version
 	@$(PY) -m scripts.check

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from services.access.rights import Role
+from services.access.permissions import Role
 from services.errors import BadInputError, ConfigError, SwitchboardError
 
 if TYPE_CHECKING:
-    from services.script_runner.result import ScriptResult
-    from services.script_runner.script import Script
+    from services.scripts.result import ScriptResult
+    from services.scripts.script import Script
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -100,7 +100,7 @@ def doctor(url: str | None, quick: bool, deep: bool, as_json: bool) -> None:
 
     It starts nothing. The exit code is 1 where there is a problem, and 0 with warnings alone.
     """
-    from services.doctor import main as examine
+    from services.health.doctor import main as examine
 
     sys.exit(examine(url=url, quick=quick, deep=deep, as_json=as_json))
 
@@ -125,7 +125,7 @@ def add(name: str, role: str, no_password: bool) -> None:
 
     The password is asked for at a terminal; else it is the first line of the input.
     """
-    from services.access.people import put_person
+    from services.access.users import put_person
     from services.settings import load_settings
 
     path = load_settings().people_file
@@ -146,7 +146,7 @@ def _password() -> str:
 @_in_one_sentence()
 def remove(name: str) -> None:
     """Remove the user NAME."""
-    from services.access.people import remove_person
+    from services.access.users import remove_person
     from services.settings import load_settings
 
     path = load_settings().people_file
@@ -158,7 +158,7 @@ def remove(name: str) -> None:
 @_in_one_sentence()
 def list_users() -> None:
     """List all users with their roles."""
-    from services.access.people import People
+    from services.access.users import People
     from services.settings import load_settings
 
     for name, person in People(load_settings().people_file).everyone().items():
@@ -185,8 +185,8 @@ def test(scripts: tuple[Path, ...], url: str, junit: Path | None, quiet: bool) -
     has a login, SWITCHBOARD_API_KEY holds a key with the scopes read, sessions and agents. The
     exit code is 1 where a script did not pass, and 2 where one cannot be read.
     """
-    from services.script_runner.result import as_junit, as_text
-    from services.script_runner.script import read
+    from services.scripts.result import as_junit, as_text
+    from services.scripts.script import read
 
     results = asyncio.run(_run_scripts(read(scripts), url, quiet=quiet))
     click.echo(as_text(results))
@@ -198,8 +198,8 @@ def test(scripts: tuple[Path, ...], url: str, junit: Path | None, quiet: bool) -
 async def _run_scripts(scripts: Sequence[Script], url: str, *, quiet: bool) -> list[ScriptResult]:
     import os
 
-    from services.script_runner.api import open_api
-    from services.script_runner.run import run as run_script
+    from services.scripts.api import open_api
+    from services.scripts.run import run as run_script
 
     def tell(text: str) -> None:
         if not quiet:

@@ -32,7 +32,7 @@ FILES: Final = {"run": "requirements.txt", "dev": "requirements-dev.txt"}
 UV_FILE: Final = "requirements-uv.txt"
 SETUP_FILE: Final = "requirements-setup.txt"
 SUPPORTED: Final = ((3, 11), (3, 14))
-_GUARD: Final = ROOT / "services" / "livekit" / "guard.py"
+_GUARD: Final = ROOT / "services" / "processes" / "guard.py"
 _WINDOWS: Final = os.name == "nt"
 _SCRIPTS: Final = "Scripts" if _WINDOWS else "bin"
 

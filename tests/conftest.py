@@ -13,14 +13,16 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page
 
-from tests.support.browser import BrowserLog, Pages, open_browser
+from tests.support.browser import BrowserLog, Pages, Visitors, open_browser
 from tests.support.control_room import ControlRoom
 from tests.support.dashboard import Dashboard
+from tests.support.databases import open_stores_from_template
 from tests.support.livekit_server import LiveKitServer, livekit_binary
 from tests.support.participants import ParticipantHost, People
 from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer
 from tests.support.secrets import assert_no_secrets_logged
+from tests.support.waiting import wait_until
 from tests.support.webhook_inbox import WebhookInbox, open_webhook_inbox
 
 pytest_plugins = ["pytester", "tests.support.categories", "tests.support.second_try"]
@@ -29,6 +31,7 @@ pytest_plugins = ["pytester", "tests.support.categories", "tests.support.second_
 for chatty in ("aiosqlite", "asyncio", "filelock", "uvicorn.error"):  # every statement, every frame
     logging.getLogger(chatty).setLevel(logging.INFO)
 
+_WORKER_S: Final = 120.0  # to load its models, on a busy machine
 _FAILED: Final = pytest.StashKey[bool]()
 
 
@@ -36,10 +39,19 @@ _FAILED: Final = pytest.StashKey[bool]()
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember that a test failed, for the fixtures that are torn down after it."""
+    """Remember that a test failed, for the fixtures that are torn down after it.
+
+    What passed keeps no logs: pytest-xdist would send them all between processes. Half a character
+    in the logs of what failed could not be sent at all.
+    """
     report = yield
     if report.failed:
         item.stash[_FAILED] = True
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode())
+        for name, text in report.sections
+        if not report.passed
+    ]
     return report
 
 
@@ -63,6 +75,60 @@ def _packages_are_scanned_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", lambda: list(found))
         yield
+
+
+# -- databases
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stores_begin_migrated() -> Iterator[None]:
+    """`tests/integration/store/test_migrations.py` migrates for real."""
+    with pytest.MonkeyPatch.context() as patch:
+        open_stores_from_template(patch)
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One real PostgreSQL for all tests that leave it running."""
+    server = PostgresServer()
+    try:
+        server.create()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def restartable_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL that the test may `kill()` and `start()` again on the same port."""
+    server = PostgresServer()
+    try:
+        server.create()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A fresh PostgreSQL database, migrated and without rows, as `DATABASE_URL` takes it."""
+    name = postgres_server.new_database()
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file that is not there yet, as `DATABASE_URL` takes it."""
+    return f"sqlite:///{tmp_path / 'switchboard.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """Both databases, one after the other: the test runs twice."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
 
 
 # -- livekit-server
@@ -118,52 +184,6 @@ def start_livekit(tmp_path: Path) -> Iterator[StartLiveKit]:
 def restartable_livekit(start_livekit: StartLiveKit) -> LiveKitServer:
     """A livekit-server that the test may `kill()` and `start()` again on the same port."""
     return start_livekit()
-
-
-# -- databases
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """One real PostgreSQL for all tests that leave it running."""
-    server = PostgresServer()
-    try:
-        server.create()
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def restartable_postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL that the test may `kill()` and `start()` again on the same port."""
-    server = PostgresServer()
-    try:
-        server.create()
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """A fresh, empty PostgreSQL database, as `DATABASE_URL` takes it."""
-    name = postgres_server.new_database()
-    yield postgres_server.url(name)
-    postgres_server.drop_database(name)
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """A SQLite file that is not there yet, as `DATABASE_URL` takes it."""
-    return f"sqlite:///{tmp_path / 'switchboard.db'}"
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest) -> str:
-    """Both databases, one after the other: the test runs twice."""
-    url: str = request.getfixturevalue(f"{request.param}_url")
-    return url
 
 
 # -- people
@@ -252,9 +272,31 @@ def mortal_control_room(tmp_path: Path) -> Iterator[ControlRoom]:
         yield room
 
 
+@pytest.fixture(scope="session")
+def _breakable_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
+    with _control_room(tmp_path_factory.mktemp("breakable-room")) as room:
+        yield room
+
+
+@pytest.fixture
+def breakable_room(_breakable_room: ControlRoom) -> ControlRoom:
+    """One for all tests that kill livekit-server or the dashboard and start it again."""
+    _breakable_room.start()
+    return _breakable_room
+
+
+@pytest.fixture(scope="session")
+def staffed_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
+    """One with a worker, its models loaded, for all tests that leave it running."""
+    folder = tmp_path_factory.mktemp("staffed-room")
+    with _control_room(folder, SWITCHBOARD_WORKER="on") as room:
+        wait_until(room.takes_jobs, within_s=_WORKER_S, ignoring=(OSError, ValueError))
+        yield room
+
+
 @contextmanager
-def _control_room(folder: Path) -> Iterator[ControlRoom]:
-    room = ControlRoom(livekit_binary(), folder)
+def _control_room(folder: Path, **env: str) -> Iterator[ControlRoom]:
+    room = ControlRoom(livekit_binary(), folder, env=env)
     try:
         room.start()
         yield room
@@ -272,6 +314,12 @@ async def browser() -> AsyncIterator[Browser]:
         yield chromium
 
 
+@pytest.fixture(scope="session")
+def visitors(browser: Browser) -> Visitors:
+    """Who looks at the pages; they come again in the next test, and know nothing of the last."""
+    return Visitors(browser)
+
+
 @pytest.fixture
 def browser_log() -> BrowserLog:
     """What the test's pages said on the console, and whom they asked."""
@@ -280,10 +328,10 @@ def browser_log() -> BrowserLog:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_page(
-    browser: Browser, browser_log: BrowserLog, request: pytest.FixtureRequest
+    visitors: Visitors, browser_log: BrowserLog, request: pytest.FixtureRequest
 ) -> AsyncIterator[Pages]:
     """Call it for each tab. After a failure a screenshot of each is kept and named."""
-    pages = Pages(browser, browser_log)
+    pages = Pages(visitors, browser_log)
     yield pages
     if request.node.stash.get(_FAILED, False):
         evidence = await pages.keep_evidence(request.node.nodeid)

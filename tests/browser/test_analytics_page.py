@@ -12,6 +12,7 @@ import httpx
 import pytest
 from playwright.async_api import Page, expect
 
+from services.analytics.rollup_store import RollupStore
 from services.clock import utc_now
 from services.settings import Settings
 from services.store.store import open_store
@@ -35,7 +36,7 @@ def past_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]
         settings = Settings(switchboard_data_dir=room.dashboard.data_dir, _env_file=None)
         async with open_store(settings) as store:
             await write_past(store, calls(sessions=SESSIONS, until=utc_now(), days=10))
-            while await store.counts.catch_up(utc_now() + timedelta(minutes=5)):
+            while await RollupStore(store).catch_up(utc_now() + timedelta(minutes=5)):
                 pass
 
     asyncio.run(fill())
@@ -82,8 +83,7 @@ async def test_figures_lead_to_the_sessions_that_they_count(
     assert counted is not None
     assert await listed(room, page) == int(counted[1])
 
-    await steps.wait_until_drawn(page)  # a run under way can make Streamlit 1.67 stay here
-    await page.go_back()
+    await steps.go_back(page)
     await page.wait_for_url("**/analytics?period=30d")
     await expect(page.get_by_test_id("stMetric").first).to_contain_text(str(SESSIONS))
 

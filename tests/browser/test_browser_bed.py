@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support import browser as support
-from tests.support.browser import BrowserLog, Pages
+from tests.support.browser import BrowserLog, Pages, Visitors
 from tests.support.control_room import ControlRoom
-from tests.support.http import http_status
 
 
 async def test_the_dashboard_draws_in_the_browser(
@@ -71,13 +70,25 @@ async def test_a_failure_keeps_a_screenshot_and_the_console(
     assert "console error: said on the console" in said
 
 
-async def test_a_killed_dashboard_comes_back_on_its_port(
-    mortal_control_room: ControlRoom, open_page: Pages
+async def test_who_comes_again_brings_nothing_from_the_last_test(
+    visitors: Visitors, browser_log: BrowserLog, control_room: ControlRoom
 ) -> None:
-    dashboard = mortal_control_room.dashboard
-    dashboard.kill()
-    with pytest.raises(OSError, match="refused"):
-        http_status(dashboard.url)
-    dashboard.start()
-    page = await open_page(dashboard.url)
-    await page.get_by_test_id("stSidebarNav").wait_for()
+    kept = "[localStorage.length, document.cookie, sessionStorage.length, indexedDB.databases()]"
+    found = f"Promise.all({kept}).then(([a, b, c, d]) => [a, b, c, d.length])"
+    first = Pages(visitors, browser_log)
+    page = await first(f"{control_room.url}/api/health")
+    context = page.context
+    await page.evaluate(
+        """() => {
+          localStorage.a = sessionStorage.a = document.cookie = "a=1";
+          return new Promise((done) => (indexedDB.open("a").onsuccess = done));
+        }"""
+    )
+    assert await page.evaluate(found) == [1, "a=1", 1, 1]
+    await page.goto("about:blank")
+    await first.close()
+    second = Pages(visitors, browser_log)
+    page = await second(f"{control_room.url}/api/health")
+    assert page.context is context
+    assert await page.evaluate(found) == [0, "", 0, 0]
+    await second.close()

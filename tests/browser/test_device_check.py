@@ -13,6 +13,7 @@ from tests.support.control_room import ControlRoom
 from tests.support.waiting import eventually
 
 _CHECK = "Check this browser"
+_CLOSED_MS = 60_000  # WebRTC gives up after a quarter of a minute
 
 
 async def test_a_browser_is_checked_with_its_way_to_livekit_and_nothing_stays(
@@ -34,16 +35,25 @@ async def test_a_browser_is_checked_with_its_way_to_livekit_and_nothing_stays(
     assert not [one for one in listed if one["room_name"].startswith(DOCTOR_PREFIX)]
 
 
-async def test_a_way_that_is_closed_to_sound_is_said_with_what_to_open(
+async def test_a_way_that_is_closed_to_sound_is_said_by_the_check_and_by_a_call(
     start_livekit: StartLiveKit, start_dashboard: StartDashboard, open_page: Pages
 ) -> None:
-    dashboard = start_dashboard(livekit=start_livekit(media=False))
+    livekit = start_livekit(media=False)  # it signals, and no sound reaches it
+    dashboard = start_dashboard(livekit=livekit)
     page = await open_page(f"{dashboard.url}/test?tab=devices")
     await page.get_by_role("button", name=_CHECK).click()
+    call = await open_page(f"{dashboard.url}/test?agent=pm-agent")
+    await call.get_by_role("button", name="Talk to pm-agent", exact=True).click()
     await expect(page.get_by_text("No way for sound could be opened.").first).to_be_visible(
-        timeout=45_000
+        timeout=_CLOSED_MS
     )
     await expect(page.get_by_text("UDP 50000-60000")).to_be_visible()
+    await expect(call.get_by_text("No sound gets through")).to_be_visible(timeout=_CLOSED_MS)
+
+    async def nothing_stays() -> bool:
+        return await steps.rooms_at_livekit(livekit.target) == set()
+
+    await eventually(nothing_stays)
 
 
 async def test_a_microphone_is_measured_and_what_is_no_speech_is_said(

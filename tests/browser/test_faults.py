@@ -11,16 +11,20 @@ from tests.support.control_room import ControlRoom
 from tests.support.participants import People
 
 BACK_MS = 45_000
+LOST_MS = 90_000  # a browser tries to come back for half a minute
 
 
 async def test_pages_say_that_livekit_is_away_and_recover_by_themselves(
-    mortal_control_room: ControlRoom, open_page: Pages, mortal_people: People
+    breakable_room: ControlRoom, open_page: Pages, mortal_people: People
 ) -> None:
-    room = mortal_control_room
+    room = breakable_room
     await mortal_people(room.target, "outage", "ana", audio=False)
     overview = await open_page(room.url)
     rooms = await open_page(f"{room.url}/rooms")
     one = await open_page(f"{room.url}/room?name=outage")
+    call = await open_page(f"{room.url}/test?agent=pm-agent&mode=text")
+    await call.get_by_role("button", name="Write to pm-agent", exact=True).click()
+    await expect(call.get_by_text("The agent is coming…")).to_be_visible()
     await expect(overview.get_by_text("Answers in")).to_be_visible()
     await expect(steps.people_in(steps.row_of(rooms, "outage"))).to_have_text("1")
     await expect(steps.card_of(one, "ana")).to_be_visible()
@@ -28,6 +32,7 @@ async def test_pages_say_that_livekit_is_away_and_recover_by_themselves(
         await steps.mark(page)
     mortal_people.kill()
     room.livekit.kill()
+    await expect(call.get_by_text("reconnecting")).to_be_visible(timeout=BACK_MS)
 
     away = "LiveKit could not be reached"
     await expect(overview.get_by_text(away).first).to_be_visible(timeout=BACK_MS)
@@ -50,6 +55,10 @@ async def test_pages_say_that_livekit_is_away_and_recover_by_themselves(
         body = {"user_id": "kim", "agent_id": "pm-agent", "session_duration_hours": 1}
         assert (await http.post(f"{room.url}/api/voice/session", json=body)).status_code == 503
 
+    # Who was in a call is told that it is lost, with a way on.
+    await expect(call.get_by_text("The connection was lost")).to_be_visible(timeout=LOST_MS)
+    await expect(call.get_by_role("button", name="Go back to the call")).to_be_visible()
+
     room.livekit.start()
     await expect(overview.get_by_text("Answers in")).to_be_visible(timeout=BACK_MS)
     await dialog.get_by_role("button", name="Create the room").click()
@@ -67,9 +76,9 @@ async def test_pages_say_that_livekit_is_away_and_recover_by_themselves(
 
 
 async def test_open_tabs_recover_when_the_dashboard_is_killed_and_started_again(
-    mortal_control_room: ControlRoom, open_page: Pages, join_room: People
+    breakable_room: ControlRoom, open_page: Pages, join_room: People
 ) -> None:
-    room = mortal_control_room
+    room = breakable_room
     await join_room(room.target, "survives", "ana", audio=False)
     overview = await open_page(room.url)
     rooms = await open_page(f"{room.url}/rooms?q=survives")

@@ -9,7 +9,7 @@ from tests.support.browser import Pages
 from tests.support.control_room import ControlRoom
 
 
-async def test_a_note_is_pinned_to_the_moment_shown_removed_and_put_back(
+async def test_a_note_is_pinned_removed_and_put_back_and_a_verdict_stays_over_a_reload(
     control_room: ControlRoom, open_page: Pages
 ) -> None:
     made = await steps.new_session(control_room.url, "reviewed")
@@ -29,10 +29,6 @@ async def test_a_note_is_pinned_to_the_moment_shown_removed_and_put_back(
     await page.get_by_role("button", name="Undo").click()
     await expect(page.get_by_role("button", name="Remove", exact=True)).to_be_visible()
 
-
-async def test_a_verdict_stays_over_a_reload(control_room: ControlRoom, open_page: Pages) -> None:
-    made = await steps.new_session(control_room.url, "judged")
-    page = await open_page(f"{control_room.url}/session?id={made['session_id']}")
     await page.get_by_role("button", name="Give the verdict").click()
     await expect(page.get_by_text("No verdict was chosen.")).to_be_visible()
     await page.get_by_role("radio", name="Does not").click()

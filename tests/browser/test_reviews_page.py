@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 from playwright.async_api import expect
 
-from services.quality import is_drawn
+from services.reviews.queue import is_drawn
 from tests.browser.test_sessions_page import choose_row
 from tests.support import steps
 from tests.support.browser import Pages
@@ -13,18 +13,16 @@ from tests.support.control_room import ControlRoom
 
 
 async def test_a_session_is_assigned_judged_and_leaves_the_queue(
-    mortal_control_room: ControlRoom, open_page: Pages
+    control_room: ControlRoom, open_page: Pages
 ) -> None:
-    room = mortal_control_room
-    page = await open_page(f"{room.url}/reviews")
-    await expect(page.get_by_text("Nothing waits for a review.")).to_be_visible()
+    room = control_room
     async with httpx.AsyncClient(base_url=room.url) as http:
         drawn = False
         while not drawn:  # by their id: 5 of 100
             made = await steps.new_session(room.url, "ana")
             await http.delete(f"/api/voice/session/{made['session_id']}")
             drawn = is_drawn(made["session_id"])
-    await page.reload()
+    page = await open_page(f"{room.url}/reviews")
     grid = page.get_by_test_id("stDataFrame").first
     await expect(grid).to_contain_text("random 5%")
     await choose_row(page, 0)

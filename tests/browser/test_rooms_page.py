@@ -105,7 +105,7 @@ async def test_rooms_are_found_chosen_opened_and_created_without_a_mouse(
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", name="keys-1")).to_be_visible()
     await expect(page).to_have_url(f"{control_room.url}/room?name=keys-1")
-    await page.go_back()
+    await steps.go_back(page)
     await expect(page.get_by_role("heading", name="Rooms", exact=True)).to_be_visible()
 
     await page.get_by_role("button", name="Create a room").focus()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 import httpx
@@ -26,15 +27,15 @@ async def choose_row(page: Page, row: int) -> None:
 
 
 async def test_a_session_is_found_by_its_words_and_a_link_leads_there(
-    mortal_control_room: ControlRoom, open_page: Pages
+    control_room: ControlRoom, open_page: Pages
 ) -> None:
-    room = mortal_control_room
+    room = control_room
     page = await open_page(f"{room.url}/sessions")
-    await expect(page.get_by_text("There is no session yet.")).to_be_visible()
+    await steps.wait_until_drawn(page)
     ana = await steps.new_session(room.url, "ana <b>")
     ben = await steps.new_session(room.url, "ben")
     grid = page.get_by_test_id("stDataFrame")
-    await expect(grid).to_contain_text("ben", timeout=15_000)  # it comes by itself
+    await expect(grid).to_contain_text("ben")  # it comes by itself
     await note(room, ana["session_id"], "She asks about the green lantern", "odd")
     await note(room, ben["session_id"], "Nothing to see")
 
@@ -51,8 +52,7 @@ async def test_a_session_is_found_by_its_words_and_a_link_leads_there(
     await choose_row(other, 0)
     await other.get_by_role("link", name="Open the session").click()
     await other.wait_for_url(f"**/session?id={ana['session_id']}*")
-    await steps.wait_until_drawn(other)
-    await other.go_back()  # to the view as it was
+    await steps.go_back(other)  # to the view as it was
     await expect(other.get_by_text("Filters · 1")).to_be_visible()
     await expect(other.get_by_role("textbox", name="Search what was said")).to_have_value(
         "lantern green"
@@ -67,9 +67,9 @@ async def test_a_session_is_found_by_its_words_and_a_link_leads_there(
 
 
 async def test_several_sessions_are_chosen_and_ended_after_a_question(
-    mortal_control_room: ControlRoom, open_page: Pages
+    control_room: ControlRoom, open_page: Pages
 ) -> None:
-    room = mortal_control_room
+    room = control_room
     made = [await steps.new_session(room.url, f"user-{number}") for number in range(3)]
     page = await open_page(f"{room.url}/sessions?status=created")
     await expect(page.get_by_test_id("stDataFrame")).to_contain_text("user-0")
@@ -87,9 +87,9 @@ async def test_several_sessions_are_chosen_and_ended_after_a_question(
 
 
 async def test_several_are_tagged_and_what_is_over_is_deleted_for_good(
-    mortal_control_room: ControlRoom, open_page: Pages
+    control_room: ControlRoom, open_page: Pages
 ) -> None:
-    room = mortal_control_room
+    room = control_room
     for number in range(3):
         await steps.new_session(room.url, f"user-{number}")
     page = await open_page(f"{room.url}/sessions")
@@ -105,8 +105,8 @@ async def test_several_are_tagged_and_what_is_over_is_deleted_for_good(
     await tags.press("Tab")
     await page.get_by_role("button", name="Write the tags").click()
     await expect(page.get_by_text("The tags of 2 sessions were written.")).to_be_visible()
-    found = await listed(room, tag="odd <b>")
-    assert {one["user_id"] for one in found} == {"user-1", "user-2"}
+    found = (await listed(room, tag="odd <b>"))[:2]
+    assert [one["user_id"] for one in found] == ["user-2", "user-1"]
 
     one = found[0]["session_id"]
     async with httpx.AsyncClient(base_url=room.url) as http:
@@ -119,7 +119,7 @@ async def test_several_are_tagged_and_what_is_over_is_deleted_for_good(
     await dialog.get_by_role("button", name="Delete them").click()
     await expect(dialog.get_by_text("ended a moment ago")).to_be_visible()
     await dialog.get_by_role("button", name="Cancel").click()
-    assert len(await listed(room)) == 3
+    assert one in {left["session_id"] for left in await listed(room)}
 
 
 async def listed(room: ControlRoom, **view: str) -> list[dict[str, Any]]:
@@ -130,24 +130,25 @@ async def listed(room: ControlRoom, **view: str) -> list[dict[str, Any]]:
 
 
 async def test_a_view_with_its_columns_is_kept_linked_and_taken_away(
-    mortal_control_room: ControlRoom, open_page: Pages
+    control_room: ControlRoom, open_page: Pages
 ) -> None:
-    room = mortal_control_room
-    await steps.new_session(room.url, "ana")
+    room = control_room
+    ana = f"ana-{secrets.token_hex(3)}"
+    await steps.new_session(room.url, ana)
     await steps.new_session(room.url, "ben")
-    page = await open_page(f"{room.url}/sessions?user=ana&cols=User,Session")
+    page = await open_page(f"{room.url}/sessions?user={ana}&cols=User,Session")
     grid = page.get_by_test_id("stDataFrame")
     await expect(grid).to_contain_text("ses_")
     await expect(grid).not_to_contain_text("pm-agent")
     await page.get_by_role("button", name="Keep this view").click()
-    await page.get_by_role("textbox", name="Its name").fill("Ana, short")
+    await page.get_by_role("textbox", name="Its name").fill(f"{ana}, short")
     await page.get_by_role("button", name="Keep it").click()
     await expect(page.get_by_text("is kept, for everybody")).to_be_visible()
 
     other = await open_page(f"{room.url}/sessions")
     rows = other.get_by_test_id("stDataFrame")
     await expect(rows).to_contain_text("ben")
-    await steps.choose(other.get_by_role("combobox", name="View"), "Ana, short")
+    await steps.choose(other.get_by_role("combobox", name="View"), f"{ana}, short")
     await expect(rows).not_to_contain_text("ben")
     await other.wait_for_url("**cols=User%2CSession**")
     await other.get_by_role("button", name="Take away").click()
@@ -156,10 +157,10 @@ async def test_a_view_with_its_columns_is_kept_linked_and_taken_away(
     file = await (await taken.value).path()
     head, *lines = file.read_text().splitlines()
     assert head.startswith("session_id,room_name,user_id")
-    assert [line.split(",")[2] for line in lines] == ["ana"]
+    assert [line.split(",")[2] for line in lines] == [ana]
 
     await other.get_by_role("button", name="Keep this view").click()
-    await other.get_by_role("button", name="Delete Ana, short").click()
+    await other.get_by_role("button", name=f"Delete {ana}, short").click()
     await expect(other.get_by_text("is deleted")).to_be_visible()
     await other.get_by_role("button", name="Undo").click()
     await expect(other.get_by_text("Undone.")).to_be_visible()

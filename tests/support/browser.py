@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    CDPSession,
+    ConsoleMessage,
+    Page,
+    async_playwright,
+    expect,
+)
 
 from tests.support import chromium
 from tests.support.need import missing
@@ -28,6 +36,7 @@ _OPTIONS: Final = (
 )
 _FAKE_MICROPHONE: Final = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 _TIMEOUT_MS: Final = 20_000  # it ends at once when it is so; a loaded machine takes its time
+_STORED: Final = "local_storage,indexeddb,cache_storage,service_workers,file_systems"
 ColorScheme = Literal["light", "dark"]
 expect.set_options(timeout=_TIMEOUT_MS)
 
@@ -90,12 +99,77 @@ class BrowserLog:
             self.outside.append(url)
 
 
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody with a browser of their own: cookies, storage, permissions. `been`: addresses.
+
+    `own` is a tab that stays, and `devtools` speak to it.
+    """
+
+    context: BrowserContext
+    color_scheme: ColorScheme
+    own: Page
+    devtools: CDPSession
+    been: set[str] = field(default_factory=set)
+
+    async def forget(self) -> None:
+        """Close the tabs; what the pages of this test stored goes, what is cached stays."""
+        for page in self.context.pages:
+            if page is not self.own:
+                await page.close()
+        addresses = [urlsplit(url) for url in self.been if url.startswith("http")]
+        for origin in {f"{one.scheme}://{one.netloc}" for one in addresses}:
+            told = {"origin": origin, "storageTypes": _STORED}
+            await self.devtools.send("Storage.clearDataForOrigin", told)
+        await self.context.clear_cookies()
+        self.been.clear()
+
+
+class Visitors:
+    """Those who look at the pages, in one test after the other.
+
+    Who comes again knows nothing of the last test, but has Streamlit's scripts in the cache:
+    to fetch and to compile them takes 2 s of CPU.
+    """
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._free: list[Visitor] = []
+
+    async def come(self, color_scheme: ColorScheme) -> Visitor:
+        """Somebody whom no test has now.
+
+        Locale and time zone are fixed, and neither is the server's: a time that is shown in
+        the wrong zone is seen.
+        """
+        for visitor in self._free:
+            if visitor.color_scheme == color_scheme:
+                self._free.remove(visitor)
+                return visitor
+        context = await self._browser.new_context(
+            color_scheme=color_scheme,
+            locale="en-GB",
+            timezone_id="America/New_York",
+            reduced_motion="reduce",
+            permissions=["microphone", "clipboard-read", "clipboard-write"],
+        )
+        context.set_default_timeout(_TIMEOUT_MS)
+        own = await context.new_page()
+        return Visitor(context, color_scheme, own, await context.new_cdp_session(own))
+
+    async def go(self, visitor: Visitor) -> None:
+        """For the next test."""
+        await visitor.forget()
+        self._free.insert(0, visitor)
+
+
 class Pages:
     """What the `open_page` fixture gives: call it for each tab, each a person of its own."""
 
-    def __init__(self, browser: Browser, log: BrowserLog) -> None:
-        self._browser = browser
+    def __init__(self, visitors: Visitors, log: BrowserLog) -> None:
+        self._visitors = visitors
         self._log = log
+        self._here: list[Visitor] = []
         self._open: list[Page] = []
 
     async def __call__(
@@ -106,21 +180,12 @@ class Pages:
         width: int = 1440,
         height: int = 900,
     ) -> Page:
-        """A tab with cookies and storage of its own, at `url` when one is given.
-
-        Locale and time zone are fixed, and neither is the server's: a time that is shown in
-        the wrong zone is seen.
-        """
-        context = await self._browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme=color_scheme,
-            locale="en-GB",
-            timezone_id="America/New_York",
-            reduced_motion="reduce",
-            permissions=["microphone", "clipboard-read", "clipboard-write"],
-        )
-        context.set_default_timeout(_TIMEOUT_MS)
-        page = await context.new_page()
+        """A tab with cookies and storage of its own, at `url` when one is given."""
+        visitor = await self._visitors.come(color_scheme)
+        self._here.append(visitor)
+        page = await visitor.context.new_page()
+        page.on("framenavigated", lambda frame: visitor.been.add(frame.url))
+        await page.set_viewport_size({"width": width, "height": height})
         self._log.watch(page)
         self._open.append(page)
         if url:
@@ -143,6 +208,7 @@ class Pages:
         return "\n".join([*lines, *(f"console error: {e}" for e in self._log.errors[:10])])
 
     async def close(self) -> None:
-        for page in self._open:
-            await page.context.close()
+        for visitor in reversed(self._here):
+            await self._visitors.go(visitor)
+        self._here.clear()
         self._open.clear()

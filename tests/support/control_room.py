@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from services.livekit.target import LiveKitTarget
 from tests.support.dashboard import Dashboard
@@ -44,9 +47,26 @@ class ControlRoom:
         return self.livekit.target
 
     def start(self) -> None:
-        """Start both; returns when both answer."""
-        self.livekit.start()
-        self.dashboard.start()
+        """Start both, or what of them does not run; returns when both answer."""
+        if not self.livekit.process.alive:
+            self.livekit.start()
+        if not self.dashboard.process.alive:
+            self.dashboard.start()
+
+    def worker(self) -> dict[str, Any]:
+        """What the dashboard's own worker tells of itself.
+
+        Raises:
+            OSError: it is not there, or not yet.
+        """
+        told = json.loads((self.dashboard.data_dir / "worker" / "told.json").read_text())
+        with urllib.request.urlopen(f"http://127.0.0.1:{told['port']}/status", timeout=5) as reply:
+            found: dict[str, Any] = json.load(reply)
+        return found
+
+    def takes_jobs(self) -> bool:
+        """Whether every agent of the worker is registered."""
+        return all(agent["worker_id"] for agent in self.worker()["agents"])
 
     def stop(self) -> None:
         """Stop both; the dashboard's log must hold no token and no secret."""

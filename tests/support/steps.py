@@ -146,6 +146,12 @@ async def wait_until_drawn(page: Page) -> None:
     )
 
 
+async def go_back(page: Page) -> None:
+    """Press Back once the page is drawn: a run under way can make Streamlit 1.67 stay."""
+    await wait_until_drawn(page)
+    await page.go_back()
+
+
 async def wait_until_listening(page: Page) -> None:
     """Our live listener has all of its code: one that the server's end cuts off never comes back.
 
@@ -154,7 +160,7 @@ async def wait_until_listening(page: Page) -> None:
     await page.wait_for_function(
         """() => {
           const got = performance.getEntriesByType("resource").map((entry) => entry.name);
-          return ["hub", "coalesce", "turns"].every((part) =>
+          return ["connection", "coalesce", "turns"].every((part) =>
             got.some((name) => name.includes(`/chunk-${part}-`)));
         }"""
     )

@@ -3,8 +3,8 @@
 Before counting, both texts become lower-case words without punctuation and apostrophes. Number
 words become digits ("twenty-five" is 25), and digits that follow each other become one word:
 "seven four two", "7 4 2", "742" and "7.42" are the same, for whisper writes them in any of these
-ways. "Fourteenth" is 14th, "any more" anymore, "okay" ok and "colour" color. Nothing else is
-forgiven.
+ways. "Fourteenth" is 14th, "any more" anymore, "okay" ok and "colour" color. "To", "too" and "two"
+sound the same, and so do "for" and "four": nobody can hear which it was. Nothing else is forgiven.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _SAME: Final = {
     "colour": "color",
     **{word: f"{number}th" for number, word in enumerate(_ORDINALS, 1)},
 }
+
+_SOUND_ALIKE: Final = {"to": "2", "too": "2", "for": "4"}
 
 
 def words(text: str) -> list[str]:
@@ -64,13 +66,17 @@ def _number(word: str) -> str | None:
 
 def errors(said: str, heard: str) -> tuple[int, int]:
     """Words that are wrong, missing or too many in `heard`, and the words of `said`."""
-    wanted, got = words(said), words(heard)
+    wanted, got = _sounds(said), _sounds(heard)
     row = list(range(len(got) + 1))
     for i, word in enumerate(wanted, 1):
         before, row[0] = row[0], i
         for j, other in enumerate(got, 1):
             before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (word != other))
     return row[-1], len(wanted)
+
+
+def _sounds(text: str) -> list[str]:
+    return [_SOUND_ALIKE.get(word, word) for word in words(text)]
 
 
 def error_rate(pairs: Iterable[tuple[str, str]]) -> float:

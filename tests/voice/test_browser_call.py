@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import time
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -14,28 +12,17 @@ from playwright.async_api import Page, expect
 
 from agents.speech import wire
 from tests.support import steps
-from tests.support.browser import open_browser
+from tests.support.browser import Pages, open_browser
 from tests.support.control_room import ControlRoom
-from tests.support.livekit_server import livekit_binary
 from tests.support.sound import PEAK
 from tests.support.speaking import spoken
-from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(180)
 
 _SAID: Final = "Yesterday I finished the login page."
 _GREETING_S: Final = 9  # the agent speaks first; the microphone plays its file from the click on
-
-
-@pytest.fixture(scope="module")
-def room_with_agent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
-    folder = tmp_path_factory.mktemp("control-room")
-    room = ControlRoom(livekit_binary(), folder, env={"SWITCHBOARD_WORKER": "on"})
-    try:
-        room.start()
-        yield room
-    finally:
-        room.stop()
+_HEARD_MS: Final = 60_000
+_AGAIN_S: Final = 12  # then says it once more, should the agent have come late on a busy machine
 
 
 def microphone_file(folder: Path) -> Path:
@@ -45,46 +32,31 @@ def microphone_file(folder: Path) -> Path:
         file.setsampwidth(2)
         file.setframerate(wire.SPOKEN_HZ)
         second = bytes(2 * wire.SPOKEN_HZ)
-        file.writeframes(second * _GREETING_S + spoken(_SAID) + second * 60)
+        file.writeframes(second * _GREETING_S + spoken(_SAID) + second * _AGAIN_S)
     return path
 
 
-async def registered(room: ControlRoom) -> None:
-    """Until the worker takes jobs: a session by text is answered."""
-    made = await steps.new_session(room.url, "first")
-
-    async def there() -> bool:
-        return len(await steps.people_at_livekit(room.target, made["room_name"])) > 0
-
-    await eventually(there, within_s=60)
-    await steps.end_room(room.target, made["room_name"])
-
-
 async def state_of(page: Page, *, is_: str) -> None:
-    await expect(page.get_by_role("status").get_by_text(is_)).to_be_visible(timeout=20_000)
+    await expect(page.get_by_role("status").get_by_text(is_)).to_be_visible(timeout=_HEARD_MS)
 
 
 async def test_a_tester_talks_to_the_agent_in_the_browser(
-    room_with_agent: ControlRoom, tmp_path: Path
+    staffed_room: ControlRoom, tmp_path: Path
 ) -> None:
-    room = room_with_agent
-    await registered(room)
+    room = staffed_room
     heard = microphone_file(tmp_path)
-    option = f"--use-file-for-fake-audio-capture={heard}%noloop"
-    async with open_browser(option) as chromium:
+    async with open_browser(f"--use-file-for-fake-audio-capture={heard}") as chromium:
         context = await chromium.new_context(permissions=["microphone"])
         page = await context.new_page()
         await page.goto(f"{room.url}/test?agent=pm-agent")
         before = await steps.rooms_at_livekit(room.target)
-        clicked_s = time.monotonic()
         await page.get_by_role("button", name="Talk to pm-agent", exact=True).click()
         await state_of(page, is_="Speaking")
-        assert time.monotonic() - clicked_s < 10
         assert await page.evaluate(PEAK) > 0.02, "the greeting makes no sound"
 
         lines = page.get_by_role("log", name="What was said")
-        await expect(lines).to_contain_text("login page", timeout=30_000)
-        await expect(lines).to_contain_text("next", timeout=20_000)
+        await expect(lines).to_contain_text("login page", timeout=_HEARD_MS)
+        await expect(lines).to_contain_text("next", timeout=_HEARD_MS)
         (name,) = await steps.rooms_at_livekit(room.target) - before
         session_id = await steps.session_in(room.url, name)
         assert {"greet", "hear", "ask"} <= await _nodes(room, session_id)
@@ -103,24 +75,21 @@ async def _nodes(room: ControlRoom, session_id: str) -> set[str]:
 
 
 async def test_a_script_is_run_from_the_page_and_its_result_shown(
-    room_with_agent: ControlRoom,
+    staffed_room: ControlRoom, open_page: Pages
 ) -> None:
-    await registered(room_with_agent)
     script = "name: Mine\nlines: [{expect: {contains: [finished]}}, {say: Hm, expect: {path: [x]}}]"
-    async with open_browser() as chromium:
-        page = await chromium.new_page()
-        await page.goto(f"{room_with_agent.url}/test")
-        await page.get_by_role("tab", name="Scripts").click()
-        await page.get_by_role("button", name="Clear all").click()
-        await expect(page.get_by_role("button", name="Run", exact=True)).to_be_disabled()
-        await page.get_by_text("Upload or write one").click()
-        text = page.get_by_role("textbox", name="Script")
-        await text.fill("name: Mine")
-        await text.press("Control+Enter")
-        await expect(page.get_by_text("lines: Field required")).to_be_visible()
-        await text.fill(script)
-        await text.press("Control+Enter")
-        await page.get_by_role("button", name="Run 1 script").click()
-        await expect(page.get_by_text("0 of 1 passed")).to_be_visible(timeout=30_000)
-        await expect(page.get_by_role("link", name="Open in the inspector")).to_be_visible()
-        await expect(page.get_by_role("button", name="JUnit XML")).to_be_visible()
+    page = await open_page(f"{staffed_room.url}/test")
+    await page.get_by_role("tab", name="Scripts").click()
+    await page.get_by_role("button", name="Clear all").click()
+    await expect(page.get_by_role("button", name="Run", exact=True)).to_be_disabled()
+    await page.get_by_text("Upload or write one").click()
+    text = page.get_by_role("textbox", name="Script")
+    await text.fill("name: Mine")
+    await text.press("Control+Enter")
+    await expect(page.get_by_text("lines: Field required")).to_be_visible()
+    await text.fill(script)
+    await text.press("Control+Enter")
+    await page.get_by_role("button", name="Run 1 script").click()
+    await expect(page.get_by_text("0 of 1 passed")).to_be_visible(timeout=_HEARD_MS)
+    await expect(page.get_by_role("link", name="Open in the inspector")).to_be_visible()
+    await expect(page.get_by_role("button", name="JUnit XML")).to_be_visible()

@@ -7,11 +7,14 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from bench.speech import open_bed
 from tests.support.waiting import eventually
 from tests.support.words import error_rate
 
 
+@pytest.mark.full  # test_stand_up does the same with the worker itself
 async def test_a_call_is_heard_answered_interrupted_and_survives_its_speech_process(
     tmp_path: Path,
 ) -> None:

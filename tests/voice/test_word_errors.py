@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from tests.support.recordings import recordings
 from tests.support.speaking import ears, spoken, to_16k
@@ -95,6 +96,7 @@ def _slowness(number: int) -> float:
     return float(np.random.default_rng(1_000 + number).uniform(0.85, 1.25))
 
 
+@pytest.mark.full
 def test_of_more_than_fifty_varied_sentences_six_words_in_a_hundred_are_wrong_at_most() -> None:
     assert len(SENTENCES) >= 50
     pairs = []
@@ -114,6 +116,7 @@ def test_a_real_reader_is_understood() -> None:
     assert rate <= _MOST_RECORDED, pairs
 
 
+@pytest.mark.full
 def test_silence_around_a_recording_changes_little() -> None:
     silence = _whole(np.random.default_rng(5).normal(0, 6, 2 * _HZ))
     pairs = [(one.text, ears().transcribe(silence + one.pcm + silence)) for one in recordings()]
