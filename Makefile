@@ -7,10 +7,11 @@ PY := $(VENV)/Scripts/python.exe
 else
 PY := $(VENV)/bin/python
 endif
+PARALLEL := -n 2 --dist loadgroup
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lock front bench doctor clean screenshots setup setup-dev prepare
+.PHONY: help run test test-fast test-full check lock front bench doctor clean screenshots setup setup-dev prepare
 
 help: ## List the targets
 	@echo 'make <target> [PORT=8600] [ARGS="..."]'
@@ -19,9 +20,16 @@ help: ## List the targets
 run: setup ## Set up what is missing and start the dashboard: make run PORT=8600
 	@exec $(PY) -m scripts.run '$(PORT)'
 
-test: setup-dev prepare ## All tests; some: make test ARGS="tests/unit -k lock"
+test: setup-dev prepare ## What a change needs, as CI runs it; some: ARGS="tests/unit -k lock"
 	@$(PY) -m scripts.frontend test
-	@$(PY) -m pytest $(ARGS)
+	@$(PY) -m pytest $(PARALLEL) -m "not full" $(ARGS)
+
+test-fast: setup-dev ## Unit tests: no process, no server, under a minute
+	@$(PY) -m pytest $(PARALLEL) tests/unit $(ARGS)
+
+test-full: setup-dev prepare ## All tests: also repetitions, both databases, word error rates
+	@$(PY) -m scripts.frontend test
+	@$(PY) -m pytest $(PARALLEL) $(ARGS)
 
 check: setup-dev ## Format, lint, types, import rules, lock files, front end, migrations, version
 	@$(PY) -m scripts.check
@@ -39,7 +47,7 @@ screenshots: setup-dev prepare ## Take the pictures in docs/screenshots anew
 	@$(PY) -m scripts.screenshots
 
 doctor: setup ## Say what is wrong with this installation and how to mend it
-	@$(PY) -m services.doctor $(ARGS)
+	@$(PY) -m services.health.doctor $(ARGS)
 
 clean: ## Remove what is made again: .venv, node_modules, caches. Data folders stay
 	rm -rf $(VENV) .venv.lock frontend/node_modules test-results

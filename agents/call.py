@@ -24,10 +24,10 @@ from livekit.agents.voice.room_io import RoomOptions, TextOutputOptions
 
 from agents.control import OVER, Control
 from agents.registry import load_graph
-from agents.speech import speech_parts
+from agents.speech.parts import speech_parts
 from agents.thread import FAILED, GraphThread
+from services.checkpointer import open_checkpointer
 from services.settings import Settings, load_settings
-from services.threads import open_checkpointer
 from switchboard_recorder import Action, Command, Reply, record
 
 log = logging.getLogger(__name__)

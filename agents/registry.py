@@ -66,16 +66,6 @@ async def load_graph(
     )
 
 
-def preload(settings: Settings) -> None:
-    """Import every graph's module, so that a job begins at once. A broken one is told by its job."""
-    file = settings.switchboard_langgraph_json
-    for entry in Graphs(file).all():
-        try:
-            _module(file, entry)
-        except ConfigError:
-            continue
-
-
 def _entry(file: Path, name: str) -> GraphEntry:
     entries = {entry.name: entry for entry in Graphs(file).all()}
     if name not in entries:

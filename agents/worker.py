@@ -21,14 +21,13 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from livekit.agents import AgentServer, JobRequest
+from livekit.agents import AgentServer, JobContext, JobProcess, JobRequest
 
 from agents import status
-from agents.call import enter, prewarm
-from agents.registry import agent_names
 from agents.speech.server import open_speech_server
 from services import logs
 from services.errors import ConfigError, SwitchboardError
+from services.graphs import Graphs
 from services.settings import PROJECT_DIR, Settings, load_settings
 from switchboard_recorder import deliver_orphans
 
@@ -38,6 +37,22 @@ _HOST: Final = "127.0.0.1"
 _ORPHANS_EVERY_S: Final = 15.0
 _START_S: Final = 30.0  # a job process may take so long to come up on a busy machine
 _CLOSE_S: Final = 4.0  # a job that is told to end: its last events are delivered or on the disk
+
+
+# Both run in a job's process. The worker's own does without LangGraph and all that a call needs:
+# a second of CPU and some memory.
+
+
+def _prewarm(process: JobProcess) -> None:
+    from agents.call import prewarm
+
+    prewarm(process)
+
+
+async def _enter(ctx: JobContext) -> None:
+    from agents.call import enter
+
+    await enter(ctx)
 
 
 class Worker:
@@ -60,11 +75,11 @@ class Worker:
             initialize_process_timeout=_START_S,
             shutdown_process_timeout=_CLOSE_S,
             drain_timeout=max(1, math.ceil(self._settings.switchboard_drain_s)),
-            preload_modules=["agents.call"],
+            preload_modules=["agents.call", "langgraph.prebuilt"],  # most graphs import it
             max_retry=sys.maxsize,
-            setup_fnc=prewarm,
+            setup_fnc=_prewarm,
         )
-        server.rtc_session(enter, agent_name=name, on_request=self._accept)
+        server.rtc_session(_enter, agent_name=name, on_request=self._accept)
         return server
 
     @property
@@ -108,7 +123,8 @@ class Worker:
 
 async def serve(settings: Settings, *, port: int, tell: Path | None) -> None:
     """Run the worker until SIGTERM or SIGINT, and its drain is over."""
-    worker = Worker(settings, agent_names(settings))
+    agents = Graphs(settings.switchboard_langgraph_json).all()
+    worker = Worker(settings, [entry.name for entry in agents])
     stop = asyncio.Event()
     _on_signals(stop)
     async with AsyncExitStack() as stack:

@@ -12,12 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.websockets import WebSocketDisconnected
 
 from api.deps import MAY_READ, Answerer, Commander, SharedRuntime
+from services.agents.outbox import Outbox
+from services.agents.stream import Stream
+from services.agents.stream_token import StreamClaims
 from services.clock import rfc3339
 from services.errors import NotFoundError, SwitchboardError
 from services.events import Kind
-from services.jobs.outbox import Outbox
-from services.jobs.stream_token import StreamClaims
-from services.jobs.streams import Stream
 from services.runtime import Runtime, held_runtime
 from services.store.agent_records import CommandRecord, InterruptRecord, InterruptStatus
 from switchboard_recorder.protocol import (

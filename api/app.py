@@ -24,9 +24,7 @@ from api import (
     voice,
 )
 from api.callers import KnownCallers
-from api.creation import PlainCreation
 from api.limits import BodyLimit, OtherOrigins, OwnOrigin
-from api.order import AnswersFirst
 from services.runtime import held_runtime
 from services.settings import LOOPBACK
 
@@ -60,12 +58,10 @@ def create_api() -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
         middleware=[
-            Middleware(AnswersFirst),
             Middleware(OtherOrigins, origins=_origins),
             Middleware(OwnOrigin, hosts=_hosts, origins=_origins),
             Middleware(BodyLimit),
-            Middleware(KnownCallers),
-            Middleware(PlainCreation),  # the innermost
+            Middleware(KnownCallers),  # the innermost
         ],
     )
     problems.install(app)

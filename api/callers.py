@@ -19,8 +19,8 @@ from starlette.requests import cookie_parser
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.problems import from_error
-from services.access.keys import PREFIX as KEY_PREFIX
-from services.access.rights import Caller, Right
+from services.access.api_keys import PREFIX as KEY_PREFIX
+from services.access.permissions import Caller, Right
 from services.access.sign_in import COOKIE
 from services.errors import NotSignedInError, SwitchboardError, TooManyError
 from services.runtime import Runtime, held_runtime

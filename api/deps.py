@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.callers import May
-from services.access.rights import Caller, Right
+from services.access.permissions import Caller, Right
 from services.runtime import Runtime, get_runtime, held_runtime
 
 

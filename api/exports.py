@@ -9,7 +9,7 @@ from fastapi.responses import StreamingResponse
 
 from api.deps import Exporter, SharedRuntime
 from api.streaming import download, pieces_of
-from services.exports.export import Format
+from services.exports.service import Format
 
 router = APIRouter(prefix="/voice/session", tags=["Sessions"])
 

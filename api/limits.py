@@ -77,7 +77,9 @@ class OwnOrigin:
     """Refuses what a foreign web page makes an operator's browser send.
 
     The dashboard listens on loopback without a login, so any page in the same browser could
-    reach it: by another host name (DNS rebinding), or by a cross-origin request.
+    reach it: by another host name (DNS rebinding), or by a cross-origin request. A WebSocket
+    counts as a write, and only a browser's is looked at: it always names its origin, and what
+    programs send proves itself.
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class OwnOrigin:
         self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and (said := self._objection(scope)) is not None:
+        if scope["type"] != "lifespan" and (said := self._objection(scope)) is not None:
             response = problem(
                 403,
                 "denied",
@@ -104,12 +106,14 @@ class OwnOrigin:
         await self._app(scope, receive, send)
 
     def _objection(self, scope: Scope) -> str | None:
+        origin = _header(scope, b"origin")
+        if scope["type"] == "websocket" and not origin:
+            return None
         host = _host_of(_header(scope, b"host"))
         allowed = self._hosts()
         if allowed is not None and host not in allowed:
             return f"This dashboard does not answer to the host {host!r}."
-        origin = _header(scope, b"origin")
-        if scope["method"] not in _SAFE and origin and origin not in self._origins():
+        if scope.get("method") not in _SAFE and origin and origin not in self._origins():
             came_from = _host_of(origin.partition("://")[2])
             if came_from != host and came_from not in (allowed or frozenset()) - LOOPBACK:
                 return f"A page of {origin!r} may not write here."

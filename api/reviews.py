@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.deps import MAY_READ, Reviewer, SharedRuntime
 from services.clock import rfc3339
-from services.reviews import Note, Opinion, Score, Verdict
+from services.reviews.service import Note, Opinion, Score, Verdict
 
 router = APIRouter(prefix="/voice/session", tags=["Reviews"])
 

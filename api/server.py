@@ -20,7 +20,7 @@ from streamlit.auth_util import get_secrets_auth_section
 from api.app import create_api
 from api.headers import SafeHeaders
 from api.nodelay import turn_off_delay
-from api.shutdown import streams_end_on_signals
+from api.shutdown import mark_stopping_on_signals
 from api.viewers import KnownViewers
 from services.errors import ConfigError, SwitchboardError
 from services.runtime import Runtime, close_runtime, get_runtime
@@ -107,7 +107,7 @@ async def lifespan(_: Any) -> AsyncIterator[None]:
     turn_off_delay(st.get_option("server.port"))
     gc.freeze()  # what was imported stays: the collector need not look at it again
     try:
-        with streams_end_on_signals():
+        with mark_stopping_on_signals():
             yield
     finally:
         close_runtime()

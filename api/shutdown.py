@@ -1,7 +1,7 @@
-"""Ends the live streams as soon as the process is asked to end.
+"""Says at once that the process is asked to end.
 
-uvicorn 0.54 waits for open answers before it ends the lifespan, and an event stream is an
-answer without an end: a dashboard with one open page would not stop.
+Ctrl+C reaches the agents of this machine in the same moment: they leave before uvicorn closes
+their sockets, and must not be taken for lost.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _Handler = Callable[[int, FrameType | None], object]
 
 
 @contextmanager
-def streams_end_on_signals() -> Iterator[None]:
-    """Inside the block, before uvicorn hears of a signal, our event streams are closed."""
+def mark_stopping_on_signals() -> Iterator[None]:
+    """Inside the block, before uvicorn hears of a signal, the runtime does."""
     if threading.current_thread() is not threading.main_thread():
         yield  # signals belong to the main thread; whoever embeds the server ends it
         return
@@ -31,7 +31,7 @@ def streams_end_on_signals() -> Iterator[None]:
         handler = signal.getsignal(number) if number is not None else None
         if number is not None and callable(handler):
             before[number] = handler
-            signal.signal(number, _after_closing_streams(handler))
+            signal.signal(number, _after_marking(handler))
     try:
         yield
     finally:
@@ -39,10 +39,10 @@ def streams_end_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _after_closing_streams(handler: _Handler) -> _Handler:
+def _after_marking(handler: _Handler) -> _Handler:
     def handle(number: int, frame: FrameType | None) -> None:
         if (runtime := held_runtime()) is not None:
-            runtime.end_streams()
+            runtime.mark_stopping()
         handler(number, frame)
 
     return handle

@@ -7,10 +7,10 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query
 
 from api.deps import SharedRuntime
+from services.agents.session_feed import event_row, session_topic
 from services.clock import rfc3339
 from services.errors import DeniedError
 from services.events import Kind
-from services.jobs.feed import event_row, session_topic
 from services.runtime import Runtime
 from services.store.records import SessionRecord
 

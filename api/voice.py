@@ -27,9 +27,9 @@ from api.voice_models import (
 )
 from services.clock import rfc3339
 from services.runtime import Runtime
-from services.sessions import CreatedSession
-from services.store.find import Found
+from services.sessions.service import CreatedSession
 from services.store.records import Origin, SessionRecord
+from services.store.session_search import Found
 
 router = APIRouter(prefix="/voice", tags=["Voice sessions"])
 

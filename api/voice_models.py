@@ -11,9 +11,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from services.errors import BadInputError
 from services.events import Certainty
 from services.exports.sessions_table import TableFormat
-from services.sessions import NewSession
-from services.store.find import PAGE_MOST, TEXT_MOST, Find, Order
+from services.sessions.service import NewSession
 from services.store.records import Origin, SessionStatus
+from services.store.session_search import PAGE_MOST, TEXT_MOST, Find, Order
 
 DEFAULT_HOURS: Final = 2.0
 _NAME_BYTES: Final = 256  # LiveKit's limit for names and identities

@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from bench.report import Report, quantile, spread
-from services.hub import Subscriber
-from services.jobs.feed import session_topic
+from services.agents.session_feed import session_topic
+from services.live.hub import Subscriber
 from tests.support.api_server import ApiServer, open_api, settings_for
 from tests.support.control_room import ControlRoom
 from tests.support.job_stream import JobStream, open_stream
@@ -71,7 +71,7 @@ async def _shown(server: ApiServer, job: JobStream, session_id: str) -> list[flo
     times_ms: list[float] = []
     with server.runtime.hub.subscribe((session_topic(session_id),)) as reader:
         for number in range(100 + _WARM_UP):
-            mark = f'"mark-{number}"'.encode()
+            mark = f'"mark-{number}"'
             began = time.perf_counter()
             async with asyncio.TaskGroup() as group:
                 group.create_task(job.tell("custom", mark=f"mark-{number}"))
@@ -83,7 +83,7 @@ async def _shown(server: ApiServer, job: JobStream, session_id: str) -> list[flo
     return times_ms
 
 
-async def _until(reader: Subscriber, mark: bytes) -> None:
+async def _until(reader: Subscriber, mark: str) -> None:
     while (messages := await reader.next()) is not None:
         if any(mark in message.body for message in messages):
             return

@@ -18,8 +18,9 @@ from typing import Any, Final
 from sqlalchemy import insert
 
 from bench.report import Report, quantile, spread
-from services.analytics import Analytics, Scope
-from services.hub import Hub
+from services.analytics.rollup_store import RollupStore
+from services.analytics.service import Analytics, Scope
+from services.live.hub import Hub
 from services.settings import Settings
 from services.store import tables as t
 from services.store.store import Store, open_store
@@ -48,7 +49,7 @@ async def _counting(store: Store, report: Report) -> None:
     told = calls(sessions=_SESSIONS, until=_NOW)
     await write_past(store, told)
     begun = time.perf_counter()
-    while await store.counts.catch_up(_NOW + timedelta(days=1)):
+    while await RollupStore(store).catch_up(_NOW + timedelta(days=1)):
         pass
     took_ms = (time.perf_counter() - begun) * 1_000
     events = sum(map(len, told))
@@ -86,7 +87,7 @@ async def _reports(store: Store, report: Report) -> None:
         late: list[float] = []
         scope = Scope(begin=_NOW - timedelta(days=days), end=_NOW)
         for _ in range(_EACH):
-            analytics = Analytics(store, hub, now=lambda: _NOW)
+            analytics = Analytics(RollupStore(store), hub, now=lambda: _NOW)
             watch = asyncio.create_task(_watch(late))
             begun = time.perf_counter()
             await analytics.report(scope, UTC)

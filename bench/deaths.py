@@ -24,7 +24,7 @@ import psutil
 
 from bench.report import Report
 from services.errors import LiveKitUnavailableError
-from services.livekit.caller import TextCaller
+from services.livekit.synthetic_participant import TextCaller
 from switchboard_recorder.spool import left_behind
 from tests.support.agent_worker import AgentWorker
 from tests.support.control_room import ControlRoom

@@ -27,8 +27,8 @@ from services.ids import new_session_id
 from services.settings import Settings
 from services.store import tables as t
 from services.store.engine import database_url, make_engine
-from services.store.find import Find, Order
 from services.store.records import SessionStatus
+from services.store.session_search import Find, Order
 from services.store.store import Store, open_store
 from tests.support.postgres import PostgresServer
 

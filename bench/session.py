@@ -8,11 +8,11 @@ from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import aiohttp
 import psutil
 from playwright.async_api import Browser, Page
 
 from bench.report import Report, spread
+from bench.viewers import read, subscriptions_of
 from services.clock import utc_now
 from tests.support import steps
 from tests.support.control_room import ControlRoom
@@ -70,13 +70,13 @@ async def _live(room: ControlRoom, browser: Browser, report: Report) -> None:
         context = await browser.new_context(viewport={"width": 1440, "height": 1300})
         stack.push_async_callback(context.close)
         page = await context.new_page()
-        async with page.expect_request(lambda request: "/api/live?" in request.url) as asked:
-            await page.goto(f"{room.url}/session?id={made['session_id']}")
+        frames = subscriptions_of(page)
+        await page.goto(f"{room.url}/session?id={made['session_id']}")
         await page.locator('[data-node="n0"]').wait_for()
         await page.locator(".sg").evaluate(_WATCH)
         report.add("node starts -> pixel", spread(await _steps(job, page)), "p95 <= 100 ms")
 
-        await _viewers(room, job, (await asked.value).url, report)
+        await _viewers(room, job, frames, report)
 
 
 async def _steps(job: JobStream, page: Page) -> list[float]:
@@ -93,15 +93,16 @@ async def _steps(job: JobStream, page: Page) -> list[float]:
     return took
 
 
-async def _viewers(room: ControlRoom, job: JobStream, live: str, report: Report) -> None:
+async def _viewers(
+    room: ControlRoom, job: JobStream, frames: list[dict[str, object]], report: Report
+) -> None:
     """The dashboard's processor time while ten events a second go to 1 and to many readers."""
     process = psutil.Process(room.dashboard.process.pid)
-    timeout = aiohttp.ClientTimeout(total=None)
-    async with aiohttp.ClientSession(timeout=timeout) as http, asyncio.TaskGroup() as tasks:
+    async with asyncio.TaskGroup() as tasks:
         shares: list[float] = []
         readers: list[asyncio.Task[None]] = []
         for count in (0, VIEWERS - 1):
-            readers += [tasks.create_task(_read(http, live)) for _ in range(count)]
+            readers += [tasks.create_task(read(room.url, frames)) for _ in range(count)]
             await asyncio.sleep(1)
             cpu, began = sum(process.cpu_times()[:2]), time.monotonic()
             number = 0
@@ -119,13 +120,6 @@ async def _viewers(room: ControlRoom, job: JobStream, live: str, report: Report)
     report.add(
         f"the same, {VIEWERS} viewers: more than with 1", f"{many - one:+.1f} %", "< 10 % of a core"
     )
-
-
-async def _read(http: aiohttp.ClientSession, url: str) -> None:
-    async with http.get(url) as answer:
-        answer.raise_for_status()
-        async for _ in answer.content:
-            pass
 
 
 async def _long(room: ControlRoom, browser: Browser, report: Report) -> None:

@@ -16,6 +16,7 @@ from tests.support.control_room import ControlRoom
 ROOMS = 1_000
 LOADS = 10
 _AT_ONCE = 16
+_CLIENTS = 50
 _COUNTED = re.compile(r"1,00\d rooms")  # a room of an earlier measurement may be left
 
 
@@ -42,6 +43,11 @@ async def measure(room: ControlRoom, browser: Browser, report: Report) -> None:
             loads = [await _load(browser, f"{room.url}/{path}", text) for _ in range(LOADS)]
             report.add(f"{title} at 1,000 rooms, navigation -> figures shown", spread(loads))
         await _rerun(browser, room, report)
+        report.add(
+            "50 clients read /api/rooms together, until the last has it",
+            spread([await _read_together(room) for _ in range(LOADS)]),
+            "p95 <= 150 ms",
+        )
         report.add("worst loop lag of the last minute", await _lag(room), "<= 20 ms")
 
 
@@ -72,6 +78,20 @@ async def _rerun(browser: Browser, room: ControlRoom, report: Report) -> None:
     for title, values in took.items():
         report.add(f"{title} at 1,000 rooms, click -> shown", spread(values), "p95 <= 500 ms")
     await context.close()
+
+
+async def _read_together(room: ControlRoom) -> float:
+    connector = aiohttp.TCPConnector(limit=_CLIENTS)
+    async with aiohttp.ClientSession(connector=connector) as http:
+
+        async def read() -> None:
+            async with http.get(f"{room.url}/api/rooms") as answer:
+                await answer.read()
+
+        await asyncio.gather(*(read() for _ in range(_CLIENTS)))  # connections are open now
+        began = time.perf_counter()
+        await asyncio.gather(*(read() for _ in range(_CLIENTS)))
+        return (time.perf_counter() - began) * 1000
 
 
 async def _all_known(room: ControlRoom) -> None:

@@ -11,13 +11,15 @@ from typing import Final
 
 import streamlit as st
 
-from dashboard import alerts, bridge, dialogs, feedback, gate, nav, parts
+from dashboard.access import sign_in
+from dashboard.alerts import page as alerts
 from dashboard.components.asked_badge import asked_badge
 from dashboard.components.call import call_dock
-from services.access.rights import Caller
+from dashboard.ui import bridge, dialogs, feedback, fragments, nav
+from services.access.permissions import Caller
+from services.agents.interrupts import TOPIC as QUESTIONS
 from services.errors import DeniedError, SwitchboardError
 from services.ids import is_session_id
-from services.jobs.questions import TOPIC as QUESTIONS
 
 _STATIC: Final = Path(__file__).resolve().parent / "static"
 _SIDEBAR_PX: Final = 236
@@ -43,12 +45,12 @@ def main() -> None:
     st.set_page_config(page_title=f"{page.title} · Switchboard")
     st.logo(str(_STATIC / "logo-on-dark.svg"), icon_image=str(_STATIC / "icon.svg"), size="large")
     if not isinstance(who, Caller):
-        gate.refuse(who)
+        sign_in.refuse(who)
         return
     with st.sidebar:
-        chosen = asked_badge(bridge.live_url(QUESTIONS), key="asked")
+        chosen = asked_badge(bridge.live_ticket(QUESTIONS), key="asked")
         alerts.in_sidebar()
-        gate.signed_in(who)
+        sign_in.signed_in(who)
     if chosen and is_session_id(chosen):
         nav.go("session", id=chosen)
     dialogs.begin_page(page.url_path)
@@ -59,7 +61,7 @@ def main() -> None:
         st.title(page.title)
         feedback.show_error(error, key="page.denied")
         return
-    parts.run(page.run, key="page")
+    fragments.run(page.run, key="page")
     feedback.flashes_were_shown()
     # On its own page the call itself is seen.
     if page.url_path != "test" and call_dock(key="call.dock"):

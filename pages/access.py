@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dashboard import access, api_keys, retention
-from dashboard.tabs import tabs
-from dashboard.title import title
+from dashboard.access import api_keys, retention
+from dashboard.access import page as access
+from dashboard.ui.tabs import tabs
+from dashboard.ui.title import title
 
 TABS = {
     "audit": ":material/history: Audit log",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import agents, bridge, chat
-from dashboard.parts import live_part
-from dashboard.title import title
-from services.chats import chat_topic
+from dashboard.agents import page as agents
+from dashboard.testing import text_chat
+from dashboard.ui import bridge
+from dashboard.ui.fragments import live_part
+from dashboard.ui.title import title
+from services.agents.text_chat import chat_topic
 
-session_id = chat.chosen()
+session_id = text_chat.chosen()
 topics = ("agents", "rooms", *([chat_topic(session_id)] if session_id else []))
 
 
@@ -21,7 +23,7 @@ def at_work() -> None:
     streams = runtime.jobs.streams.open_streams
     with st.container():
         if session_id:
-            chat.panel(session_id)
+            text_chat.panel(session_id)
     with st.container():
         st.header("In a session now", anchor=False)
         agents.at_work(streams)
@@ -39,6 +41,6 @@ if session_id:
     at_work()
     agents.graphs()
 else:
-    chat.show_failure()
+    text_chat.show_failure()
     agents.graphs()
     at_work()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dashboard import alerts, bridge
+from dashboard.alerts import page as alerts
 from dashboard.components.live import live
-from dashboard.tabs import tabs
-from dashboard.title import title
-from services.alerts.alerts import TOPIC
+from dashboard.ui import bridge
+from dashboard.ui.tabs import tabs
+from dashboard.ui.title import title
+from services.alerts.evaluator import TOPIC
 
 TABS = {
     "now": ":material/notifications_active: Now",
@@ -25,4 +26,4 @@ if parts["history"].open:
 if parts["rules"].open:
     with parts["rules"]:
         alerts.rules()
-live(bridge.live_url(TOPIC), key="alerts.live", max_per_second=0.5)
+live(bridge.live_ticket(TOPIC), key="alerts.live", max_per_second=0.5)

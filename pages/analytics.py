@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import (
-    bridge,
-    feedback,
-    headline,
+from dashboard.analytics import (
+    graph_metrics,
+    kpis,
     latency,
-    nav,
-    outcomes,
-    paths,
-    scope,
-    viewer,
-    volume,
+    outcome_charts,
+    time_range,
+    traffic_charts,
 )
-from dashboard import format as fmt
 from dashboard.components.live import live
-from dashboard.tabs import tabs
-from dashboard.title import title
-from services.analytics import TOPIC
+from dashboard.ui import bridge, feedback, nav, viewer
+from dashboard.ui import format as fmt
+from dashboard.ui.tabs import tabs
+from dashboard.ui.title import title
+from services.analytics.service import TOPIC
 
 TABS = {
     "volume": ":material/bar_chart: Volume",
@@ -33,20 +30,20 @@ TABS = {
     "compare": ":material/compare_arrows: Comparison",
 }
 DRAWS = {
-    "volume": volume.panel,
+    "volume": traffic_charts.panel,
     "latency": latency.panel,
-    "paths": paths.panel,
-    "questions": outcomes.questions,
-    "ends": outcomes.ends,
-    "quality": outcomes.quality,
-    "versions": outcomes.versions,
+    "paths": graph_metrics.panel,
+    "questions": outcome_charts.questions,
+    "ends": outcome_charts.ends,
+    "quality": outcome_charts.quality,
+    "versions": outcome_charts.versions,
 }
 
 BEHIND = 2_000  # events: fewer are of these seconds
 
 title("Analytics")
-asked = scope.asked()
-found = headline.reports(asked)
+asked = time_range.asked()
+found = kpis.reports(asked)
 if found is not None and not found[0].whole.sessions:
     feedback.show_empty(
         "No session began in this time.",
@@ -58,18 +55,18 @@ elif found is not None:
     report, other = found
     if report.until.behind > BEHIND:
         st.caption(f"{fmt.count_text(report.until.behind, 'event')} are still to be counted.")
-    lines = headline.lines_of(report, other)
-    headline.cards(report, lines)
-    parts = tabs(TABS, key=f"{scope.KEY}.tabs")
+    lines = kpis.lines_of(report, other)
+    kpis.cards(report, lines)
+    parts = tabs(TABS, key=f"{time_range.KEY}.tabs")
     for slug, draw in DRAWS.items():
         if parts[slug].open:
             with parts[slug]:
                 draw(report)
     if parts["compare"].open:
         with parts["compare"]:
-            headline.comparison(report, other, lines, asked)
+            kpis.comparison(report, other, lines, asked)
 st.caption(
     f"Sessions count by when they began, here {asked.span} ({viewer.zone_name()}); what happened "
     "inside them counts once they are over, some ten seconds later. Times are within 5 %."
 )
-live(bridge.live_url(TOPIC), key=f"{scope.KEY}.live", max_per_second=0.1)
+live(bridge.live_ticket(TOPIC), key=f"{time_range.KEY}.live", max_per_second=0.1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import bridge, overview, viewer
-from dashboard.parts import live_part
-from dashboard.title import title
+from dashboard.system import overview
+from dashboard.ui import bridge, viewer
+from dashboard.ui.fragments import live_part
+from dashboard.ui.title import title
 
 
 @live_part("overview", key="overview", max_per_second=2)

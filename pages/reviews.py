@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import agreement, bridge, review_queue
 from dashboard.components.live import live
-from dashboard.tabs import tabs
-from dashboard.title import title
+from dashboard.reviews import inter_rater, review_queue
+from dashboard.ui import bridge
+from dashboard.ui.tabs import tabs
+from dashboard.ui.title import title
 
 TABS = {
     "queue": ":material/playlist_add_check: Queue",
@@ -20,11 +21,11 @@ parts = tabs(TABS, key="reviews.tabs")
 if parts["queue"].open:
     with parts["queue"]:
         review_queue.panel()
-    live(bridge.live_url("sessions"), key="reviews.live", max_per_second=0.2)
+    live(bridge.live_ticket("sessions"), key="reviews.live", max_per_second=0.2)
 if parts["agreement"].open:
     with parts["agreement"]:
-        agreement.pairs()
+        inter_rater.pairs()
 if parts["versions"].open:
     with parts["versions"]:
-        agreement.versions()
+        inter_rater.versions()
 st.caption("A verdict is given on the session's page or below the queue; the newest counts.")

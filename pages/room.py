@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import bridge, feedback, listening, room, room_people, room_write
-from dashboard.parts import live_part
-from dashboard.title import title
+from dashboard.rooms import audio_monitoring, messages, participants, room
+from dashboard.ui import bridge, feedback
+from dashboard.ui.fragments import live_part
+from dashboard.ui.title import title
 from services.errors import NotFoundError
-from services.rooms_view import RoomView
+from services.rooms.views import RoomView
 
 name = st.query_params.get("name") or st.session_state.get("room.name", "")
 st.session_state["room.name"] = name  # the menu drops query parameters
@@ -50,9 +51,9 @@ def body() -> None:
         room.facts(view)
     with st.container():
         st.header("Participants", anchor=False)
-        room_people.participants(view)
+        participants.participants(view)
     with st.container():
-        room_people.kept_out(name, bridge.read(lambda: rt.store.denials(rt.now())))
+        participants.kept_out(name, bridge.read(lambda: rt.store.denials(rt.now())))
     with st.container():
         st.header("Agents", anchor=False)
         room.agents(view)
@@ -60,12 +61,12 @@ def body() -> None:
         st.header("Write to the room", anchor=False)
         left, right = st.columns(2)
         with left:
-            room_write.message_form(view)
+            messages.message_form(view)
         with right:
-            room_write.metadata_form(view)
+            messages.metadata_form(view)
 
 
 body()
-listening.in_room(name)
+audio_monitoring.in_room(name)
 room.end_dialog(name)
-room_people.remove_dialog(name)
+participants.remove_dialog(name)

@@ -6,25 +6,18 @@ from datetime import datetime
 
 import streamlit as st
 
-from dashboard import (
-    agent_session,
-    answers,
-    bridge,
-    exports,
-    feedback,
-    listening,
-    nav,
-    review,
-    session_acts,
-    sessions,
-    state_edit,
-)
+from dashboard.agents import commands, interrupts, state_edit
 from dashboard.components.session_view import session_view
-from dashboard.parts import live_part
-from dashboard.title import title
+from dashboard.reviews import review
+from dashboard.rooms import audio_monitoring
+from dashboard.sessions import exports, session_actions
+from dashboard.sessions import page as sessions
+from dashboard.ui import bridge, feedback, nav
+from dashboard.ui.fragments import live_part
+from dashboard.ui.title import title
+from services.agents.session_feed import session_topic
 from services.clock import rfc3339
 from services.ids import is_session_id
-from services.jobs.feed import session_topic
 
 session_id = st.query_params.get("id") or st.session_state.get("session.id", "")
 st.session_state["session.id"] = session_id  # the menu drops query parameters
@@ -46,13 +39,13 @@ def head() -> None:
     sessions.heading(session)
     with st.container():
         if session.status.is_open:
-            session_acts.row(session)
+            session_actions.row(session)
     with st.container():
-        answers.asked(bridge.read(lambda: store.agents.interrupts_of(session_id)))
+        interrupts.asked(bridge.read(lambda: store.agents.interrupts_of(session_id)))
     with st.container():
         if session.status.is_open:
             with st.expander("Tell the agent", icon=":material/campaign:", key="session.tell"):
-                agent_session.tell(session_id, bridge.runtime().jobs.streams.of_session(session_id))
+                commands.tell(session_id, bridge.runtime().jobs.streams.of_session(session_id))
 
 
 def inside() -> datetime | None:
@@ -62,7 +55,7 @@ def inside() -> datetime | None:
     """
     first = _moment(st.query_params.get("at", ""))
     shown = session_view(
-        bridge.live_url(*TOPICS),
+        bridge.live_ticket(*TOPICS),
         session_id=session_id,
         moment=first,
         key=f"session.view.{session_id}",
@@ -104,7 +97,7 @@ if not is_session_id(session_id):
 else:
     head()
     with st.container():
-        listening.in_session(session_id)
+        audio_monitoring.in_session(session_id)
     note_at = inside()
     state_edit.draw(session_id)
     exports.links(session_id)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import bridge, finding, found, views
 from dashboard.components.live import live
-from dashboard.title import title
+from dashboard.sessions import saved_views, session_filters, session_table
+from dashboard.ui import bridge
+from dashboard.ui.title import title
 
 title("Sessions")
-find, order, ascending = finding.wanted()
-columns = views.bar(find, order, ascending=ascending)
+find, order, ascending = session_filters.wanted()
+columns = saved_views.bar(find, order, ascending=ascending)
 with st.container():
-    found.results(find, order, ascending=ascending, columns=columns)
-found.ask_dialogs()
-live(bridge.live_url("sessions"), key="sessions.live", max_per_second=0.5)
+    session_table.results(find, order, ascending=ascending, columns=columns)
+session_table.ask_dialogs()
+live(bridge.live_ticket("sessions"), key="sessions.live", max_per_second=0.5)

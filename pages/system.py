@@ -6,9 +6,11 @@ from functools import partial
 
 import streamlit as st
 
-from dashboard import bridge, doctor, system, system_logs, system_server
 from dashboard.components.live import live
-from dashboard.title import title
+from dashboard.system import doctor, livekit_server, system_logs
+from dashboard.system import page as system
+from dashboard.ui import bridge
+from dashboard.ui.title import title
 
 shared = doctor.shared_system()
 
@@ -26,9 +28,9 @@ def status() -> None:
 @st.fragment(run_every="2s")
 def livekit() -> None:
     view = bridge.read(shared.read)
-    system_server.server(view)
-    system_server.metrics(bridge.read(shared.metrics))
-    system_server.workers(view)
+    livekit_server.server(view)
+    livekit_server.metrics(bridge.read(shared.metrics))
+    livekit_server.workers(view)
 
 
 @st.fragment(run_every="3s")
@@ -52,5 +54,5 @@ system.open_tab(
         "settings": partial(system.settings, bridge.runtime().settings),
     }
 )
-system_server.restart_dialog(shared)
-live(bridge.live_url("system"), key="system.live", max_per_second=1)
+livekit_server.restart_dialog(shared)
+live(bridge.live_ticket("system"), key="system.live", max_per_second=1)

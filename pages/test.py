@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import answers, bridge, feedback, nav, review, scripted, talk
+from dashboard.agents import interrupts
 from dashboard.components.call import call_panel
 from dashboard.components.session_view import session_view
-from dashboard.parts import live_part
-from dashboard.tabs import tabs
-from dashboard.title import title
+from dashboard.reviews import review
+from dashboard.testing import scripted, talk
+from dashboard.ui import bridge, feedback, nav
+from dashboard.ui.fragments import live_part
+from dashboard.ui.tabs import tabs
+from dashboard.ui.title import title
+from services.agents.session_feed import session_topic
 from services.ids import is_session_id
-from services.jobs.feed import session_topic
 
 TABS = {
     "talk": ":material/call: Talk",
@@ -32,7 +35,7 @@ session_id = result.session_id if is_session_id(result.session_id) else ""
 def inside() -> None:
     """What the agent asks of a human."""
     store = bridge.runtime().store
-    answers.asked(bridge.read(lambda: store.agents.interrupts_of(session_id)))
+    interrupts.asked(bridge.read(lambda: store.agents.interrupts_of(session_id)))
 
 
 with mind:
@@ -49,14 +52,14 @@ with mind:
             review.verdict(session_id)
         inside()
         session_view(
-            bridge.live_url(session_topic(session_id)),
+            bridge.live_ticket(session_topic(session_id)),
             session_id=session_id,
             small=True,
             key=f"test.view.{session_id}",
         )
 if parts["devices"].open:
     with parts["devices"]:
-        from dashboard import device_check  # aiortc with it: 0.25 s and 47 MB, for who needs it
+        from dashboard.testing import device_check
 
         device_check.panel()
 if parts["scripts"].open:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from dashboard import token_check, token_state, tokens
-from dashboard.title import title
+from dashboard.tokens import page as tokens
+from dashboard.tokens import token_inspector, token_state
+from dashboard.ui.title import title
 
 
 @st.fragment
@@ -17,7 +18,7 @@ def body() -> None:
     with making:
         tokens.make()
     with looking:
-        token_check.look()
+        token_inspector.look()
 
 
 title("Tokens")

@@ -7,8 +7,8 @@ import getpass
 import sys
 from collections.abc import Sequence
 
-from services.access.people import People, put_person, remove_person
-from services.access.rights import Role
+from services.access.permissions import Role
+from services.access.users import People, put_person, remove_person
 from services.errors import SwitchboardError
 from services.settings import load_settings
 

@@ -17,8 +17,9 @@ from PIL import Image
 from playwright.async_api import Browser, Page, ViewportSize
 
 from agents.speech import wire
+from services.analytics.rollup_store import RollupStore
 from services.clock import utc_now
-from services.livekit.caller import TextCaller
+from services.livekit.synthetic_participant import TextCaller
 from services.settings import Settings
 from services.store.store import open_store
 from tests.support.browser import ColorScheme, open_browser
@@ -76,7 +77,7 @@ async def _past(data_dir: Path) -> None:
     settings = Settings(switchboard_data_dir=data_dir, _env_file=None)
     async with open_store(settings) as store:
         await write_past(store, calls(sessions=_PAST, until=utc_now()))
-        while await store.counts.catch_up(utc_now()):
+        while await RollupStore(store).catch_up(utc_now()):
             pass
 
 

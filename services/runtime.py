@@ -24,21 +24,22 @@ from filelock import FileLock
 from filelock import Timeout as LockTimeoutError
 
 from services import logs
-from services.access.audit import AuditLog, open_audit
-from services.access.keys import ApiKeys
-from services.access.people import People
-from services.access.reading import AuditReader
-from services.access.rights import OURSELVES
+from services.access.api_keys import ApiKeys
+from services.access.audit_log import AuditLog, open_audit
+from services.access.audit_reader import AuditReader
+from services.access.permissions import OURSELVES
 from services.access.sign_in import SignIn
-from services.alerts.alerts import Alerts
-from services.alerts.posting import Poster
-from services.alerts.watching import Watcher
-from services.analytics import Analytics
-from services.chats import Chats
+from services.access.users import People
+from services.agents.service import AgentWork
+from services.agents.text_chat import Chats
+from services.alerts.evaluator import Alerts
+from services.alerts.metrics import Watcher
+from services.alerts.webhook import Poster
+from services.analytics.rollup_store import RollupStore, forget_sessions
+from services.analytics.service import Analytics
+from services.audio.browser_check import DeviceCheck
+from services.audio.monitoring import Listeners
 from services.clock import Now, rfc3339, utc_now
-from services.crossing import Calls, stopping
-from services.devices.browser import DeviceCheck
-from services.erasing import Erasing
 from services.errors import (
     ConfigError,
     LiveKitUnavailableError,
@@ -46,28 +47,28 @@ from services.errors import (
     SwitchboardError,
     UnavailableError,
 )
-from services.exports.export import Exports
+from services.exports.service import Exports
 from services.graphs import Graphs
-from services.hub import Hub
-from services.jobs.work import AgentWork
-from services.kept import KeptThings
-from services.lag import LagWatch
-from services.listening import Listeners
+from services.health.overview import Overview
+from services.live.hub import Hub
+from services.live.stream_tickets import Tickets
 from services.livekit.embedded import EmbeddedServer, EmbeddedState, Phase, open_embedded
 from services.livekit.service import LiveKitService
 from services.livekit.target import LiveKitTarget
 from services.livekit.tokens import TokenMinter
-from services.loop import new_event_loop
-from services.overview import Overview
-from services.quality import Quality
-from services.reviews import Reviews, questions_of
-from services.room_actions import RoomActions
-from services.rooms import Rooms
-from services.sessions import Sessions
+from services.loop.bridge import Calls, stopping
+from services.loop.lag import LagWatch
+from services.loop.policy import new_event_loop
+from services.processes.worker import WorkerProcess, WorkerState, open_worker
+from services.reviews.queue import Quality
+from services.reviews.service import Reviews, questions_of
+from services.rooms.operations import RoomActions
+from services.rooms.watcher import Rooms
+from services.sessions.retention import Erasing
+from services.sessions.saved_items import KeptThings
+from services.sessions.service import Sessions
 from services.settings import Settings, load_settings
 from services.store.store import Store, open_store
-from services.tickets import Tickets
-from services.worker_process import WorkerProcess, WorkerState, open_worker
 
 log = logging.getLogger(__name__)
 
@@ -161,12 +162,10 @@ class Runtime:
             if self._thread.is_alive():
                 log.error("the runtime did not close in time")
 
-    def end_streams(self) -> None:
-        """Close every live stream. Safe on any thread, in a signal handler too."""
-        if self.alive and self._loop is not None:
-            if (jobs := getattr(self, "jobs", None)) is not None:  # else we are still opening
-                jobs.streams.closing = True
-            self._loop.call_soon_threadsafe(self.hub.close)
+    def mark_stopping(self) -> None:
+        """Agents that go from now on are not lost. Safe on any thread, in a signal handler too."""
+        if (jobs := getattr(self, "jobs", None)) is not None:  # else we are still opening
+            jobs.streams.closing = True
 
     # -- crossing
 
@@ -286,7 +285,9 @@ class Runtime:
         self.people = People(settings.people_file if settings.switchboard_login != "off" else None)
         self.people.check()
         self.sign_in = SignIn(settings, self.people, now=self.now)
-        self.store = await stack.enter_async_context(open_store(settings))
+        self.store = await stack.enter_async_context(
+            open_store(settings, delete_hooks=[forget_sessions])
+        )
         self.audit = await stack.enter_async_context(open_audit(self.store.access.add_entries))
         if blanked := self.store.redaction.names:
             self.audit.write(
@@ -353,7 +354,7 @@ class Runtime:
             now=self.now,
         )
         self.quality = Quality(self.store, self.rooms, self.audit, now=self.now)
-        self.analytics = Analytics(self.store, self.hub, now=self.now)
+        self.analytics = Analytics(RollupStore(self.store), self.hub, now=self.now)
         self.devices = DeviceCheck(self.livekit, self.audit)
         self.presets = KeptThings(self.store.presets, self.audit, kind="preset", now=self.now)
         self.views = KeptThings(self.store.views, self.audit, kind="view", now=self.now)
@@ -387,7 +388,7 @@ class Runtime:
         self.worker = await stack.enter_async_context(
             open_worker(
                 self.settings,
-                target=lambda: self.embedded.target if self.embedded else self.target,
+                livekit_env=lambda: (self.embedded.target if self.embedded else self.target).env,
                 livekit_ready=self._livekit_ready,
                 dashboard_url=self.listens_at,
                 on_change=self._worker_changed,

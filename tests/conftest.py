@@ -16,6 +16,7 @@ from playwright.async_api import Browser, Page
 from tests.support.browser import BrowserLog, Pages, Visitors, open_browser
 from tests.support.control_room import ControlRoom
 from tests.support.dashboard import Dashboard
+from tests.support.databases import open_stores_from_template
 from tests.support.livekit_server import LiveKitServer, livekit_binary
 from tests.support.participants import ParticipantHost, People
 from tests.support.ports import free_port
@@ -38,10 +39,19 @@ _FAILED: Final = pytest.StashKey[bool]()
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember that a test failed, for the fixtures that are torn down after it."""
+    """Remember that a test failed, for the fixtures that are torn down after it.
+
+    What passed keeps no logs: pytest-xdist would send them all between processes. Half a character
+    in the logs of what failed could not be sent at all.
+    """
     report = yield
     if report.failed:
         item.stash[_FAILED] = True
+    report.sections = [
+        (name, text.encode(errors="backslashreplace").decode())
+        for name, text in report.sections
+        if not report.passed
+    ]
     return report
 
 
@@ -65,6 +75,60 @@ def _packages_are_scanned_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(manifest_scanner, "scan_component_manifests", lambda: list(found))
         yield
+
+
+# -- databases
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _stores_begin_migrated() -> Iterator[None]:
+    """`tests/integration/store/test_migrations.py` migrates for real."""
+    with pytest.MonkeyPatch.context() as patch:
+        open_stores_from_template(patch)
+        yield
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One real PostgreSQL for all tests that leave it running."""
+    server = PostgresServer()
+    try:
+        server.create()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def restartable_postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL that the test may `kill()` and `start()` again on the same port."""
+    server = PostgresServer()
+    try:
+        server.create()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """A fresh PostgreSQL database, migrated and without rows, as `DATABASE_URL` takes it."""
+    name = postgres_server.new_database()
+    yield postgres_server.url(name)
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """A SQLite file that is not there yet, as `DATABASE_URL` takes it."""
+    return f"sqlite:///{tmp_path / 'switchboard.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """Both databases, one after the other: the test runs twice."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
 
 
 # -- livekit-server
@@ -120,52 +184,6 @@ def start_livekit(tmp_path: Path) -> Iterator[StartLiveKit]:
 def restartable_livekit(start_livekit: StartLiveKit) -> LiveKitServer:
     """A livekit-server that the test may `kill()` and `start()` again on the same port."""
     return start_livekit()
-
-
-# -- databases
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """One real PostgreSQL for all tests that leave it running."""
-    server = PostgresServer()
-    try:
-        server.create()
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def restartable_postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL that the test may `kill()` and `start()` again on the same port."""
-    server = PostgresServer()
-    try:
-        server.create()
-        yield server
-    finally:
-        server.close()
-
-
-@pytest.fixture
-def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
-    """A fresh, empty PostgreSQL database, as `DATABASE_URL` takes it."""
-    name = postgres_server.new_database()
-    yield postgres_server.url(name)
-    postgres_server.drop_database(name)
-
-
-@pytest.fixture
-def sqlite_url(tmp_path: Path) -> str:
-    """A SQLite file that is not there yet, as `DATABASE_URL` takes it."""
-    return f"sqlite:///{tmp_path / 'switchboard.db'}"
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def store_url(request: pytest.FixtureRequest) -> str:
-    """Both databases, one after the other: the test runs twice."""
-    url: str = request.getfixturevalue(f"{request.param}_url")
-    return url
 
 
 # -- people

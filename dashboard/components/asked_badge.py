@@ -11,14 +11,14 @@ from dashboard.components.bundle import stub
 _component: Final = st.components.v2.component("switchboard_asked_badge", js=stub("asked_badge"))
 
 
-def asked_badge(live_url: str, *, key: str) -> str | None:
+def asked_badge(ticket: str, *, key: str) -> str | None:
     """Draw how many questions wait, and the oldest of them; nothing while none does.
 
-    `live_url`: a live address with the topic `questions`. It updates itself, without a rerun.
+    `ticket`: a live ticket for the topic `questions`. It updates itself, without a rerun.
     Gives the session whose question somebody chose, in that run only; it is the browser's word.
     """
     result = _component(
-        key=key, data={"liveUrl": live_url}, on_open_change=_heard, on_ticket_change=_heard
+        key=key, data={"ticket": ticket}, on_open_change=_heard, on_ticket_change=_heard
     )
     return result.open or None
 

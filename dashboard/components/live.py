@@ -13,17 +13,17 @@ MAX_PER_SECOND: Final = 4
 _component = st.components.v2.component("switchboard_live", js=stub("live"))
 
 
-def live(live_url: str, *, key: str, max_per_second: float = MAX_PER_SECOND) -> None:
-    """Rerun the enclosing fragment, or the page, whenever a topic of `live_url` changes.
+def live(ticket: str, *, key: str, max_per_second: float = MAX_PER_SECOND) -> None:
+    """Rerun the enclosing fragment, or the page, whenever a topic of `ticket` changes.
 
     At once for the first change, then at most `max_per_second` times a second. Also once when it
     begins to listen: what happened since the page was drawn is not known. It draws nothing but,
     while the connection is lost, one line that says so; `parts.live_part` puts it where it
-    belongs. A new `live_url` for the same topics keeps the connection.
+    belongs. A fresh `ticket` for the same topics keeps the subscription.
     """
     _component(
         key=key,
-        data={"liveUrl": live_url, "maxPerSecond": max_per_second},
+        data={"ticket": ticket, "maxPerSecond": max_per_second},
         on_tick_change=_rerun,
         on_ticket_change=_rerun,
     )

@@ -8,8 +8,8 @@ from typing import Final, Self
 
 import streamlit as st
 
-from dashboard import address
 from dashboard.components.bundle import stub
+from dashboard.ui import address
 
 DEFAULT_SORT: Final = "age"
 _Q_LIMIT: Final = 200
@@ -54,10 +54,10 @@ class RoomsTableResult:
     opened: str | None
 
 
-def rooms_table(live_url: str, *, room_href: str, key: str) -> RoomsTableResult:
+def rooms_table(ticket: str, *, room_href: str, key: str) -> RoomsTableResult:
     """Draw the table and say what the reader chose. It updates itself, without a rerun.
 
-    `live_url`: a live address with the topic `rooms`. `room_href`: a room's page up to its name.
+    `ticket`: a live ticket for the topic `rooms`. `room_href`: a room's page up to its name.
     Search, filter and order live in the page's address (`q`, `health`, `sort`), so that a link
     shows the same and the Back button works. Reruns come from selecting, opening, a changed
     view, and when the ticket is out of date. Selected rooms that close drop out.
@@ -75,7 +75,7 @@ def rooms_table(live_url: str, *, room_href: str, key: str) -> RoomsTableResult:
     result = _component(
         key=key,
         data={
-            "liveUrl": live_url,
+            "ticket": ticket,
             "roomHref": room_href,
             "view": {"q": view.q, "health": list(view.health), "sort": view.sort},
             "viewRevision": where.moves,

@@ -38,7 +38,7 @@ class SessionViewResult:
 
 
 def session_view(
-    live_url: str,
+    ticket: str,
     *,
     session_id: str,
     moment: datetime | None = None,
@@ -47,14 +47,14 @@ def session_view(
 ) -> SessionViewResult:
     """Draw the session. It reads its history and its live topic itself, without any rerun.
 
-    `live_url`: a live address with the session's topic. `moment`: where it begins; later ones
+    `ticket`: a live ticket for the session's topic. `moment`: where it begins; later ones
     are passed over. `small`: graph and state alone. Moments are the browser's word: they are
     times, and nothing else is done with them.
     """
     result = (_small if small else _whole)(
         key=key,
         data={
-            "liveUrl": live_url,
+            "ticket": ticket,
             "sessionUrl": f"api/voice/session/{session_id}/",
             "moment": None if moment is None else moment.timestamp() * 1000,
             "small": small,

@@ -5,7 +5,7 @@ import { Badge } from "./questions/Badge";
 import type { ComponentArgs } from "./streamlit";
 
 interface BadgeData {
-  readonly liveUrl: string;
+  readonly ticket: string;
 }
 
 keepBack();
@@ -14,7 +14,7 @@ keepBack();
 export default reactComponent<ComponentArgs<BadgeData>>(
   ({ data, setTriggerValue }) => (
     <Badge
-      liveUrl={data.liveUrl}
+      ticket={data.ticket}
       onOpen={(sessionId) => setTriggerValue("open", sessionId)}
       onRefused={() => setTriggerValue("ticket", Date.now())}
     />

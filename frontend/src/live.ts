@@ -1,13 +1,16 @@
 import { type Instance, instances } from "./instances";
-import { coalesce } from "./live/coalesce";
-import type { LiveStatus } from "./live/connection";
-import { type LiveHub, hub as sharedHub } from "./live/hub";
-import css from "./live/live.css?inline";
+import { coalesce } from "./lib/coalesce";
+import {
+  type LiveConnection,
+  type LiveStatus,
+  connection as sharedConnection,
+} from "./lib/live/connection";
+import css from "./live.css?inline";
 import type { ComponentArgs } from "./streamlit";
 import { turns as sharedTurns, type Turns } from "./turns";
 
 export interface LiveData {
-  readonly liveUrl: string;
+  readonly ticket: string;
   readonly maxPerSecond: number;
 }
 
@@ -18,16 +21,16 @@ export const NOTE_AFTER_MS = 3_000;
 
 /**
  * Says `tick` when something changed, so that Python draws its part of the page again, and
- * `ticket` when it needs a fresh URL. Each opening of the stream is a tick too, the first as
- * well: what happened since the page was drawn, or while the stream was lost, is not known.
+ * `ticket` when it needs a fresh one. Each beginning of the subscription is a tick too, the first as
+ * well: what happened since the page was drawn, or while the connection was lost, is not known.
  */
-export function liveComponent(hub: LiveHub, turns: Turns) {
-  return instances<Args>((first) => listen(hub, turns, first));
+export function liveComponent(connection: LiveConnection, turns: Turns) {
+  return instances<Args>((first) => listen(connection, turns, first));
 }
 
-export default liveComponent(sharedHub, sharedTurns);
+export default liveComponent(sharedConnection, sharedTurns);
 
-function listen(hub: LiveHub, turns: Turns, first: Args): Instance<Args> {
+function listen(connection: LiveConnection, turns: Turns, first: Args): Instance<Args> {
   let args = first;
   let ticks = 0;
   let pause: ReturnType<typeof setTimeout> | undefined;
@@ -36,10 +39,9 @@ function listen(hub: LiveHub, turns: Turns, first: Args): Instance<Args> {
     ticks += 1;
     turns.take(() => args.setTriggerValue("tick", ticks), { unasked: true });
   }, 1000 / first.data.maxPerSecond);
-  const subscription = hub.subscribe(first.data.liveUrl, {
-    onEvent: (event) => {
-      if (event.kind === "change") tick();
-    },
+  const subscription = connection.subscribe(first.data.ticket, {
+    readRow: null,
+    onEvent: tick,
     onStatus: (status) => {
       if (status.kind === "live") tick();
       clearTimeout(pause);
@@ -53,7 +55,7 @@ function listen(hub: LiveHub, turns: Turns, first: Args): Instance<Args> {
   return {
     update: (next) => {
       args = next;
-      subscription.update(next.data.liveUrl);
+      subscription.update(next.data.ticket);
     },
     destroy: () => {
       clearTimeout(pause);

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { LINGER_MS, LiveConnection } from "../src/lib/live/connection";
 import { liveComponent, NOTE_AFTER_MS } from "../src/live";
-import { LINGER_MS, LiveHub } from "../src/live/hub";
 import { Turns } from "../src/turns";
-import { FakeServer, setVisibility } from "./fakeStream";
+import { FakeServer, setVisibility } from "./fakeServer";
 
 let server: FakeServer;
 let parent: HTMLElement;
@@ -16,10 +16,10 @@ beforeEach(() => {
   parent = document.createElement("div");
   triggers = [];
   remove = liveComponent(
-    new LiveHub(server.open),
+    new LiveConnection(server.open),
     new Turns(),
   )({
-    data: { liveUrl: "api/live?ticket=1", maxPerSecond: 4 },
+    data: { ticket: "1", maxPerSecond: 4 },
     parentElement: parent,
     setStateValue: () => undefined,
     setTriggerValue: (name) => triggers.push(name),
@@ -38,7 +38,7 @@ const CHANGE = { topic: "system", at: "2026-11-24T10:00:00Z" };
 describe("the invisible listener", () => {
   it("has the page drawn again once it listens: before, it could have missed something", () => {
     expect(triggers).toEqual(["tick"]);
-    server.last.send("snapshot", { topic: "system", rows: [] });
+    expect(server.last.newest.rows).toBe(false); // Python reads what it draws by itself
     vi.advanceTimersByTime(10_000);
     expect(triggers).toEqual(["tick"]);
   });
@@ -57,7 +57,7 @@ describe("the invisible listener", () => {
   });
 
   it("has the page drawn again after a loss: what happened meanwhile is not known", () => {
-    server.last.end("lost");
+    server.last.end();
     vi.advanceTimersByTime(1_000);
     triggers.length = 0;
     server.last.accept();
@@ -67,7 +67,7 @@ describe("the invisible listener", () => {
   it("shows a loss that lasts, and nothing else", () => {
     const note = parent.querySelector<HTMLElement>("[role=status]");
     expect(note?.hidden).toBe(true);
-    server.last.end("lost");
+    server.last.end();
     vi.advanceTimersByTime(NOTE_AFTER_MS - 1);
     expect(note?.hidden).toBe(true);
     vi.advanceTimersByTime(1);
@@ -80,7 +80,7 @@ describe("the invisible listener", () => {
 
   it("shows a loss also when one attempt after the other fails", () => {
     for (let time = 0; time < 4; time += 1) {
-      server.last.end("lost");
+      server.last.end();
       vi.advanceTimersByTime(1_500);
     }
     expect(parent.querySelector<HTMLElement>("[role=status]")?.hidden).toBe(false);
@@ -88,7 +88,7 @@ describe("the invisible listener", () => {
 
   it("asks for a fresh ticket when its own is refused", () => {
     triggers.length = 0;
-    server.last.end("refused");
+    server.last.refuse();
     vi.advanceTimersByTime(1);
     vi.advanceTimersByTime(50); // its turn
     expect(triggers).toEqual(["ticket"]);

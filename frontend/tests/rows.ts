@@ -1,4 +1,4 @@
-import type { RoomRow } from "../src/live/protocol";
+import type { RoomRow } from "../src/rooms/row";
 
 /** A room as the table knows it; what a test does not name is as usual. */
 export function room(name: string, with_: Partial<RoomRow> = {}): RoomRow {

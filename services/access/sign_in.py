@@ -20,8 +20,8 @@ from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
-from services.access.people import People
-from services.access.rights import Caller, Role
+from services.access.permissions import Caller, Role
+from services.access.users import People
 from services.clock import Now
 from services.errors import (
     BadSignatureError,

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from services.clock import rfc3339
 from services.csv_rows import csv_row
-from services.store.find import PAGE_MOST, Find, Found, Order
+from services.store.session_search import PAGE_MOST, Find, Found, Order
 from services.store.store import Store
 
 

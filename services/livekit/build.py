@@ -26,7 +26,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from services.errors import ConfigError, SwitchboardError, UnavailableError
-from services.livekit.guarded import end_guarded, read_lines, start_guarded
+from services.processes.guarded import end_guarded, read_lines, start_guarded
 from services.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -39,14 +39,15 @@ from services.livekit.server_config import (
     write_config,
 )
 from services.livekit.server_log import LogReader, RegisteredWorker, WorkerObserver
-from services.livekit.server_process import (
+from services.livekit.target import LiveKitTarget
+from services.processes import log_file
+from services.processes.process import (
     Ended,
     ServerProcess,
     StartError,
     end_leftover,
     pidfile_in,
 )
-from services.livekit.target import LiveKitTarget
 from services.settings import Settings
 
 __all__ = ["EmbeddedServer", "EmbeddedState", "OnChange", "Phase", "Timing", "open_embedded"]
@@ -116,7 +117,7 @@ class EmbeddedServer:
 
     def tail(self, lines: int) -> tuple[str, ...]:
         """The last lines of the server's log, oldest first. Reads a file: not on the loop."""
-        return server_log.tail(self.log_path, lines)
+        return log_file.tail(self.log_path, lines)
 
     async def wait_ready(self, timeout_s: float) -> None:
         """Return when the server takes calls.

@@ -26,7 +26,7 @@ from services.livekit.limits import DATA_LIMIT_BYTES, check_metadata, check_name
 from services.livekit.models import Dispatch, Participant, Room, Track
 from services.livekit.target import LiveKitTarget
 from services.livekit.tokens import Grants, MintedToken, TokenMinter, TokenRequest, check
-from services.portions import one_by_one
+from services.loop.batches import one_by_one
 
 log = logging.getLogger(__name__)
 

@@ -21,6 +21,15 @@ class LiveKitTarget:
     metrics_url: str | None = None  # livekit-server's Prometheus page
     embedded: bool = False
 
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment by which LiveKit's SDKs and our worker find this server."""
+        return {
+            "LIVEKIT_URL": ws_form(self.url),
+            "LIVEKIT_API_KEY": self.api_key,
+            "LIVEKIT_API_SECRET": self.api_secret.get_secret_value(),
+        }
+
     @classmethod
     def outside(cls, settings: Settings) -> Self:
         """The server that `LIVEKIT_URL` names."""

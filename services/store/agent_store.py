@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.errors import NotFoundError
 from services.events import Kind
-from services.portions import one_by_one
+from services.loop.batches import one_by_one
 from services.store import tables as t
-from services.store.agent_fold import reopen_interrupt
+from services.store.agent_projections import reopen_interrupt
 from services.store.agent_records import (
     AgentJob,
     AgentJobStatus,

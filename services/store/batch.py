@@ -14,9 +14,8 @@ from sqlalchemy import Connection, and_, case, func, or_, select, update
 from services.events import Certainty, Event, Kind, Source
 from services.ids import session_id_in
 from services.store import tables as t
-from services.store.agent_fold import apply_agent_events
-from services.store.facts import keep_facts
-from services.store.fold import fold
+from services.store.agent_projections import apply_agent_events
+from services.store.projections import fold
 from services.store.records import SessionRecord, Visit
 from services.store.rows import (
     event_row,
@@ -27,6 +26,7 @@ from services.store.rows import (
     visit_record,
     visit_row,
 )
+from services.store.session_index import keep_facts
 
 _OF_AGENTS: Final = {Source.AGENT, Source.OBSERVER, Source.SYSTEM}
 _OVER: Final = Kind.ROOM_FINISHED

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import URL, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
@@ -104,6 +106,13 @@ def alembic_config() -> Config:
 def _upgrade(connection: Any) -> None:
     if connection.dialect.name == "postgresql":  # two dashboards may start at once
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7305011)")
+    if MigrationContext.configure(connection).get_current_revision() == _newest():
+        return  # a start on a database of today: without loading every migration
     config = alembic_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+@cache
+def _newest() -> str | None:
+    return ScriptDirectory.from_config(alembic_config()).get_current_head()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, Final
@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from services.errors import NotFoundError, StoreUnavailableError
 from services.events import Event, Kind
 from services.ids import SessionId, is_session_id
-from services.portions import one_by_one
+from services.loop.batches import one_by_one
 from services.redaction import Redaction, redaction_of
 from services.settings import Settings
 from services.store import tables as t
@@ -27,7 +27,6 @@ from services.store.access_store import AccessStore
 from services.store.agent_store import AgentStore
 from services.store.alert_store import AlertStore
 from services.store.batch import Written
-from services.store.counts_store import CountsStore
 from services.store.engine import (
     DATABASE_ERRORS,
     database_url,
@@ -35,9 +34,6 @@ from services.store.engine import (
     make_sqlite_writer,
     migrate,
 )
-from services.store.find import FoundStore
-from services.store.kept_store import KeptStore
-from services.store.quality_store import QualityStore
 from services.store.records import (
     OPEN,
     Denial,
@@ -47,6 +43,7 @@ from services.store.records import (
     StoreHealth,
     Visit,
 )
+from services.store.review_store import QualityStore
 from services.store.rows import (
     clean,
     insert_new,
@@ -55,6 +52,8 @@ from services.store.rows import (
     upsert,
     visit_record,
 )
+from services.store.saved_item_store import KeptStore
+from services.store.session_search import FoundStore
 from services.store.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -72,8 +71,14 @@ REVIEW_KINDS: Final = (
 """What people thought of a session: kept for as long as the session."""
 
 
+DeleteHook = Callable[[AsyncConnection, Sequence[str]], Awaitable[None]]
+"""Takes the ids of sessions, first of all in the transaction that deletes them."""
+
+
 @asynccontextmanager
-async def open_store(settings: Settings) -> AsyncIterator[Store]:
+async def open_store(
+    settings: Settings, *, delete_hooks: Sequence[DeleteHook] = ()
+) -> AsyncIterator[Store]:
     """The migrated database with its writer running; on leaving, what waits is written.
 
     Raises:
@@ -94,7 +99,11 @@ async def open_store(settings: Settings) -> AsyncIterator[Store]:
     engine = make_engine(url, timeout_s=settings.switchboard_store_timeout_s)
     sqlite = make_sqlite_writer(url, timeout_s=settings.switchboard_store_timeout_s)
     store = Store(
-        engine, sqlite, timeout_s=settings.switchboard_store_timeout_s, redaction=redaction
+        engine,
+        sqlite,
+        timeout_s=settings.switchboard_store_timeout_s,
+        redaction=redaction,
+        delete_hooks=delete_hooks,
     )
     try:
         async with asyncio.TaskGroup() as tasks:
@@ -126,23 +135,24 @@ class Store:
         *,
         timeout_s: float,
         redaction: Redaction,
+        delete_hooks: Sequence[DeleteHook] = (),
     ) -> None:
+        self._delete_hooks = tuple(delete_hooks)
         self.redaction = redaction
         self._engine = engine
         self._timeout_s = timeout_s
         self._closed = False
         self._giving_back: set[asyncio.Task[None]] = set()
         self.writer = Writer(engine, sqlite, redaction=redaction)
-        self.agents = AgentStore(self._reading, self._writing)
-        self.found = FoundStore(self._reading)
-        self.quality = QualityStore(self._reading)
-        self.counts = CountsStore(self._reading, self._writing)
-        self.alerts = AlertStore(self._reading, self._writing)
-        self.alert_rules = KeptStore(self._reading, self._writing, t.alert_rules)
-        self.access = AccessStore(self._reading, self._writing)
-        self.presets = KeptStore(self._reading, self._writing, t.presets)
-        self.views = KeptStore(self._reading, self._writing, t.views)
-        self.retention_rules = KeptStore(self._reading, self._writing, t.retention_rules)
+        self.agents = AgentStore(self.reading, self.writing)
+        self.found = FoundStore(self.reading)
+        self.quality = QualityStore(self.reading)
+        self.alerts = AlertStore(self.reading, self.writing)
+        self.alert_rules = KeptStore(self.reading, self.writing, t.alert_rules)
+        self.access = AccessStore(self.reading, self.writing)
+        self.presets = KeptStore(self.reading, self.writing, t.presets)
+        self.views = KeptStore(self.reading, self.writing, t.views)
+        self.retention_rules = KeptStore(self.reading, self.writing, t.retention_rules)
 
     def append(
         self, *events: Event, soon: bool = False
@@ -169,7 +179,7 @@ class Store:
     async def latest_of(self, session_id: str, kinds: Sequence[Kind]) -> dict[Kind, StoredEvent]:
         """The newest event of each of these kinds in a session; kinds it had none of are absent."""
         found: dict[Kind, StoredEvent] = {}
-        async with self._reading() as db:
+        async with self.reading() as db:
             for kind in kinds:
                 query = (
                     select(t.events)
@@ -201,7 +211,7 @@ class Store:
         """
         row = None
         if is_session_id(session_id):
-            async with self._reading() as db:
+            async with self.reading() as db:
                 found = await db.execute(select(t.sessions).where(t.sessions.c.id == session_id))
                 row = found.mappings().first()
         if row is None:
@@ -213,7 +223,7 @@ class Store:
 
     async def session_of_room(self, room_name: str) -> SessionRecord | None:
         """The newest session in a room of that name."""
-        async with self._reading() as db:
+        async with self.reading() as db:
             row = (
                 (
                     await db.execute(
@@ -230,13 +240,13 @@ class Store:
 
     async def open_sessions(self) -> tuple[SessionRecord, ...]:
         """Every session that has not ended (as many as there are open rooms)."""
-        async with self._reading() as db:
+        async with self.reading() as db:
             rows = await db.execute(select(t.sessions).where(t.sessions.c.status.in_(OPEN)))
             return tuple([session_record(row) async for row in one_by_one(rows.mappings())])
 
     async def visits(self, session_id: str, *, limit: int = PAGE_LIMIT) -> tuple[Visit, ...]:
         """Who was in the session's room, in the order of joining."""
-        async with self._reading() as db:
+        async with self.reading() as db:
             rows = await db.execute(
                 select(t.visits)
                 .where(t.visits.c.session_id == session_id)
@@ -261,13 +271,13 @@ class Store:
             query = query.where(t.events.c.session_id == session_id)
         if kinds:
             query = query.where(t.events.c.kind.in_(kinds))
-        async with self._reading() as db:
+        async with self.reading() as db:
             rows = await db.execute(query.limit(limit))
             return tuple(stored_event(row) for row in rows.mappings())
 
     async def latest_events(self, *, limit: int = 100) -> tuple[StoredEvent, ...]:
         """The events written last, newest first."""
-        async with self._reading() as db:
+        async with self.reading() as db:
             rows = await db.execute(select(t.events).order_by(t.events.c.seq.desc()).limit(limit))
             return tuple(stored_event(row) for row in rows.mappings())
 
@@ -281,7 +291,7 @@ class Store:
             .order_by(t.events.c.seq.desc())
             .limit(limit)
         )
-        async with self._reading() as db:
+        async with self.reading() as db:
             rows = (await db.execute(query)).mappings().all()
         return tuple(stored_event(row).event for row in reversed(rows))
 
@@ -293,9 +303,9 @@ class Store:
             .order_by(t.events.c.received_at)
             .limit(limit)
         )
-        async with self._writing() as db:
+        async with self.writing() as db:
             done = await db.execute(delete(t.events).where(t.events.c.seq.in_(old)))
-            await self.counts.events_went(db)
+            await _rewind_counting(db)
             return int(done.rowcount)
 
     async def erase(self, session_ids: Sequence[str]) -> None:
@@ -304,12 +314,13 @@ class Store:
             t.events, t.visits, t.jobs, t.interrupts, t.commands, t.turns, t.found, t.tags,
             t.texts, t.reviews, t.alerts, t.idempotency_keys,
         )  # fmt: skip
-        async with self._writing() as db:
-            await self.counts.forget(db, session_ids)
+        async with self.writing() as db:
+            for hook in self._delete_hooks:
+                await hook(db, session_ids)
             for table in of_session:
                 await db.execute(delete(table).where(table.c.session_id.in_(session_ids)))
             await db.execute(delete(t.sessions).where(t.sessions.c.id.in_(session_ids)))
-            await self.counts.events_went(db)
+            await _rewind_counting(db)
 
     # -- idempotency keys
 
@@ -323,7 +334,7 @@ class Store:
             "session_id": session_id,
             "created_at": now,
         }
-        async with self._writing() as db:
+        async with self.writing() as db:
             await db.execute(insert_new(db.dialect.name, t.idempotency_keys, "key"), [row])
             keys = t.idempotency_keys.c
             found = await db.execute(
@@ -335,7 +346,7 @@ class Store:
     async def renew_key(self, key: str, failed: SessionId, session_id: SessionId) -> None:
         """Let `key` stand for `session_id` in place of a session that was not created."""
         keys = t.idempotency_keys
-        async with self._writing() as db:
+        async with self.writing() as db:
             await db.execute(
                 update(keys)
                 .where(keys.c.key == key, keys.c.session_id == failed)
@@ -344,7 +355,7 @@ class Store:
 
     async def forget_keys(self, before: datetime) -> None:
         """Delete idempotency keys claimed before that moment."""
-        async with self._writing() as db:
+        async with self.writing() as db:
             old = t.idempotency_keys.c.created_at < before
             await db.execute(delete(t.idempotency_keys).where(old))
 
@@ -358,12 +369,12 @@ class Store:
             "until": denial.until,
             "reason": denial.reason,
         }
-        async with self._writing() as db:
+        async with self.writing() as db:
             await db.execute(upsert(db.dialect.name, t.denials), [row])
 
     async def allow(self, room_name: str, identity: str) -> None:
         """Take a denial back."""
-        async with self._writing() as db:
+        async with self.writing() as db:
             await db.execute(
                 delete(t.denials).where(
                     t.denials.c.room_name == room_name, t.denials.c.identity == identity
@@ -375,13 +386,13 @@ class Store:
         query = select(t.denials).where(t.denials.c.until >= now)
         if room_name is not None:
             query = query.where(t.denials.c.room_name == clean(room_name))
-        async with self._reading() as db:
+        async with self.reading() as db:
             rows = await db.execute(query)
             return tuple(Denial(**row) for row in rows.mappings())
 
     async def forget_denials(self, now: datetime) -> None:
         """Delete those that no longer hold."""
-        async with self._writing() as db:
+        async with self.writing() as db:
             await db.execute(delete(t.denials).where(t.denials.c.until < now))
 
     # -- samples
@@ -389,13 +400,13 @@ class Store:
     async def add_sample(self, sample: Sample, *, keep_from: datetime) -> None:
         """Write one minute's figures and delete those before `keep_from`."""
         row = {name: getattr(sample, name) for name in Sample.__dataclass_fields__}
-        async with self._writing() as db:
+        async with self.writing() as db:
             await db.execute(upsert(db.dialect.name, t.samples), [row])
             await db.execute(delete(t.samples).where(t.samples.c.minute < keep_from))
 
     async def samples(self, since: datetime) -> tuple[Sample, ...]:
         """The minutes from `since` on, oldest first. Minutes in which we were down are missing."""
-        async with self._reading() as db:
+        async with self.reading() as db:
             rows = await db.execute(
                 select(t.samples).where(t.samples.c.minute >= since).order_by(t.samples.c.minute)
             )
@@ -406,7 +417,7 @@ class Store:
     async def health(self) -> StoreHealth:
         """One round trip and the sizes."""
         begun = time.perf_counter()
-        async with self._reading() as db:
+        async with self.reading() as db:
             revision = (await db.execute(text("SELECT version_num FROM alembic_version"))).scalar()
             round_trip_ms = (time.perf_counter() - begun) * 1000
             newest = await db.execute(select(func.coalesce(func.max(t.events.c.seq), 0)))
@@ -427,7 +438,7 @@ class Store:
     # -- inside
 
     @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Reads see what was taken to be written before, unless the database is slow to take it."""
         patience_s = _AWAY_S if self.writer.last_error else _SETTLE_S
         await self.writer.settled(timeout_s=patience_s)
@@ -435,7 +446,7 @@ class Store:
             yield connection
 
     @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[AsyncConnection]:
+    async def writing(self) -> AsyncIterator[AsyncConnection]:
         async with self._translated(), self._connected() as connection, connection.begin():
             yield connection
 
@@ -501,3 +512,9 @@ async def _size_bytes(db: AsyncConnection) -> int | None:
         query = "SELECT pg_database_size(current_database())"
     size: Any = (await db.execute(text(query))).scalar()
     return int(size) if size is not None else None
+
+
+async def _rewind_counting(db: AsyncConnection) -> None:
+    """After events were deleted: SQLite gives the numbers of the last ones away again."""
+    newest = select(func.coalesce(func.max(t.events.c.seq), 0)).scalar_subquery()
+    await db.execute(update(t.counted).where(t.counted.c.seq > newest).values(seq=newest))

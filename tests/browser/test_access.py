@@ -13,8 +13,8 @@ from playwright.async_api import Page, expect
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
-from services.access.people import put_person
-from services.access.rights import Role
+from services.access.permissions import Role
+from services.access.users import put_person
 from tests.support import steps
 from tests.support.browser import BrowserLog, Pages
 from tests.support.control_room import ControlRoom

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from playwright.async_api import Page, expect
 
+from services.analytics.rollup_store import RollupStore
 from services.clock import utc_now
 from services.settings import Settings
 from services.store.store import open_store
@@ -35,7 +36,7 @@ def past_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]
         settings = Settings(switchboard_data_dir=room.dashboard.data_dir, _env_file=None)
         async with open_store(settings) as store:
             await write_past(store, calls(sessions=SESSIONS, until=utc_now(), days=10))
-            while await store.counts.catch_up(utc_now() + timedelta(minutes=5)):
+            while await RollupStore(store).catch_up(utc_now() + timedelta(minutes=5)):
                 pass
 
     asyncio.run(fill())

@@ -8,7 +8,7 @@ import time
 import pytest
 from playwright.async_api import Page, expect
 
-from services.livekit import guard
+from services.processes import guard
 from tests.support import steps
 from tests.support.browser import BrowserLog, Pages
 from tests.support.control_room import ControlRoom

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 from playwright.async_api import expect
 
-from services.quality import is_drawn
+from services.reviews.queue import is_drawn
 from tests.browser.test_sessions_page import choose_row
 from tests.support import steps
 from tests.support.browser import Pages

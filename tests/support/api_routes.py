@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 
 from api.app import create_api
 from api.callers import May
-from services.access.rights import Right
+from services.access.permissions import Right
 
 _VALUES = {
     "{session_id}": "ses_" + 32 * "0",

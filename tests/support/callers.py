@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.access.rights import Caller, Role
+from services.access.permissions import Caller, Role
 
 
 def person(name: str = "operator", role: Role = Role.ADMIN) -> Caller:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -47,12 +49,44 @@ def pytest_pycollect_makemodule(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test; unit tests run first, those with a browser last and on one event loop.
 
-    Playwright's objects belong to the loop that made them, and one browser serves them all.
+    Playwright's objects belong to the loop that made them, and one browser serves them all: under
+    pytest-xdist browser and voice tests are one group, which one process runs beside the others.
     """
     for item in items:
         category = category_of(item.path)
         assert category is not None, "collection let a misplaced module through"
         item.add_marker(getattr(pytest.mark, category))
         if category in _ON_ONE_LOOP:
+            item.add_marker(pytest.mark.xdist_group("browser and voice"))
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
     items.sort(key=lambda item: CATEGORIES.index(str(category_of(item.path))))
+
+
+@pytest.fixture(autouse=True)
+def _unit_tests_start_no_process(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What starts a process is an integration test: `make test-fast` stays fast on any machine."""
+    if "unit" not in request.node.keywords:
+        yield
+        return
+    _started.clear()
+    _watched.set()
+    try:
+        yield
+    finally:
+        _watched.clear()
+    assert not _started, f"a unit test started a process ({_started[0]}): move it to integration"
+
+
+_STARTS: Final = frozenset(
+    {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system", "os.exec"}
+)
+_watched: Final = threading.Event()
+_started: Final[list[str]] = []
+
+
+def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    if event in _STARTS and _watched.is_set():
+        _started.append(f"{event} {arguments[:1]!r}"[:200])
+
+
+sys.addaudithook(_watch)  # it stays for the life of the process, as all audit hooks do

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from services.settings import Settings
+from tests.support.databases import copy_sqlite_template
 from tests.support.http import http_status
-from tests.support.ports import free_port
+from tests.support.ports import free_port, reserve_embedded_ports
 from tests.support.processes import Child
 from tests.support.secrets import assert_no_secrets
 
@@ -23,7 +24,7 @@ class Dashboard:
 
     Stopped or killed it can be started again on the same port and data. Nothing of the
     developer's own settings reaches it: neither the environment's nor those in `.env`. `options`
-    are further ones of `streamlit run`.
+    are further ones of `streamlit run`. Its database begins migrated, unless `empty`.
     """
 
     def __init__(
@@ -34,12 +35,16 @@ class Dashboard:
         port: int | None = None,
         secrets: tuple[str, ...] = (),
         options: tuple[str, ...] = (),
+        empty: bool = False,
     ) -> None:
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.data_dir = data_dir
         self._secrets = secrets
         data_dir.mkdir(parents=True, exist_ok=True)
+        if not empty:
+            copy_sqlite_template(data_dir / "switchboard.db")
+            reserve_embedded_ports(data_dir)
         given = ["--server.port", str(self.port), "--server.headless", "true", *options]
         self.process = Child(
             "the dashboard",

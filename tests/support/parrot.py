@@ -23,7 +23,7 @@ from livekit.agents import (
     llm,
 )
 
-from agents.speech import speech_parts
+from agents.speech.parts import speech_parts
 from agents.speech.server import open_speech_server
 from services.settings import load_settings
 

@@ -18,6 +18,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import make_url
+
+from tests.support.databases import migrate_from_outside
 from tests.support.need import missing
 from tests.support.ports import free_port
 from tests.support.processes import Child, StartError
@@ -28,11 +31,12 @@ uid, gid = int(sys.argv[1]), int(sys.argv[2])
 os.setgroups([]); os.setgid(gid); os.setuid(uid)
 os.execv(sys.argv[3], sys.argv[3:])
 """  # PostgreSQL refuses to run as root
+_TEMPLATE: Final = "switchboard_template"
 _FAST: Final = ("fsync=off", "full_page_writes=off")  # survives kill -9, not a power cut
 
 
 class PostgresServer:
-    """One server on loopback with an empty cluster. `new_database` takes about 20 ms.
+    """One server on loopback. `new_database` takes about 20 ms.
 
     Killed and started again it keeps its port and what was committed.
     """
@@ -52,7 +56,7 @@ class PostgresServer:
         )
 
     def create(self) -> None:
-        """Make the cluster and start it."""
+        """Make the cluster, start it, and migrate the template of its databases."""
         initdb = [str(self._programs / "initdb"), "-D", str(self._folder / "data")]
         options = ["-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync"]
         done = subprocess.run(
@@ -66,6 +70,7 @@ class PostgresServer:
         if done.returncode:
             raise StartError(f"initdb failed.\n{done.stdout}{done.stderr}")
         self.start()
+        self._make_template()
 
     def start(self) -> None:
         """Start it, or start it again; returns when it takes connections."""
@@ -89,10 +94,10 @@ class PostgresServer:
         """As `DATABASE_URL` takes it."""
         return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
 
-    def new_database(self) -> str:
-        """The name of a fresh, empty database."""
+    def new_database(self, *, template: str = _TEMPLATE) -> str:
+        """The name of a fresh database: migrated, without rows; `template0`: nothing in it."""
         name = f"t_{secrets.token_hex(8)}"
-        self.run(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY FILE_COPY")
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         return name
 
     def drop_database(self, name: str) -> None:
@@ -111,6 +116,10 @@ class PostgresServer:
         )
         assert done.returncode == 0, f"PostgreSQL refused {statement!r}: {done.stderr}"
         return done.stdout.strip()
+
+    def _make_template(self) -> None:
+        self.run(f"CREATE DATABASE {_TEMPLATE} TEMPLATE template0")
+        migrate_from_outside(make_url(self.url(_TEMPLATE)).set(drivername="postgresql+asyncpg"))
 
     def _accepts(self) -> bool:
         ready = [str(self._programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(self.port), "-q"]

@@ -14,7 +14,7 @@ from typing import Final
 
 import psutil
 
-from services.livekit import guard
+from services.processes import guard
 from tests.support.waiting import Ignored, wait_until
 
 _TAIL_CHARS: Final = 4000

@@ -191,6 +191,11 @@ class SpeakIn:
         self._joined.append(name)
         return SpeakingCaller(self._host, name, self._folder, seen["clock"])
 
+    async def all_leave(self) -> None:
+        """Everybody hangs up; the process stays for the next test."""
+        while self._joined:
+            await self._host.ask("leave", self._joined.pop())
+
     def close(self) -> None:
         """All hang up, and the process ends."""
         self._host.close()

@@ -160,7 +160,7 @@ async def wait_until_listening(page: Page) -> None:
     await page.wait_for_function(
         """() => {
           const got = performance.getEntriesByType("resource").map((entry) => entry.name);
-          return ["hub", "coalesce", "turns"].every((part) =>
+          return ["connection", "coalesce", "turns"].every((part) =>
             got.some((name) => name.includes(`/chunk-${part}-`)));
         }"""
     )

@@ -9,7 +9,7 @@ import pytest
 from livekit import api
 from playwright.async_api import expect
 
-from services.livekit.caller import TextCaller
+from services.livekit.synthetic_participant import TextCaller
 from tests.support import steps
 from tests.support.browser import Pages
 from tests.support.control_room import ControlRoom

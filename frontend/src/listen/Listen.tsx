@@ -1,6 +1,6 @@
 import { RoomAudioRenderer, RoomContext } from "@livekit/components-react";
 import { type ReactElement, useEffect, useState, useSyncExternalStore } from "react";
-import { plain } from "../rooms/format";
+import { plain } from "../lib/format";
 import { Notice } from "../talk/Notice";
 import { Ear, type EarView, type Ticket } from "./ear";
 

@@ -17,7 +17,7 @@ import {
   useMemo,
   useState,
 } from "react";
-import { plain } from "../rooms/format";
+import { plain } from "../lib/format";
 import { type Layout, layout, STILL, type Ways } from "../session/graph/layout";
 import type { GraphEdge, GraphNode, GraphShape } from "../session/model/types";
 

@@ -2,7 +2,7 @@ import { type LocalTrackPublication, Room, RoomEvent, Track } from "livekit-clie
 import { joinProblem } from "../talk/call";
 import { NO_MEDIA, NO_SIGNAL } from "../talk/problems";
 
-/** What this browser is and can; `services/devices/browser.py` judges it. Times in ms. */
+/** What this browser is and can; `services/audio/browser_check.py` judges it. Times in ms. */
 export interface Found {
   readonly secure: boolean;
   readonly webrtc: boolean;

@@ -1,20 +1,32 @@
-import { type ReactElement, useEffect, useRef, useState } from "react";
-import { type LiveHub, type Subscription, hub as sharedHub } from "../live/hub";
-import { plain } from "../rooms/format";
-import { type Asked, Questions } from "./asked";
+import { type ReactElement, useState } from "react";
+import { plain } from "../lib/format";
+import type { LiveConnection } from "../lib/live/connection";
+import { useSubscription } from "../lib/live/useSubscription";
+import { type Asked, readAsked, reduceAsked } from "./asked";
 
 const SHOWN = 3;
 
 export interface BadgeProps {
-  readonly liveUrl: string;
+  readonly ticket: string;
   readonly onOpen: (sessionId: string) => void;
   readonly onRefused: () => void;
-  readonly hub?: LiveHub;
+  /** Tests bring their own. */
+  readonly connection?: LiveConnection;
 }
 
 /** How many questions wait for a human, on every page; each leads to its session. */
-export function Badge({ liveUrl, onOpen, onRefused, hub }: BadgeProps): ReactElement {
-  const asked = useAsked(liveUrl, onRefused, hub);
+export function Badge({ ticket, onOpen, onRefused, connection }: BadgeProps): ReactElement {
+  const [asked, setAsked] = useState<readonly Asked[]>([]);
+  useSubscription<Asked>(
+    ticket,
+    {
+      readRow: readAsked,
+      onEvent: (event) => setAsked((before) => reduceAsked(before, event)),
+      onStatus: () => undefined,
+      onRefused,
+    },
+    connection,
+  );
   const count = asked.length;
   return (
     <section className="asked" aria-label="Questions to a human" hidden={count === 0}>
@@ -39,32 +51,4 @@ export function Badge({ liveUrl, onOpen, onRefused, hub }: BadgeProps): ReactEle
       {count > SHOWN && <p className="asked-more">and {count - SHOWN} more on the overview</p>}
     </section>
   );
-}
-
-function useAsked(
-  liveUrl: string,
-  onRefused: () => void,
-  hub: LiveHub = sharedHub,
-): readonly Asked[] {
-  const [asked, setAsked] = useState<readonly Asked[]>([]);
-  const subscription = useRef<Subscription | null>(null);
-  const refused = useRef(onRefused);
-  const url = useRef(liveUrl);
-  refused.current = onRefused;
-  url.current = liveUrl;
-  useEffect(() => {
-    const questions = new Questions();
-    const made = hub.subscribe(url.current, {
-      onEvent: () => undefined,
-      onRaw: (kind, data) => {
-        if (questions.take(kind, data)) setAsked(questions.all());
-      },
-      onStatus: () => undefined,
-      onRefused: () => refused.current(),
-    });
-    subscription.current = made;
-    return () => made.close();
-  }, [hub]);
-  useEffect(() => subscription.current?.update(liveUrl), [liveUrl]);
-  return asked;
 }

@@ -1,4 +1,5 @@
-import { isObject, moment } from "../session/model/json";
+import { type JsonObject, moment, text } from "../lib/json";
+import type { LiveEvent } from "../lib/live/events";
 
 /** One question that a graph asks of a human. */
 export interface Asked {
@@ -11,50 +12,26 @@ export interface Asked {
   readonly at: number | null;
 }
 
-/** What the topic `questions` tells, folded; the oldest question first. */
-export class Questions {
-  readonly #rows = new Map<string, Asked>();
-
-  /** Takes a raw event of the live stream; true: something changed. */
-  take(kind: string, data: string): boolean {
-    let body: unknown;
-    try {
-      body = JSON.parse(data);
-    } catch {
-      return false;
-    }
-    if (!isObject(body) || body.topic !== "questions") return false;
-    if (kind === "snapshot") this.#rows.clear();
-    else if (kind !== "change") return false;
-    for (const row of list(kind === "snapshot" ? body.rows : body.upsert)) {
-      const asked = read(row);
-      if (asked) this.#rows.set(asked.id, asked);
-    }
-    for (const id of list(body.remove)) if (typeof id === "string") this.#rows.delete(id);
-    return true;
-  }
-
-  all(): readonly Asked[] {
-    return [...this.#rows.values()].sort((one, two) => (one.at ?? 0) - (two.at ?? 0));
-  }
-}
-
-function list(value: unknown): readonly unknown[] {
-  return Array.isArray(value) ? value : [];
-}
-
-function read(row: unknown): Asked | null {
-  if (!isObject(row) || typeof row.id !== "string" || typeof row.session_id !== "string")
-    return null;
+/** A row of the topic `questions`; null: it is no question. */
+export function readAsked(row: JsonObject): Asked | null {
+  const [id, sessionId] = [text(row.id), text(row.session_id)];
+  if (id === "" || sessionId === "") return null;
   return {
-    id: row.id,
-    sessionId: row.session_id,
+    id,
+    sessionId,
     action: text(row.action),
     userId: text(row.user_id),
     at: moment(row.asked_at),
   };
 }
 
-function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
+/** The questions after this event; the oldest first. */
+export function reduceAsked(before: readonly Asked[], event: LiveEvent<Asked>): readonly Asked[] {
+  if (event.topic !== "questions") return before;
+  const rows = new Map(
+    event.kind === "snapshot" ? [] : before.map((asked) => [asked.id, asked] as const),
+  );
+  for (const asked of event.rows ?? []) rows.set(asked.id, asked);
+  for (const id of event.removed) rows.delete(id);
+  return [...rows.values()].sort((one, two) => (one.at ?? 0) - (two.at ?? 0));
 }

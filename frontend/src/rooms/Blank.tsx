@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
+import { plain } from "../lib/format";
 import type { Condition } from "./condition";
-import { plain } from "./format";
 import { HEALTH_WORDS } from "./health";
 import { ROW_PX } from "./useWindow";
 import type { View } from "./view";

@@ -1,7 +1,7 @@
 import { useSyncExternalStore } from "react";
+import { countText, duration, number, plain } from "../lib/format";
 import type { ServerClock } from "./clock";
 import type { Condition } from "./condition";
-import { countText, duration, number, plain } from "./format";
 import { type Waiting, waitingText } from "./order";
 
 interface FooterProps {

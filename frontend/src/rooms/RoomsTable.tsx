@@ -1,10 +1,10 @@
 import { useCallback, useEffect, useMemo, useReducer, useRef, useState } from "react";
-import type { LiveHub } from "../live/hub";
+import { countText } from "../lib/format";
+import type { LiveConnection } from "../lib/live/connection";
 import { Announcer } from "./Announcer";
 import { Blank } from "./Blank";
 import { type Condition, conditionOf } from "./condition";
 import { Footer } from "./Footer";
-import { countText } from "./format";
 import { Grid } from "./Grid";
 import type { RowActions } from "./Row";
 import { NOTHING_SELECTED, reduceSelection, type SelectionAction } from "./selection";
@@ -19,7 +19,7 @@ import { useWindow } from "./useWindow";
 import { isFiltered, readView, type View, type WireView, writeView } from "./view";
 
 export interface RoomsTableData {
-  readonly liveUrl: string;
+  readonly ticket: string;
   readonly view: WireView;
   /** Rises when Python asks for another view than the reader's own, as by the Back button. */
   readonly viewRevision: number;
@@ -34,15 +34,16 @@ export interface RoomsTableProps {
   readonly onOpen: (name: string) => void;
   readonly onRefused: () => void;
   /** Tests bring their own. */
-  readonly hub?: LiveHub;
+  readonly connection?: LiveConnection;
 }
 
 /** Rows that moved under a resting pointer this lately: a click was aimed at another row. */
 const MISHAP_MS = 500;
 
 export function RoomsTable(props: RoomsTableProps) {
-  const { data, onSelected, onView, onOpen, onRefused, hub } = props;
-  const { rows, touched, source, status, clock, retryNow } = useRooms(data.liveUrl, onRefused, hub);
+  const { data, onSelected, onView, onOpen, onRefused, connection } = props;
+  const live = useRooms(data.ticket, onRefused, connection);
+  const { rows, touched, source, status, clock, retryNow } = live;
   const condition = conditionOf(useSteady(status), source, rows !== null);
   const [view, setView] = useView(data, onView);
   const hold = useHold();

@@ -1,9 +1,9 @@
 import { type MouseEvent, memo } from "react";
-import type { RoomRow } from "../live/protocol";
+import { plain } from "../lib/format";
 import { Absent, Age, Name, Remaining, Value } from "./cells";
 import type { ServerClock } from "./clock";
-import { plain } from "./format";
 import { HEALTH_WORDS, HealthIcon } from "./health";
+import type { RoomRow } from "./row";
 import type { Touch } from "./state";
 import { ROW_PX } from "./useWindow";
 

@@ -1,7 +1,7 @@
 import { type KeyboardEvent, type RefObject, useEffect } from "react";
-import { HEALTHS } from "../live/protocol";
-import { number } from "./format";
+import { number } from "../lib/format";
 import { HEALTH_WORDS, HealthIcon } from "./health";
+import { HEALTHS } from "./row";
 import { type Projection, toggleHealth, type View } from "./view";
 
 interface ToolbarProps {

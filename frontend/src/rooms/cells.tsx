@@ -1,6 +1,6 @@
 import { type ReactNode, useSyncExternalStore } from "react";
+import { duration } from "../lib/format";
 import type { ServerClock } from "./clock";
-import { duration } from "./format";
 import { FRESH_MS, type ShownField, type Touch } from "./state";
 
 /** A value that lights up for a moment after one of its fields changed. */

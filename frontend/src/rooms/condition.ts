@@ -1,5 +1,5 @@
-import type { LiveStatus } from "../live/connection";
-import type { Source } from "../live/protocol";
+import type { LiveStatus } from "../lib/live/connection";
+import type { Source } from "./row";
 
 /** What the reader must know about the rows, in one word and the facts to it. */
 export type Condition =

@@ -1,5 +1,5 @@
 import type { ReactElement } from "react";
-import type { Health } from "../live/protocol";
+import type { Health } from "./row";
 
 export const HEALTH_WORDS: Record<Health, string> = {
   no_agent: "No agent",

@@ -1,4 +1,5 @@
-import type { LiveEvent, RoomRow, Source } from "../live/protocol";
+import type { LiveEvent } from "../lib/live/events";
+import { type RoomRow, readSource, type Source } from "./row";
 
 /** The fields whose change is shown for a moment in the cell that holds them. */
 const SHOWN = [
@@ -34,7 +35,7 @@ export const NO_ROOMS_YET: RoomsState = { rows: null, touched: new Map(), source
 /** The state after these events. Those of other topics, and changes before a snapshot, are void. */
 export function reduceRooms(
   state: RoomsState,
-  events: readonly LiveEvent[],
+  events: readonly LiveEvent<RoomRow>[],
   now: number,
 ): RoomsState {
   const relevant = events.filter((event) => event.topic === "rooms");
@@ -43,17 +44,17 @@ export function reduceRooms(
   const touched = new Map([...state.touched].filter(([, touch]) => now - touch.at < FRESH_MS));
   let { source } = state;
   for (const event of relevant) {
-    source = event.source ?? source;
+    source = readSource(event) ?? source;
     if (event.kind === "snapshot") {
-      rows = new Map(event.rows.map((row) => [row.name, row]));
+      rows = new Map(event.rows?.map((row) => [row.name, row]));
       touched.clear();
     } else if (rows) {
-      for (const row of event.upsert) {
+      for (const row of event.rows ?? []) {
         const fields = changedFields(rows.get(row.name), row);
         if (fields.size > 0) touched.set(row.name, { fields, at: now });
         rows.set(row.name, row);
       }
-      for (const name of event.remove) rows.delete(name);
+      for (const name of event.removed) rows.delete(name);
     }
   }
   return { rows, touched, source };

@@ -1,9 +1,10 @@
-import { useEffect, useEffectEvent, useRef, useState } from "react";
-import { coalesce } from "../live/coalesce";
-import type { LiveStatus } from "../live/connection";
-import { type LiveHub, type Subscription, hub as sharedHub } from "../live/hub";
-import type { LiveEvent } from "../live/protocol";
+import { useEffect, useState } from "react";
+import { coalesce } from "../lib/coalesce";
+import type { LiveConnection, LiveStatus } from "../lib/live/connection";
+import type { LiveEvent } from "../lib/live/events";
+import { useSubscription } from "../lib/live/useSubscription";
 import { ServerClock } from "./clock";
+import { type RoomRow, readRoom } from "./row";
 import { NO_ROOMS_YET, type RoomsState, reduceRooms } from "./state";
 
 /** At most one drawing in this time: 5,000 rooms that all change must not stall the tab. */
@@ -15,46 +16,42 @@ export interface LiveRooms extends RoomsState {
   retryNow(): void;
 }
 
-/** The rooms of a live URL. A fresh URL for the same topics changes nothing that is seen. */
+/** The rooms of a live ticket. */
 export function useRooms(
-  liveUrl: string,
+  ticket: string,
   onRefused: () => void,
-  hub: LiveHub = sharedHub,
+  connection?: LiveConnection,
 ): LiveRooms {
   const [state, setState] = useState(NO_ROOMS_YET);
   const [status, setStatus] = useState<LiveStatus>({ kind: "connecting" });
   const [clock] = useState(() => new ServerClock());
-  const subscription = useRef<Subscription | null>(null);
-  const refused = useEffectEvent(onRefused);
-  const subscribe = useEffectEvent((listener: Parameters<LiveHub["subscribe"]>[1]) =>
-    hub.subscribe(liveUrl, listener),
-  );
-
-  useEffect(() => {
-    let queue: LiveEvent[] = [];
+  const [incoming] = useState(() => {
+    let queue: LiveEvent<RoomRow>[] = [];
     const draw = coalesce(() => {
       const events = queue;
       queue = [];
       const now = Date.now();
       setState((before) => reduceRooms(before, events, now));
     }, DRAW_EVERY_MS);
-    const opened = subscribe({
+    const add = (event: LiveEvent<RoomRow>): void => {
+      queue.push(event);
+      draw();
+    };
+    return { add, cancel: () => draw.cancel() };
+  });
+  useEffect(() => incoming.cancel, [incoming]);
+  const retryNow = useSubscription<RoomRow>(
+    ticket,
+    {
+      readRow: readRoom,
       onEvent: (event) => {
         if (event.at !== null) clock.observe(event.at);
-        queue.push(event);
-        draw();
+        incoming.add(event);
       },
       onStatus: setStatus,
-      onRefused: () => refused(),
-    });
-    subscription.current = opened;
-    return () => {
-      draw.cancel();
-      opened.close();
-    };
-  }, [clock]);
-
-  useEffect(() => subscription.current?.update(liveUrl), [liveUrl]);
-
-  return { ...state, status, clock, retryNow: () => subscription.current?.retryNow() };
+      onRefused,
+    },
+    connection,
+  );
+  return { ...state, status, clock, retryNow };
 }

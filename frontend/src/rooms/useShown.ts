@@ -1,6 +1,6 @@
 import { useMemo, useState } from "react";
-import type { RoomRow } from "../live/protocol";
 import { type Waiting, waiting } from "./order";
+import type { RoomRow } from "./row";
 import { type Projection, project, type View } from "./view";
 
 type Rows = ReadonlyMap<string, RoomRow>;

@@ -1,5 +1,5 @@
 import { useEffect, useState } from "react";
-import type { LiveStatus } from "../live/connection";
+import type { LiveStatus } from "../lib/live/connection";
 
 /** A loss this short (a fresh ticket, a restart of a proxy) is not shown. */
 const PATIENCE_MS = 1_500;

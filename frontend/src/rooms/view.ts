@@ -1,4 +1,4 @@
-import { HEALTHS, type Health, type RoomRow } from "../live/protocol";
+import { HEALTHS, type Health, type RoomRow } from "./row";
 
 export const COLUMNS = [
   "name",

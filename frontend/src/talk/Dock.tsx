@@ -1,5 +1,5 @@
 import { type ReactElement, useSyncExternalStore } from "react";
-import { duration, plain } from "../rooms/format";
+import { duration, plain } from "../lib/format";
 import { isOpen, store } from "./store";
 import { useNow } from "./useNow";
 

@@ -9,7 +9,7 @@ import {
 } from "@livekit/components-react";
 import { ConnectionQuality, type LocalAudioTrack } from "livekit-client";
 import type { ReactElement } from "react";
-import { duration, plain } from "../rooms/format";
+import { duration, plain } from "../lib/format";
 import type { Call } from "./call";
 import { Microphone } from "./Panel";
 import type { CallView, Marks, Phase } from "./store";

@@ -1,6 +1,6 @@
 import { RoomContext } from "@livekit/components-react";
 import { type ReactElement, useEffect, useState, useSyncExternalStore } from "react";
-import { plain } from "../rooms/format";
+import { plain } from "../lib/format";
 import type { Call } from "./call";
 import { InCall, Times } from "./InCall";
 import { Notice } from "./Notice";

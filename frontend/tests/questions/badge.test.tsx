@@ -1,8 +1,8 @@
 import { act, cleanup, render, screen } from "@testing-library/react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { LiveHub } from "../../src/live/hub";
+import { LiveConnection } from "../../src/lib/live/connection";
 import { Badge } from "../../src/questions/Badge";
-import { FakeServer } from "../fakeStream";
+import { FakeServer } from "../fakeServer";
 
 const row = (session: string, action: string, at: string) => ({
   id: `${session}/q`,
@@ -23,13 +23,13 @@ describe("the badge of open questions", () => {
   const draw = () =>
     render(
       <Badge
-        liveUrl="api/live?ticket=x"
+        ticket="x"
         onOpen={onOpen}
         onRefused={onRefused}
-        hub={new LiveHub(server.open)}
+        connection={new LiveConnection(server.open)}
       />,
     );
-  const send = (kind: string, body: object) =>
+  const send = (kind: "snapshot" | "change", body: object) =>
     act(() => server.last.send(kind, { topic: "questions", at: "x", ...body }));
 
   beforeEach(() => {
@@ -49,6 +49,7 @@ describe("the badge of open questions", () => {
 
   it("counts what is asked, the oldest first, and leads there", () => {
     draw();
+    act(() => server.last.accept());
     send("snapshot", { rows: [LATER] });
     expect(screen.getByRole("status").textContent).toBe("1 question waits for you");
     send("change", { upsert: [FIRST], remove: [] });
@@ -63,6 +64,7 @@ describe("the badge of open questions", () => {
 
   it("shows a few of many, and takes nothing that is not a question", () => {
     draw();
+    act(() => server.last.accept());
     const many = Array.from({ length: 7 }, (_, at) =>
       row(`ses_${at}`, "", `2026-01-01T10:0${at}:00Z`),
     );
@@ -76,7 +78,7 @@ describe("the badge of open questions", () => {
   it("asks for a fresh ticket when its own is refused", () => {
     vi.useFakeTimers();
     draw();
-    act(() => server.last.end("refused"));
+    act(() => server.last.refuse());
     act(() => void vi.advanceTimersByTime(10));
     expect(onRefused).toHaveBeenCalled();
     vi.useRealTimers();

@@ -1,22 +1,22 @@
 import { act, cleanup, fireEvent, render, screen, within } from "@testing-library/react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { LINGER_MS, LiveHub } from "../../src/live/hub";
+import { LINGER_MS, LiveConnection } from "../../src/lib/live/connection";
 import { RoomsTable, type RoomsTableData } from "../../src/rooms/RoomsTable";
 import { HOLD_MS } from "../../src/rooms/useHold";
 import type { WireView } from "../../src/rooms/view";
-import { FakeServer, setVisibility } from "../fakeStream";
+import { FakeServer, setVisibility } from "../fakeServer";
 import { wireRoom } from "../rows";
 
 const NOW = Date.parse("2026-11-24T10:10:00Z");
 const DATA: RoomsTableData = {
-  liveUrl: "api/live?ticket=1",
+  ticket: "1",
   roomHref: "room?name=",
   view: { q: "", health: [], sort: "name" },
   viewRevision: 0,
 };
 
 let server: FakeServer;
-let hub: LiveHub;
+let connection: LiveConnection;
 let heard: {
   selected: (readonly string[])[];
   views: WireView[];
@@ -29,7 +29,7 @@ beforeEach(() => {
   vi.setSystemTime(NOW);
   setVisibility("visible");
   server = new FakeServer();
-  hub = new LiveHub(server.open);
+  connection = new LiveConnection(server.open);
   heard = { selected: [], views: [], opened: [], refused: 0 };
 });
 
@@ -43,7 +43,7 @@ function table(data: Partial<RoomsTableData> = {}) {
   return (
     <RoomsTable
       data={{ ...DATA, ...data }}
-      hub={hub}
+      connection={connection}
       onSelected={(names) => heard.selected.push(names)}
       onView={(view) => heard.views.push(view)}
       onOpen={(name) => heard.opened.push(name)}
@@ -414,7 +414,7 @@ describe("when something is wrong", () => {
 
   it("keeps the rows of a lost connection, says how old they are, and recovers", () => {
     show(ABC);
-    act(() => server.last.end("lost"));
+    act(() => server.last.end());
     wait(1_000);
     expect(screen.getByText("Live")).toBeTruthy();
     wait(11_000);
@@ -428,19 +428,19 @@ describe("when something is wrong", () => {
 
   it("says that nothing can be read when it never could", () => {
     render(table());
-    act(() => server.last.end("lost"));
+    act(() => server.last.end());
     wait(2_000);
     expect(screen.getByText("The rooms cannot be read right now.")).toBeTruthy();
   });
 
   it("asks Python for a fresh ticket, and goes on with it", () => {
     const drawn = show(ABC);
-    act(() => server.last.end("refused"));
+    act(() => server.last.refuse());
     wait(10);
     expect(heard.refused).toBe(1);
-    drawn.rerender(table({ liveUrl: "api/live?ticket=1&fresh" }));
+    drawn.rerender(table({ ticket: "fresh" }));
     wait(1);
-    expect(server.last.url).toContain("fresh");
+    expect(server.last.newest.ticket).toBe("fresh");
     expect(shown()).toEqual(["a", "b", "c"]);
   });
 

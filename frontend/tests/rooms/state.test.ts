@@ -1,20 +1,24 @@
 import { describe, expect, it } from "vitest";
-import type { LiveEvent, Source } from "../../src/live/protocol";
+import type { JsonObject } from "../../src/lib/json";
+import type { LiveEvent } from "../../src/lib/live/events";
+import type { RoomRow } from "../../src/rooms/row";
 import { FRESH_MS, NO_ROOMS_YET, reduceRooms } from "../../src/rooms/state";
 import { room } from "../rows";
 
-const common = { topic: "rooms", source: null, at: null };
-const snapshot = (...rows: ReturnType<typeof room>[]): LiveEvent => ({
+const common = { topic: "rooms", at: null, body: {} };
+const snapshot = (...rows: RoomRow[]): LiveEvent<RoomRow> => ({
   kind: "snapshot",
   ...common,
   rows,
+  removed: [],
 });
-const change = (upsert: ReturnType<typeof room>[], remove: string[] = []): LiveEvent => ({
+const change = (rows: RoomRow[], removed: string[] = []): LiveEvent<RoomRow> => ({
   kind: "change",
   ...common,
-  upsert,
-  remove,
+  rows,
+  removed,
 });
+const saying = (error: string): JsonObject => ({ error, error_hint: "", checked_at: null });
 
 describe("the rooms behind the table", () => {
   it("are those of the snapshot, then with each change", () => {
@@ -56,10 +60,9 @@ describe("the rooms behind the table", () => {
   });
 
   it("keep what was last said about LiveKit", () => {
-    const away: Source = { error: "away", hint: "", checkedAt: 7 };
-    const state = reduceRooms(NO_ROOMS_YET, [{ ...snapshot(), source: away }], 0);
-    expect(reduceRooms(state, [change([room("a")])], 0).source).toBe(away);
-    const back = { ...away, error: "" };
-    expect(reduceRooms(state, [{ ...change([]), source: back }], 0).source).toBe(back);
+    const state = reduceRooms(NO_ROOMS_YET, [{ ...snapshot(), body: saying("away") }], 0);
+    expect(reduceRooms(state, [change([room("a")])], 0).source?.error).toBe("away");
+    const back = { ...change([]), body: saying("") };
+    expect(reduceRooms(state, [back], 0).source?.error).toBe("");
   });
 });

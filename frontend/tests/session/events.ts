@@ -1,4 +1,4 @@
-import { traceEvent } from "../../src/session/model/json";
+import { traceEvent } from "../../src/session/data/source";
 import type { TraceEvent } from "../../src/session/model/types";
 import recorded from "./trace.json";
 
@@ -10,10 +10,10 @@ export function standUp(): TraceEvent[] {
 let count = 0;
 
 /** One event of an agent, `ms` after 2026-01-01. */
-export function event(kind: string, ms: number, data: Record<string, unknown> = {}): TraceEvent {
+export function event(kind: string, ms: number, data: object = {}): TraceEvent {
   count += 1;
   const at = new Date(Date.UTC(2026, 0, 1) + ms).toISOString();
-  const made = traceEvent({ id: `e:${count}`, kind, at, source: "agent", data });
+  const made = traceEvent({ id: `e:${count}`, kind, at, source: "agent", data: { ...data } });
   if (made === null) throw new Error("no event");
   return made;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { traceEvent } from "../../src/session/data/source";
 import { graphAt, stateAt, turnAt } from "../../src/session/model/at";
 import { Fold } from "../../src/session/model/fold";
-import { traceEvent } from "../../src/session/model/json";
 import type { SessionModel, TraceEvent } from "../../src/session/model/types";
 import { event, standUp } from "./events";
 
@@ -151,7 +151,7 @@ describe("what may happen", () => {
   });
 
   it("survives what is no event, and hostile values", () => {
-    const odd = [null, 7, [], {}, { id: "x" }, { id: "y", at: "soon" }];
+    const odd = [{}, { id: "x" }, { id: "y", at: "soon" }, { id: 7, at: "2026-01-01T00:00:00Z" }];
     expect(odd.map(traceEvent)).toEqual(odd.map(() => null));
     const model = fold([
       event("graph_described", 0, { graph: 7, nodes: [null, { id: "<img>" }], edges: "no" }),

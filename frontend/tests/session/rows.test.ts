@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Json } from "../../src/session/model/types";
+import type { Json } from "../../src/lib/json";
 import { changes, openedFor, PAGE, rowsOf, search } from "../../src/session/state/rows";
 import { moved, ticks, toTime, toX, zoomed } from "../../src/session/timeline/scale";
 

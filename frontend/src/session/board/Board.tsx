@@ -7,9 +7,8 @@ import {
   useState,
   useSyncExternalStore,
 } from "react";
-import { plain } from "../../rooms/format";
-import { type Addresses, SessionSource } from "../data/source";
-import { clock, offset } from "../format";
+import { clock, offset, plain } from "../../lib/format";
+import { SessionSource } from "../data/source";
 import { GraphView } from "../graph/GraphView";
 import { stateIndexAt, until } from "../model/at";
 import type { Moment } from "../model/types";
@@ -26,7 +25,7 @@ const OBSERVED = {
 } as const;
 
 export interface BoardData {
-  readonly liveUrl: string;
+  readonly ticket: string;
   /** `api/voice/session/<id>/` */
   readonly sessionUrl: string;
   /** The moment that the page's address names, in milliseconds; null: live. */
@@ -45,16 +44,14 @@ export interface BoardProps {
 
 /** A session from the inside: graph, state, transcript and timeline on one clock. */
 export function Board({ data, onMoment, onNote, onRefused }: BoardProps): ReactElement {
-  const addresses: Addresses = { live: data.liveUrl, session: data.sessionUrl };
-  const [source] = useState(() => new SessionSource(addresses));
+  const [source] = useState(() => new SessionSource(data.sessionUrl, data.ticket));
   const view = useSyncExternalStore(source.subscribe, source.look);
   const refused = useEffectEvent(onRefused);
   useEffect(() => {
     source.start(() => refused());
     return () => source.close();
   }, [source]);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: a fresh ticket comes with the address
-  useEffect(() => source.use(addresses), [source, data.liveUrl]);
+  useEffect(() => source.use(data.ticket), [source, data.ticket]);
 
   const { model } = view;
   const cursor = useCursor(model, data.moment);

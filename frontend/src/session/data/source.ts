@@ -1,16 +1,14 @@
-import type { LiveStatus } from "../../live/connection";
-import { type LiveHub, type Subscription, hub as sharedHub } from "../../live/hub";
+import { isObject, type JsonObject, moment, number, text } from "../../lib/json";
+import {
+  type LiveConnection,
+  type LiveStatus,
+  type Subscription,
+  connection as shared,
+} from "../../lib/live/connection";
+import type { LiveEvent } from "../../lib/live/events";
 import { Fold } from "../model/fold";
-import { isObject, moment, number, traceEvent } from "../model/json";
 import type { SessionModel, TraceEvent } from "../model/types";
 import { SavedValues } from "./values";
-
-export interface Addresses {
-  /** The live stream's address, with its ticket. */
-  readonly live: string;
-  /** `…/api/voice/session/<id>/`, without a ticket. */
-  readonly session: string;
-}
 
 export interface SourceView {
   readonly model: SessionModel;
@@ -32,7 +30,8 @@ export class SessionSource {
   readonly values: SavedValues;
   readonly #fold = new Fold();
   readonly #listeners = new Set<() => void>();
-  #addresses: Addresses;
+  readonly #url: string;
+  #ticket: string;
   #subscription: Subscription | null = null;
   #view: SourceView;
   #after = 0;
@@ -42,8 +41,10 @@ export class SessionSource {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
-  constructor(addresses: Addresses) {
-    this.#addresses = addresses;
+  /** `url`: `…/api/voice/session/<id>/`; the ticket for its topic opens that, too. */
+  constructor(url: string, ticket: string) {
+    this.#url = url;
+    this.#ticket = ticket;
     this.values = new SavedValues((id) => this.#address(`saved/${encodeURIComponent(id)}`));
     this.#view = {
       model: this.#fold.model(),
@@ -54,11 +55,11 @@ export class SessionSource {
     };
   }
 
-  start(onRefused: () => void, hub: LiveHub = sharedHub): void {
+  start(onRefused: () => void, connection: LiveConnection = shared): void {
     this.#closed = false;
-    this.#subscription = hub.subscribe(this.#addresses.live, {
-      onEvent: () => undefined,
-      onRaw: (kind, data) => this.#heard(kind, data),
+    this.#subscription = connection.subscribe<Told>(this.#ticket, {
+      readRow: readTold,
+      onEvent: (event) => this.#heard(event),
       onStatus: (status) => {
         const back = status.kind === "live" && this.#view.status.kind !== "live";
         this.#set({ status });
@@ -79,9 +80,9 @@ export class SessionSource {
   }
 
   /** A fresh ticket for the same session. */
-  use(addresses: Addresses): void {
-    this.#addresses = addresses;
-    this.#subscription?.update(addresses.live);
+  use(ticket: string): void {
+    this.#ticket = ticket;
+    this.#subscription?.update(ticket);
   }
 
   subscribe = (listener: () => void): (() => void) => {
@@ -127,33 +128,23 @@ export class SessionSource {
     this.#after = number(body.last) ?? this.#after;
     const now = moment(body.at);
     if (now !== null) this.#set({ skew: now - Date.now() });
-    this.#take(rows);
+    this.#take(rows.flatMap((row) => (isObject(row) ? (readTold(row) ?? []) : [])));
     return body.more === true;
   }
 
-  #heard(kind: string, data: string): void {
-    let body: unknown;
-    try {
-      body = JSON.parse(data);
-    } catch {
-      return;
-    }
-    if (!isObject(body) || (kind !== "snapshot" && kind !== "change")) return;
-    // The page's one connection may carry other topics, too.
-    if (typeof body.topic !== "string" || !body.topic.startsWith("session:")) return;
-    const rows = kind === "snapshot" ? body.rows : body.upsert;
-    if (Array.isArray(rows)) this.#take(rows);
+  #heard({ kind, topic, rows }: LiveEvent<Told>): void {
+    // The page's ticket may be for other topics, too.
+    if (!topic.startsWith("session:")) return;
+    if (rows !== null) this.#take(rows);
     // A topic that goes away tells of a change without rows: the session is over.
     else if (kind === "change") void this.read();
   }
 
-  #take(rows: readonly unknown[]): void {
+  #take(rows: readonly Told[]): void {
     const events: TraceEvent[] = [];
     let changed = false;
-    for (const row of rows) {
-      const event = traceEvent(row);
-      if (event === null) continue;
-      if (isObject(row) && row.live === true) changed = this.#fold.live(event) || changed;
+    for (const { event, passing } of rows) {
+      if (passing) changed = this.#fold.live(event) || changed;
       else events.push(event);
       if (event.kind === "state_saved" && event.data.values !== undefined)
         this.values.put(event.id, event.data.values);
@@ -181,9 +172,35 @@ export class SessionSource {
   }
 
   #address(path: string): string {
-    const live = new URL(this.#addresses.live, document.baseURI);
-    const target = new URL(path, new URL(this.#addresses.session, document.baseURI));
-    target.searchParams.set("ticket", live.searchParams.get("ticket") ?? "");
+    const target = new URL(path, new URL(this.#url, document.baseURI));
+    target.searchParams.set("ticket", this.#ticket);
     return target.href;
   }
+}
+
+/** An event; `passing`: it is shown and not kept. */
+interface Told {
+  readonly event: TraceEvent;
+  readonly passing: boolean;
+}
+
+function readTold(row: JsonObject): Told | null {
+  const event = traceEvent(row);
+  return event === null ? null : { event, passing: row.live === true };
+}
+
+/** The event of a row, or null for one that cannot be used. */
+export function traceEvent(row: JsonObject): TraceEvent | null {
+  const at = moment(row.at);
+  const id = text(row.id);
+  if (at === null || id === "") return null;
+  return {
+    id,
+    kind: text(row.kind),
+    at,
+    source: text(row.source),
+    identity: text(row.identity),
+    actor: text(row.actor),
+    data: isObject(row.data) ? row.data : {},
+  };
 }

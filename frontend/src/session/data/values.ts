@@ -1,4 +1,5 @@
-import type { Json, StateValues } from "../model/types";
+import type { Json } from "../../lib/json";
+import type { StateValues } from "../model/types";
 
 const KEPT = 200;
 

@@ -11,8 +11,7 @@ import {
   useReactFlow,
 } from "@xyflow/react";
 import { memo, type ReactElement, useEffect, useMemo, useRef, useState } from "react";
-import { plain } from "../../rooms/format";
-import { offset, took } from "../format";
+import { offset, plain, took } from "../../lib/format";
 import { type GraphLook, graphAt, type NodeLook, until } from "../model/at";
 import type { GraphShape, ViewProps } from "../model/types";
 import { layout, STILL } from "./layout";

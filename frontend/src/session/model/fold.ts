@@ -1,4 +1,13 @@
-import { field, isObject, moment, number, text, texts } from "./json";
+import {
+  field,
+  isObject,
+  type Json,
+  type JsonObject,
+  moment,
+  number,
+  text,
+  texts,
+} from "../../lib/json";
 import { Lanes } from "./lanes";
 import type {
   Answer,
@@ -7,8 +16,6 @@ import type {
   Call,
   GraphNode,
   GraphShape,
-  Json,
-  JsonObject,
   LaneId,
   Line,
   NodeVisit,

@@ -1,17 +1,9 @@
+import type { Json, JsonObject } from "../../lib/json";
+
 /**
  * A session as the views draw it. Moments are milliseconds since 1970, with fractions;
  * durations are milliseconds. Everything is read only: what changed is a new object.
  */
-
-export type Json =
-  | null
-  | boolean
-  | number
-  | string
-  | readonly Json[]
-  | { readonly [name: string]: Json };
-
-export type JsonObject = { readonly [name: string]: Json };
 
 /** One thing that happened, as the history and the live topic both tell it. `id` is unique. */
 export interface TraceEvent {

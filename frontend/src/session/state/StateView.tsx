@@ -1,7 +1,8 @@
 import { type ReactElement, useEffect, useMemo, useState } from "react";
-import { offset } from "../format";
+import { offset } from "../../lib/format";
+import type { Json } from "../../lib/json";
 import { stateIndexAt } from "../model/at";
-import type { Json, SavedState, StateValues, ViewProps } from "../model/types";
+import type { SavedState, StateValues, ViewProps } from "../model/types";
 import { type Change, changes, type Opened, openedFor, type Row, rowsOf, search } from "./rows";
 
 const TEXT = 400;

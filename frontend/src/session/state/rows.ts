@@ -1,6 +1,5 @@
 import diff from "microdiff";
-import { isObject } from "../model/json";
-import type { Json } from "../model/types";
+import { isObject, type Json } from "../../lib/json";
 
 export const PAGE = 100;
 

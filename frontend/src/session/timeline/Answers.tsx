@@ -1,5 +1,5 @@
 import type { ReactElement } from "react";
-import { took } from "../format";
+import { took } from "../../lib/format";
 import { turnAt } from "../model/at";
 import type { AnswerPart, Turn, ViewProps } from "../model/types";
 

@@ -1,5 +1,5 @@
 import { type ReactElement, useEffect, useMemo, useRef, useState } from "react";
-import { clock, offset, took } from "../format";
+import { clock, offset, took } from "../../lib/format";
 import { LANES, type LaneId, type Span, type ViewProps } from "../model/types";
 import { moved, ticks, toTime, toX, type Window, zoomed } from "./scale";
 

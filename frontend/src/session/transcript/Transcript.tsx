@@ -6,7 +6,7 @@ import {
   useRef,
   useState,
 } from "react";
-import { clock, offset, took } from "../format";
+import { clock, offset, took } from "../../lib/format";
 import { until } from "../model/at";
 import type { Line, Pin, SessionModel, Turn, ViewProps } from "../model/types";
 

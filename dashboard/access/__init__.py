@@ -1,0 +1,1 @@
+"""Drawing users, API keys, retention and the audit log."""

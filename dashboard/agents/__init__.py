@@ -1,0 +1,1 @@
+"""Drawing agents, their graphs, their interrupts, and commands to them."""

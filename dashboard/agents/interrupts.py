@@ -1,0 +1,150 @@
+"""Drawing what a session's graph asks of a human, and taking the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import streamlit as st
+
+from dashboard.agents import json_form
+from dashboard.agents.commands import see_done
+from dashboard.ui import bridge, feedback, viewer
+from dashboard.ui import format as fmt
+from dashboard.ui.actions import attempt, show_failure
+from services.clock import utc_now
+from services.errors import BadInputError
+from services.store.agent_records import InterruptRecord, InterruptStatus
+
+_WORDS: Final = {
+    InterruptStatus.ANSWERED: ("blue", "answer under way"),
+    InterruptStatus.RESUMED: ("green", "answered"),
+    InterruptStatus.GONE: ("gray", "no longer asked"),
+}
+_PAST: Final = 10
+_LINES: Final = 40
+
+
+def asked(interrupts: tuple[InterruptRecord, ...]) -> None:
+    """Open questions first, each with the answers that its graph allows; then the earlier ones."""
+    pending = [one for one in interrupts if one.status is InterruptStatus.PENDING]
+    for one in pending:
+        _question(one)
+    past = [one for one in interrupts if one.status is not InterruptStatus.PENDING]
+    for one in past[-_PAST:]:
+        colour, word = _WORDS[one.status]
+        by = f" by {fmt.md(one.answered_by)}" if one.answered_by else ""
+        kind = one.decision.get("type", "") if isinstance(one.decision, dict) else ""
+        st.markdown(
+            f":{colour}-badge[{word}] {fmt.md(_action(one))} "
+            f":small[:gray[{fmt.md(kind)}{by} {viewer.moment(one.answered_at)}]]"
+        )
+
+
+def _question(one: InterruptRecord) -> None:
+    key = f"answer.{one.interrupt_id}"
+    value = one.value if isinstance(one.value, dict) else {}
+    config = value.get("config")
+    allowed: dict[str, Any] = config if isinstance(config, dict) else {}
+    with st.container(border=True, key=f"{key}.box"):
+        age = fmt.ago(one.asked_at, now=utc_now())
+        st.markdown(
+            f":violet[:material/front_hand:] **{fmt.md(_action(one))}**  \n"
+            f":small[:gray[asked by {fmt.md(one.node or 'the graph')} {age}]]"
+        )
+        description = value.get("description")
+        if isinstance(description, str) and description:
+            st.markdown("  \n".join(map(fmt.md, description.splitlines()[:_LINES])))
+        args = _args(one)
+        with st.container():
+            edited = _edited(args, key=key, disabled=not allowed.get("allow_edit", True))
+        if edited is not None and edited != (args,):
+            st.caption(
+                ":material/edit: You changed the arguments; they are sent as they stand here."
+            )
+        remark = ""
+        if allowed.get("allow_respond", True):
+            remark = st.text_input(
+                "Remark to the agent", key=f"{key}.remark", placeholder="what it should do instead"
+            )
+        with st.container(horizontal=True):
+            as_asked = bool(allowed.get("allow_accept", True))
+            if as_asked or allowed.get("allow_edit", True):
+                accepted = _accepted(one, args, edited, as_asked=as_asked)
+                _button("Accept", key, one, accepted, icon="check")
+            if allowed.get("allow_respond", True):
+                _button("Send remark", key, one, _remark(remark), icon="reply")
+            if allowed.get("allow_ignore", True):
+                _button("Ignore", key, one, lambda: {"type": "ignore", "args": None}, icon="block")
+        show_failure(key)
+
+
+def _edited(args: Any, *, key: str, disabled: bool) -> tuple[Any] | None:
+    """The arguments as they stand in the form; None: they cannot be read, and it says why."""
+    try:
+        return (json_form.arguments(args, key=f"{key}.args", disabled=disabled),)
+    except BadInputError as error:
+        feedback.show_error(error, key=f"{key}.bad")
+        return None
+
+
+def _accepted(
+    one: InterruptRecord, args: Any, edited: tuple[Any] | None, *, as_asked: bool
+) -> Callable[[], dict[str, Any]]:
+    def decision() -> dict[str, Any]:
+        if edited is None:
+            raise BadInputError("The arguments cannot be read.", hint="Correct them first.")
+        if edited != (args,):
+            return {"type": "edit", "args": {"action": one.action, "args": edited[0]}}
+        if not as_asked:
+            raise BadInputError(
+                "The graph does not allow to accept it as it is.", hint="Change the arguments."
+            )
+        return {"type": "accept", "args": None}
+
+    return decision
+
+
+def _remark(text: str) -> Callable[[], dict[str, Any]]:
+    def decision() -> dict[str, Any]:
+        if not text.strip():
+            raise BadInputError("The remark is empty.", hint="Write what the agent should do.")
+        return {"type": "respond", "args": text.strip()}
+
+    return decision
+
+
+def _button(
+    label: str,
+    key: str,
+    one: InterruptRecord,
+    decision: Callable[[], dict[str, Any]],
+    *,
+    icon: str,
+) -> None:
+    clicked = st.button(
+        label,
+        key=f"{key}.{label}",
+        icon=f":material/{icon}:",
+        type="primary" if label == "Accept" else "secondary",
+    )
+    if clicked:
+        attempt(key, lambda: _answer(one, decision()), done="The agent has the answer.")
+
+
+def _answer(one: InterruptRecord, decision: dict[str, Any]) -> None:
+    commands = bridge.runtime().jobs.commands
+    see_done(
+        bridge.write(
+            lambda caller: commands.answer(one.session_id, one.interrupt_id, decision, actor=caller)
+        )
+    )
+
+
+def _action(one: InterruptRecord) -> str:
+    return one.action or "A question"
+
+
+def _args(one: InterruptRecord) -> Any:
+    request = one.value.get("action_request") if isinstance(one.value, dict) else None
+    return request.get("args", {}) if isinstance(request, dict) else one.value

@@ -1,0 +1,1 @@
+"""Drawing alerts and their rules."""

@@ -1,0 +1,1 @@
+"""Drawing metrics over many sessions."""

@@ -1,0 +1,251 @@
+"""Drawing the figures of a time at a glance, and how they differ from those of another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+import streamlit as st
+
+from dashboard.analytics import time_range
+from dashboard.ui import bridge, drill_down, feedback, nav
+from dashboard.ui import format as fmt
+from dashboard.ui.drill_down import Seen
+from services.analytics.comparison import Better, Line, Unit, compare
+from services.analytics.metrics import Figures
+from services.analytics.service import Report, Scope
+from services.errors import SwitchboardError
+
+_CARD_PX: Final = 200
+_CARD_HIGH_PX: Final = 164
+_CARDS: Final = {
+    "sessions": "Sessions that began in this time",
+    "part|answer.median": "Half of all answers came within this time after the end of speech",
+    "part|answer.p95": "Of twenty answers, one took longer",
+    "duration.median": "From the first person's coming to the end; half were shorter",
+    "abandoned": "Somebody came and left without one answer; parts of the sessions that are over",
+    "troubled": "A graph's run, an agent or its plugins failed at least once",
+    "passed": "Of the sessions that a reviewer judged",
+}
+_CHANCE: Final = "may be chance"
+_SHORT: Final = {
+    "part|answer.median": "Answer, median",
+    "part|answer.p95": "Answer, p95",
+    "duration.median": "Lasts, median",
+}
+_Colour = Literal["normal", "inverse", "off"]
+_COLOURS: Final[dict[Better, _Colour]] = {
+    Better.MORE: "normal",
+    Better.LESS: "inverse",
+    Better.NEITHER: "off",
+}
+
+
+def reports(asked: time_range.Asked) -> tuple[Report, Report | None] | None:
+    """The figures of the time and of what it is compared with; None: the error is drawn."""
+    figures, zone = bridge.runtime().analytics, time_range.zone()
+    against = asked.against
+    try:
+        report = bridge.read(lambda: figures.report(asked.scope, zone))
+        if against is None:
+            return report, None
+        return report, bridge.read(lambda: figures.report(against, zone))
+    except SwitchboardError as error:
+        feedback.show_error(error, key=f"{time_range.KEY}.error")
+        return None
+
+
+def lines_of(report: Report, other: Report | None) -> tuple[Line, ...]:
+    """Every figure of the time, beside those of the other."""
+    if other is None:
+        return compare(report.whole, report.scope.hours)
+    return compare(report.whole, report.scope.hours, other.whole, other.scope.hours)
+
+
+def cards(report: Report, lines: tuple[Line, ...]) -> None:
+    """The figures that one looks at first, each with the way to its sessions."""
+    by_name = {line.name: line for line in lines}
+    with st.grid(4, min_column_width=_CARD_PX):
+        for name, help_ in _CARDS.items():
+            with st.container(gap="xxsmall"):
+                _card(report, by_name[name], help_)
+        with st.container(gap="xxsmall"):
+            _at_once(report)
+
+
+def _card(report: Report, line: Line, help_: str) -> None:
+    whole = line.name == "sessions"
+    value = fmt.number(report.whole.sessions) if whole else written(line.unit, line.value)
+    delta, colour = _delta(line)
+    st.metric(
+        "Sessions" if whole else _SHORT.get(line.name, line.words),
+        value,
+        delta,
+        delta_color=colour,
+        delta_description=None if delta is None else says(line).replace(_CHANCE, "noise?"),
+        border=True,
+        help=help_,
+        chart_data=_trend(report, line.name),
+        chart_type="area",
+        height=_CARD_HIGH_PX,
+    )
+    if line.value is not None:
+        nav.link(
+            "sessions",
+            "See them",
+            icon=":material/arrow_forward:",
+            **lead(report.scope, line, line.value),
+        )
+
+
+def _delta(line: Line) -> tuple[str | None, _Colour]:
+    difference = line.difference
+    if difference is None:
+        return None, "off"
+    colour: _Colour = "off" if difference.is_noise else _COLOURS[line.better]
+    return _signed(line.unit, difference.value), colour
+
+
+def says(line: Line) -> str:
+    """Whether the two differ by more than chance, in words."""
+    difference = line.difference
+    if difference is None:
+        return "nothing to compare with"
+    if not difference.is_told:
+        return "too few to tell"
+    if difference.is_noise:
+        return _CHANCE
+    if line.better is Better.NEITHER:
+        return "more" if difference.value > 0 else "less"
+    return "better" if (difference.value > 0) == (line.better is Better.MORE) else "worse"
+
+
+def lead(of: Scope, line: Line, value: float | None) -> dict[str, str]:
+    """The address of the sessions that a figure counts; of a percentile, those above it."""
+    over = f"{value:.4g}" if line.is_high and value else ""
+    return time_range.find(
+        of,
+        mark=line.mark,
+        over=over,
+        errors="1" if line.errors else "",
+        verdict=line.verdict,
+    )
+
+
+_TRENDS: Final[dict[str, Callable[[Figures], float | None]]] = {
+    "sessions": lambda one: one.sessions,
+    "part|answer.median": lambda one: one.spread("part|answer").quantile(0.5),
+    "part|answer.p95": lambda one: one.spread("part|answer").quantile(0.95),
+    "duration.median": lambda one: one.spread("duration").quantile(0.5),
+    "abandoned": lambda one: one.counts.get("outcome|abandoned", 0) / one.over if one.over else 0,
+    "troubled": lambda one: one.counts.get("troubled", 0) / one.sessions if one.sessions else 0,
+    "passed": lambda one: one.named("verdict").get("pass", 0) / one.judged if one.judged else None,
+}
+
+
+def _trend(report: Report, name: str) -> list[float] | None:
+    """By the hour or the day; None where there are less than two."""
+    told = [_TRENDS[name](figures) for _, figures in report.times]
+    values = [one for one in told if one is not None]
+    return values if len(values) > 1 else None
+
+
+def _at_once(report: Report) -> None:
+    """How many went on at the same time."""
+    length, unit = (3_600, "hour") if report.by_hour else (86_400, "day")
+    means = [figures.busy_s / length for _, figures in report.times]
+    most = max(means, default=0.0)
+    busiest = report.busiest
+    known = busiest is not None and busiest.sessions >= max(1.0, most)
+    st.metric(
+        "At once, most" if known else f"At once, busiest {unit}",
+        fmt.number(busiest.sessions)
+        if known and busiest is not None
+        else f"{most:.2g}"
+        if most >= 0.01
+        else "< 0.01",
+        border=True,
+        help="The most sessions that went on in one minute, of the minutes that are kept (a week)"
+        if known
+        else f"So many sessions went on at once in the mean of the busiest {unit}",
+        chart_data=means if len(means) > 1 else None,
+        chart_type="area",
+        height=_CARD_HIGH_PX,
+    )
+    if known and busiest is not None:
+        nav.link(
+            "sessions",
+            "See who began before it",
+            icon=":material/arrow_forward:",
+            **time_range.find(report.scope, before=f"{busiest.minute:%Y-%m-%dT%H:%MZ}"),
+        )
+
+
+def comparison(
+    report: Report, other: Report | None, lines: tuple[Line, ...], asked: time_range.Asked
+) -> None:
+    """Each figure of the two, their difference, and whether it is more than chance."""
+    if other is None:
+        st.caption("Choose above what this time is compared with.")
+        return
+    only = st.toggle("Only what differs by more than chance", key=f"{time_range.KEY}.differs")
+    shown = [
+        line
+        for line in lines
+        if not only or (line.difference is not None and not line.difference.is_noise)
+    ]
+    rows = [
+        [
+            line.words,
+            Seen(written(line.unit, line.before), lead(other.scope, line, line.before)),
+            Seen(written(line.unit, line.value), lead(report.scope, line, line.value)),
+            "" if line.difference is None else _signed(line.unit, line.difference.value),
+            _bounds(line),
+            says(line),
+        ]
+        for line in shown
+    ]
+    columns: dict[str, object] = {"Figure": st.column_config.TextColumn(width=220)}
+    for words in (asked.against_words, asked.words, "Difference"):  # a version may have any name
+        name = fmt.plain(words)
+        while name in columns:
+            name += " "
+        columns[name] = None
+    columns["It lies between"] = st.column_config.TextColumn(width=170)
+    columns["So it is"] = None
+    drill_down.table(
+        columns,
+        rows,
+        key=f"{time_range.KEY}.comparison",
+        alt="Every figure of both, with their difference",
+    )
+    st.caption(
+        "A difference lies between these bounds 95 times of 100. Of twenty figures that did not "
+        "change, one seems to differ all the same."
+    )
+
+
+def written(unit: Unit, value: float | None) -> str:
+    """A figure with its unit."""
+    if value is None:
+        return fmt.ABSENT
+    match unit:
+        case Unit.SHARE:
+            return f"{value:.1%}"
+        case Unit.MS:
+            return fmt.duration(value / 1000) if value >= 10_000 else fmt.latency(value / 1000)
+        case Unit.PER_DAY:
+            return fmt.number(round(value, 1))
+
+
+def _signed(unit: Unit, value: float) -> str:
+    text = f"{abs(value) * 100:.1f} points" if unit is Unit.SHARE else written(unit, abs(value))
+    nought = text.startswith("0.0 ")
+    return text if nought else f"{'-' if value < 0 else '+'}{text}"
+
+
+def _bounds(line: Line) -> str:
+    difference = line.difference
+    if difference is None or not difference.is_told:
+        return ""
+    return f"{_signed(line.unit, difference.low)} and {_signed(line.unit, difference.high)}"

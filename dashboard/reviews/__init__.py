@@ -1,0 +1,1 @@
+"""Drawing reviews, their queue, and agreement between reviewers."""

@@ -1,0 +1,1 @@
+"""Drawing rooms, their participants, and audio monitoring."""

@@ -1,0 +1,1 @@
+"""Drawing the overview, the System page and check results."""

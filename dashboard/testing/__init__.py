@@ -1,0 +1,1 @@
+"""Drawing test sessions: by voice, by text, scripted; the device check."""

@@ -1,0 +1,1 @@
+"""Drawing the token form and the token inspector."""

@@ -1,0 +1,253 @@
+"""The form that builds an access token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import streamlit as st
+
+from dashboard.tokens import token_state as state
+from dashboard.tokens.token_grants import GROUPS, SOURCES, Group, Right, Text, allowed, livekit_name
+from dashboard.ui import bridge
+from services.errors import BadInputError
+from services.livekit.tokens import PRESETS, Grants, Holder, Preset, TokenKind, TokenRequest
+
+HOLDERS: Final = {
+    Holder.PERSON: "A person, in a browser or an app",
+    Holder.AGENT: "An agent",
+    Holder.OBSERVER: "A hidden observer",
+    Holder.SERVER: "A program on a server",
+}
+_KEEP: Final[Literal["session"]] = "session"  # the form is as it was when one comes back
+_MOST: Final = 100_000
+_WAIT_MOST_S: Final = 30 * 24 * 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the form asks for. `error` says why no request can be made of it."""
+
+    request: TokenRequest | None
+    holder: Holder
+    error: BadInputError | None = None
+
+
+def draw() -> Wish:
+    """Draw the form and give what it asks for."""
+    preset = _purpose()
+    _who_and_where()
+    grants = _rights(preset)
+    _carried()
+    _room_config()
+    holder = Holder(state.get("holder"))
+    try:
+        return Wish(request=state.request(grants), holder=holder)
+    except BadInputError as error:
+        return Wish(request=None, holder=holder, error=error)
+
+
+def _purpose() -> Preset:
+    st.segmented_control(
+        "Preset",
+        list(PRESETS),
+        format_func=lambda name: PRESETS[name].title,
+        required=True,
+        key=state.key("preset"),
+        persist_state=_KEEP,
+        on_change=state.preset_chosen,
+    )
+    preset = PRESETS[state.get("preset")]
+    st.caption(preset.description)
+    return preset
+
+
+def _who_and_where() -> None:
+    left, right = st.columns(2)
+    left.text_input(
+        "Identity",
+        key=state.key("identity"),
+        persist_state=_KEEP,
+        help="One for each participant: who joins with it puts an earlier one out.",
+    )
+    right.text_input(
+        "Display name",
+        key=state.key("name"),
+        persist_state=_KEEP,
+        placeholder="as others see it",
+    )
+    left.selectbox(
+        "Room",
+        _rooms(),
+        index=None,
+        key=state.key("room"),
+        persist_state=_KEEP,
+        accept_new_options=True,
+        placeholder="Choose an open room, or type a name",
+        help="LiveKit opens the room when the first one joins it.",
+    )
+    right.selectbox(
+        "Held by",
+        list(HOLDERS),
+        format_func=lambda holder: HOLDERS[holder],
+        key=state.key("holder"),
+        persist_state=_KEEP,
+        help="In whose hands the token will be. The check judges by it; the token does not say it.",
+    )
+    amount, unit, kind = st.columns([1, 1, 2])
+    amount.number_input(
+        "Valid for",
+        min_value=1,
+        max_value=_MOST,
+        key=state.key("ttl"),
+        persist_state=_KEEP,
+        help="The time in which one can join with it. Who is in the room may stay.",
+    )
+    unit.selectbox("Unit", list(state.UNITS), key=state.key("ttl.unit"), persist_state=_KEEP)
+    kind.selectbox(
+        "Joins as",
+        [kind.value for kind in TokenKind],
+        format_func=lambda kind: kind.replace("standard", "a person (standard)"),
+        key=state.key("kind"),
+        persist_state=_KEEP,
+        disabled=not state.get("grant.room_join"),
+        help="LiveKit's kind of participant. Others see it.",
+    )
+
+
+def _rooms() -> list[str]:
+    open_now = {view.name for view in bridge.runtime().rooms.snapshot.rooms}
+    return sorted(open_now | {state.get("room") or ""} - {""})
+
+
+def _rights(preset: Preset) -> Grants:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown("**Rights**", width="content")
+        st.space("stretch")
+        changed = state.grants() != preset.grants
+        if changed:
+            st.button(
+                f"Back to {preset.title.lower()}",
+                key="tokens.rights.back",
+                type="tertiary",
+                icon=":material/undo:",
+                on_click=state.rights_back,
+            )
+    before = state.grants()
+    for group in GROUPS:
+        count = len(allowed(before, group))
+        title = f"{group.title} :gray[· {count} allowed]" if count else group.title
+        with st.expander(
+            title, expanded=group.name == "room", key=f"tokens.group.{group.name}", icon=group.icon
+        ):
+            _group(group, joins=before.room_join)
+    return state.grants()
+
+
+def _group(group: Group, *, joins: bool) -> None:
+    for right in group.rights:
+        _right(right, disabled=right.in_room and not joins)
+        if right.name == "can_publish":
+            st.pills(
+                "Only these sources",
+                list(SOURCES),
+                selection_mode="multi",
+                format_func=lambda source: SOURCES[source],
+                key=state.key("grant.can_publish_sources"),
+                persist_state=_KEEP,
+                disabled=not joins,
+                help="None chosen: all of them.",
+            )
+    for text in group.texts:
+        _text(text)
+
+
+def _right(right: Right, *, disabled: bool) -> None:
+    st.checkbox(
+        f"{right.label} :gray[– {right.text}]",
+        key=state.key(f"grant.{right.name}"),
+        persist_state=_KEEP,
+        disabled=disabled,
+        help=f"LiveKit's name: {livekit_name(right.name)}",
+    )
+
+
+def _text(text: Text) -> None:
+    key = state.key(f"grant.{text.name}")
+    if text.several:
+        st.text_area(text.label, key=key, persist_state=_KEEP, help=text.help, height=80)
+    else:
+        st.text_input(text.label, key=key, persist_state=_KEEP, help=text.help)
+
+
+def _carried() -> None:
+    with st.expander(
+        "Metadata and attributes", key="tokens.group.carried", icon=":material/data_object:"
+    ):
+        st.text_area(
+            "Metadata",
+            key=state.key("metadata"),
+            persist_state=_KEEP,
+            placeholder='{"customer": "4711"}',
+            help="Any text, usually JSON. Everybody in the room can read it. At most 512 KiB.",
+        )
+        st.text_area(
+            "Attributes",
+            key=state.key("attributes"),
+            persist_state=_KEEP,
+            placeholder="language=en",
+            help="One on each line: name=value. At most 64 KiB together.",
+        )
+
+
+def _room_config() -> None:
+    with st.expander("Room configuration", key="tokens.group.config", icon=":material/tune:"):
+        wanted = st.toggle(
+            "Configure the room if this token opens it",
+            key=state.key("config"),
+            persist_state=_KEEP,
+            help="Counts only for the first one to join: an open room keeps its settings.",
+        )
+        if not wanted:
+            return
+        st.multiselect(
+            "Ask for these agents",
+            _agents(),
+            key=state.key("config.agents"),
+            persist_state=_KEEP,
+            accept_new_options=True,
+            placeholder="Choose, or type a name",
+            help="LiveKit asks for them by itself when the room opens.",
+        )
+        st.text_input(
+            "Metadata for the agents", key=state.key("config.agent_metadata"), persist_state=_KEEP
+        )
+        columns = st.columns(3)
+        for column, (name, label, text) in zip(columns, _CONFIG_NUMBERS, strict=True):
+            column.number_input(
+                label,
+                min_value=0,
+                max_value=_WAIT_MOST_S,
+                value=0,
+                key=state.key(f"config.{name}"),
+                persist_state=_KEEP,
+                help=text,
+            )
+        st.text_input("Metadata of the room", key=state.key("config.metadata"), persist_state=_KEEP)
+        st.text_input(
+            "Named configuration",
+            key=state.key("config.name"),
+            persist_state=_KEEP,
+            help="One that your LiveKit keeps under a name.",
+        )
+
+
+_CONFIG_NUMBERS: Final = (
+    ("empty_timeout_s", "Empty (seconds)", "How long a room stays that nobody joins. 0: 300 s."),
+    ("departure_timeout_s", "After the last (seconds)", "How long it stays after that. 0: 20 s."),
+    ("max_participants", "Participants", "At most, at one time. 0: no limit."),
+)
+
+
+def _agents() -> list[str]:
+    return [entry.name for entry in bridge.runtime().graphs.all()]

@@ -1,0 +1,1 @@
+"""What every page is drawn with: the bridge to the loop, navigation, dialogs, formats."""

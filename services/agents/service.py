@@ -1,0 +1,186 @@
+"""All of it about agents at work, as the runtime holds it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import quantiles
+from typing import Final
+
+from services.access.audit_log import AuditLog
+from services.access.permissions import OURSELVES
+from services.agents import stream_token
+from services.agents.commands import Commands
+from services.agents.dispatch_diagnosis import Why
+from services.agents.interrupts import Questions
+from services.agents.observers import Observers
+from services.agents.redispatch import DEFAULT_TIMING, Recovery, RecoveryTiming
+from services.agents.session_feed import Feeds
+from services.agents.stream import Streams
+from services.agents.stream_token import StreamClaims
+from services.clock import Now
+from services.errors import SwitchboardError
+from services.live.hub import Hub
+from services.livekit.embedded import EmbeddedServer
+from services.livekit.service import LiveKitService
+from services.livekit.target import LiveKitTarget
+from services.processes.worker import WorkerProcess
+from services.rooms.watcher import Rooms
+from services.store.agent_records import Turn
+from services.store.batch import Written
+from services.store.records import SessionRecord
+from services.store.store import Store
+from switchboard_recorder.protocol import Action
+
+log = logging.getLogger(__name__)
+
+FAREWELL_S: Final = 8.0
+_HOUR: Final = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """How fast an agent answered: count, and milliseconds from the end of speech to the answer."""
+
+    count: int
+    median_ms: float | None
+    p95_ms: float | None
+    points: tuple[tuple[datetime, float], ...]  # oldest first
+
+
+NO_LATENCY: Final = Latency(count=0, median_ms=None, p95_ms=None, points=())
+
+
+class AgentWork:
+    """Streams, commands, recovery and the walk of why. Made by the runtime."""
+
+    def __init__(
+        self,
+        livekit: LiveKitService,
+        rooms: Rooms,
+        store: Store,
+        hub: Hub,
+        target: LiveKitTarget,
+        embedded: EmbeddedServer | None,
+        audit: AuditLog,
+        *,
+        now: Now,
+        timing: RecoveryTiming = DEFAULT_TIMING,
+    ) -> None:
+        self._target = target
+        self._store = store
+        self._now = now
+        self._embedded = embedded
+        self.worker: WorkerProcess | None = None
+        self.questions = Questions(store, hub)
+        self.feeds = Feeds(hub, told=self.questions.heard)
+        self.streams = Streams(store, rooms, hub, self.feeds, now=now)
+        self.commands = Commands(
+            store, self.streams, self.feeds, self.questions, hub, audit, now=now
+        )
+        self.recovery = Recovery(
+            livekit,
+            rooms,
+            store,
+            self.streams,
+            self.feeds,
+            hub,
+            takes_jobs=self.takes_jobs,
+            now=now,
+            timing=timing,
+        )
+        self.observers = Observers(
+            livekit, rooms, store, hub, self.streams, self.feeds, target, now=now
+        )
+        self.why = Why(livekit, store, self.streams, embedded)
+        self.streams.on_committed(self.questions.heard)  # what comes late has no feed
+        rooms.on_written(self._after)
+
+    def use_worker(self, worker: WorkerProcess | None) -> None:
+        """This machine's worker, once there is one."""
+        self.worker = self.why.worker = worker
+
+    def takes_jobs(self, agent_name: str) -> bool:
+        """Whether some worker is known to take jobs for that agent.
+
+        An outside server tells of no worker: there, one that has sent the agent before counts.
+        """
+        if self._embedded is None and agent_name in self.streams.seen_agents:
+            return True
+        if self._embedded is not None and any(
+            worker.agent_name == agent_name for worker in self._embedded.workers
+        ):
+            return True
+        told = self.worker.state.told if self.worker is not None else None
+        return told is not None and any(
+            agent.name == agent_name and agent.worker_id for agent in told.agents
+        )
+
+    def admit(self, token: str) -> StreamClaims:
+        """The claims of a stream's token. Pure: any thread. Raises BadSignatureError."""
+        return stream_token.verify(token, self._target)
+
+    async def farewell(self, session: SessionRecord) -> None:
+        """Let a connected agent say good-bye before its session is ended; at most 8 s."""
+        stream = self.streams.of_session(session.id)
+        if stream is None or Action.END.value not in stream.hello.actions:
+            return
+        try:
+            async with asyncio.timeout(FAREWELL_S):
+                await self.commands.send(
+                    session.id,
+                    Action.END,
+                    {"reason": "Its time was over."},
+                    actor=OURSELVES,
+                    wait_s=2.0,
+                )
+                await stream.gone.wait()
+        except TimeoutError:
+            log.warning("an agent did not say good-bye in time")
+        except SwitchboardError as exc:
+            log.warning("an agent was not told to say good-bye", extra={"error": exc.code})
+
+    async def latency(self, agent_name: str) -> Latency:
+        """How fast the agent answered over the last hour."""
+        turns = await self._store.agents.answers_since(
+            self._now() - _HOUR, agent_names=(agent_name,)
+        )
+        return _latency(turns)
+
+    async def run(self) -> None:
+        """What goes on in the background, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.commands.run(), name="commands")
+            tasks.create_task(self.recovery.run(), name="recovery")
+            tasks.create_task(self.questions.run(), name="questions")
+            tasks.create_task(self.observers.run(), name="observers")
+
+    async def close(self) -> None:
+        """Close every stream; the jobs connect again to whoever comes next."""
+        self.streams.close_all()
+        await self.recovery.close()
+
+    async def _after(self, written: Written) -> None:
+        session = written.session
+        if session is None:
+            return
+        if written.event.session_id is None or written.event.session_id == session.id:
+            self.feeds.publish(session.id, (written.event,))
+        if not session.status.is_open:
+            self.feeds.forget(session.id)
+
+
+def _latency(turns: tuple[Turn, ...]) -> Latency:
+    points = [(t.started_at, t.answer_ms) for t in reversed(turns) if t.answer_ms is not None]
+    times = sorted(ms for _, ms in points)
+    if not times:
+        return NO_LATENCY
+    p95 = quantiles(times, n=20)[-1] if len(times) > 1 else times[0]
+    return Latency(
+        count=len(times),
+        median_ms=times[len(times) // 2],
+        p95_ms=min(p95, times[-1]),
+        points=tuple(points),
+    )

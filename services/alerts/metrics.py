@@ -1,0 +1,175 @@
+"""What is the matter now: each watch's answer, from what the runtime knows already."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from statistics import quantiles
+from typing import Final
+
+from services.agents.service import AgentWork
+from services.alerts.rules import AlertRule, Watch
+from services.clock import Now
+from services.livekit.embedded import EmbeddedServer
+from services.processes.worker import WorkerPhase
+from services.rooms.watcher import Rooms
+from services.store.records import SessionStatus
+from services.store.session_search import Find
+from services.store.store import Store
+
+_ANSWERS: Final = timedelta(minutes=15)
+_ANSWERS_LEAST: Final = 5  # fewer say nothing of a percentile
+_ERRORS: Final = timedelta(hours=1)
+_ERRORS_LEAST: Final = 5
+_MISSED: Final = timedelta(minutes=10)
+_SHOWN: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that a rule found. `key` is the same for as long as it is the same thing."""
+
+    key: str
+    text: str
+    session_id: str = ""
+    room_name: str = ""
+
+
+class Watcher:
+    """Asks; on the runtime's loop."""
+
+    def __init__(
+        self,
+        rooms: Rooms,
+        store: Store,
+        work: AgentWork,
+        embedded: EmbeddedServer | None,
+        *,
+        now: Now,
+    ) -> None:
+        self._rooms = rooms
+        self._store = store
+        self._work = work
+        self._embedded = embedded
+        self._now = now
+        self._missed: deque[tuple[datetime, int]] = deque()
+        self._no_worker_since: datetime | None = None
+        self._asks: dict[Watch, Callable[[AlertRule], Awaitable[list[Problem]]]] = {
+            Watch.AGENT_MISSING: self._agent_missing,
+            Watch.LATENCY: self._latency,
+            Watch.ERRORS: self._errors,
+            Watch.INTERRUPT: self._interrupts,
+            Watch.STUCK: self._stuck,
+            Watch.WEBHOOKS: self._webhooks,
+            Watch.WORKER: self._worker,
+        }
+
+    def look(self) -> None:
+        """Note what only a series of looks tells; called regularly."""
+        now = self._now()
+        self._missed.append((now, self._rooms.webhooks.missed))
+        while self._missed and self._missed[0][0] < now - _MISSED:
+            self._missed.popleft()
+        if not self._has_no_worker():
+            self._no_worker_since = None
+        elif self._no_worker_since is None:
+            self._no_worker_since = now
+
+    async def problems(self, rule: AlertRule) -> list[Problem]:
+        """What the rule finds now, at most 100. Raises StoreUnavailableError."""
+        return (await self._asks[rule.watch](rule))[:_SHOWN]
+
+    async def _agent_missing(self, rule: AlertRule) -> list[Problem]:
+        now, found = self._now(), []
+        for view in self._rooms.snapshot.rooms:
+            session = view.session
+            if session is None or not session.agent_name or view.agents:
+                continue
+            if rule.agent_name not in (None, session.agent_name):
+                continue
+            waits_s = (now - session.created_at).total_seconds()
+            if waits_s > rule.threshold:
+                text = f"{session.agent_name} has not come for {waits_s:.0f} s."
+                found.append(_of(session.id, text, room_name=view.name))
+        return found
+
+    async def _latency(self, rule: AlertRule) -> list[Problem]:
+        names = (rule.agent_name,) if rule.agent_name else ()
+        turns = await self._store.agents.answers_since(
+            self._now() - _ANSWERS, agent_names=names, limit=2_000
+        )
+        times = [turn.answer_ms for turn in turns if turn.answer_ms is not None]
+        if len(times) < _ANSWERS_LEAST:
+            return []
+        p95 = quantiles(times, n=20, method="inclusive")[-1]
+        if p95 <= rule.threshold:
+            return []
+        whose = rule.agent_name or "all agents"
+        return [
+            Problem(key="latency", text=f"p95 of {whose}: {p95:.0f} ms of {len(times)} answers.")
+        ]
+
+    async def _errors(self, rule: AlertRule) -> list[Problem]:
+        since = self._now() - _ERRORS
+        page = await self._store.found.page(
+            Find(created_after=since, agent_name=rule.agent_name), limit=500
+        )
+        begun = len(page.sessions)
+        failed = [one for one in page.sessions if one.errors]
+        if begun < _ERRORS_LEAST or 100 * len(failed) / begun <= rule.threshold:
+            return []
+        text = f"{len(failed)} of {begun} sessions of the last hour had errors."
+        return [Problem(key="errors", text=text, session_id=failed[0].session.id)]
+
+    async def _interrupts(self, rule: AlertRule) -> list[Problem]:
+        now, found = self._now(), []
+        for one in await self._store.agents.pending_interrupts(limit=_SHOWN):
+            waits_s = (now - one.asked_at).total_seconds()
+            if waits_s > rule.threshold:
+                text = f"A question of {one.node or 'a graph'} has waited for {waits_s:.0f} s."
+                found.append(
+                    Problem(key=f"{one.session_id}:{one.interrupt_id}", text=text,
+                            session_id=one.session_id)
+                )  # fmt: skip
+        return found
+
+    async def _stuck(self, rule: AlertRule) -> list[Problem]:
+        now, found = self._now(), []
+        for view in self._rooms.snapshot.rooms:
+            session = view.session
+            if session is None or rule.agent_name not in (None, session.agent_name):
+                continue
+            age_s = (now - session.created_at).total_seconds()
+            ends_s = (now - session.expires_at).total_seconds() if session.expires_at else 0.0
+            if session.data.get("ending") and age_s > rule.threshold:
+                found.append(_of(session.id, "Its end was asked for, and it goes on.", view.name))
+            elif ends_s > rule.threshold:
+                found.append(_of(session.id, f"Its time was over {ends_s:.0f} s ago.", view.name))
+            elif session.status is SessionStatus.CREATED and age_s > rule.threshold:
+                found.append(_of(session.id, f"Nobody has come for {age_s:.0f} s.", view.name))
+        return found
+
+    async def _webhooks(self, rule: AlertRule) -> list[Problem]:
+        missed = self._missed[-1][1] - self._missed[0][1] if self._missed else 0
+        if missed <= rule.threshold:
+            return []
+        return [Problem(key="webhooks", text=f"{missed} facts were found that no webhook told.")]
+
+    async def _worker(self, rule: AlertRule) -> list[Problem]:
+        since = self._no_worker_since
+        if since is None or (self._now() - since).total_seconds() <= rule.threshold:
+            return []
+        away_s = (self._now() - since).total_seconds()
+        return [Problem(key="worker", text=f"No worker has been there for {away_s:.0f} s.")]
+
+    def _has_no_worker(self) -> bool:
+        """False where nobody tells: an outside server with workers elsewhere."""
+        if self._work.worker is not None:
+            return self._work.worker.state.phase is not WorkerPhase.READY
+        return self._embedded is not None and not self._embedded.workers
+
+
+def _of(session_id: str, text: str, room_name: str) -> Problem:
+    return Problem(key=session_id, text=text, session_id=session_id, room_name=room_name)

@@ -1,0 +1,284 @@
+"""What a browser found out about itself and its way to LiveKit, judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Literal, Self, get_args
+
+from services.access.audit_log import AuditLog
+from services.access.authorization import guarded
+from services.access.permissions import Caller, Right
+from services.health.findings import Area, Check, Finding
+from services.ids import DOCTOR_PREFIX, new_identity
+from services.livekit.service import LiveKitService, RoomOptions
+from services.livekit.tokens import Grants, MintedToken, TokenRequest
+
+Permission = Literal["granted", "denied", "prompt", "unknown"]
+Way = Literal["udp", "tcp", "relay", "unknown", "none"]
+Failure = Literal["", "refused", "signal", "media"]
+
+_TTL: Final = timedelta(minutes=2)
+_EMPTY_S: Final = 30
+_SLOW_MS: Final = 150.0
+_MOST_MS: Final = 60_000.0
+_MOST_DEVICES: Final = 100
+
+PAGE = Check(
+    code="device_page",
+    area=Area.BROWSER,
+    name="Page",
+    why="Browsers give a microphone only to pages under https or on localhost.",
+)
+WEBRTC = Check(
+    code="device_webrtc",
+    area=Area.BROWSER,
+    name="WebRTC",
+    why="Sound goes to LiveKit and back by WebRTC.",
+)
+PERMISSION = Check(
+    code="device_permission",
+    area=Area.BROWSER,
+    name="Permission",
+    why="Without it the agent hears nothing.",
+)
+DEVICES = Check(
+    code="device_devices",
+    area=Area.BROWSER,
+    name="Devices",
+    why="A call by voice needs a microphone, and something to hear with.",
+)
+SIGNAL = Check(
+    code="device_signal",
+    area=Area.NETWORK,
+    name="LiveKit answers",
+    why="Joining a room begins with a WebSocket to LiveKit.",
+)
+MEDIA = Check(
+    code="device_media",
+    area=Area.NETWORK,
+    name="Sound gets through",
+    why="Sound takes a way of its own, which firewalls often block.",
+)
+DELAY = Check(
+    code="device_delay",
+    area=Area.NETWORK,
+    name="Round trip",
+    why="Every answer comes that much later.",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A browser's report of itself. Times in ms; None: not measured."""
+
+    secure: bool
+    webrtc: bool
+    devices: bool  # the page can ask for some
+    permission: Permission
+    inputs: int
+    outputs: int
+    failure: Failure
+    signal_ms: float | None
+    way: Way
+    rtt_ms: float | None
+
+    @classmethod
+    def from_browser(cls, told: object) -> Self | None:
+        """From what the page's component says; None where it has no such form."""
+        if not isinstance(told, Mapping):
+            return None
+        try:
+            return cls(
+                secure=_flag(told, "secure"),
+                webrtc=_flag(told, "webrtc"),
+                devices=_flag(told, "devices"),
+                permission=_one_of(told, "permission", get_args(Permission)),
+                inputs=_count(told, "inputs"),
+                outputs=_count(told, "outputs"),
+                failure=_one_of(told, "failure", get_args(Failure)),
+                signal_ms=_ms(told, "signalMs"),
+                way=_one_of(told, "way", get_args(Way)),
+                rtt_ms=_ms(told, "rttMs"),
+            )
+        except (KeyError, ValueError):
+            return None
+
+
+class DeviceCheck:
+    """What the check of a browser needs of LiveKit; on the runtime's loop."""
+
+    def __init__(self, livekit: LiveKitService, audit: AuditLog) -> None:
+        self._livekit = livekit
+        self.audit = audit
+
+    @guarded(Right.TEST)
+    async def ticket(self, *, actor: Caller) -> MintedToken:
+        """A token to join a room of the doctor's own, which closes by itself some seconds later.
+
+        No session is made of it, and nobody else can join it.
+
+        Raises:
+            LiveKitUnavailableError: the room could not be made.
+        """
+        name = new_identity(DOCTOR_PREFIX)
+        await self._livekit.create_room(
+            RoomOptions(
+                name=name, empty_timeout_s=_EMPTY_S, departure_timeout_s=1, max_participants=1
+            )
+        )
+        return self._livekit.generate_token(
+            TokenRequest(
+                identity=name,
+                room=name,
+                ttl=_TTL,
+                grants=Grants(room_join=True, can_subscribe=False, can_publish_data=False),
+            )
+        )
+
+
+def judge(probe: Probe) -> tuple[Finding, ...]:
+    """What is well and what to change, in the order in which a call needs it."""
+    return (
+        _page(probe),
+        _webrtc(probe),
+        _permission(probe),
+        _devices(probe),
+        *_network(probe),
+    )
+
+
+def _page(probe: Probe) -> Finding:
+    if not probe.secure:
+        return PAGE.problem(
+            "It came over plain http from another machine.",
+            "Open the dashboard under https, or on the machine itself as localhost.",
+        )
+    return PAGE.ok("It may ask for a microphone.")
+
+
+def _webrtc(probe: Probe) -> Finding:
+    if not probe.webrtc:
+        return WEBRTC.problem(
+            "This browser has none, or an extension turned it off.",
+            "Use a current Chrome, Edge, Firefox or Safari, and look at privacy extensions.",
+        )
+    return WEBRTC.ok("It is there.")
+
+
+def _permission(probe: Probe) -> Finding:
+    if probe.permission == "denied":
+        return PERMISSION.problem(
+            "The microphone is blocked for this page.",
+            "Allow it beside the page's address, then check again.",
+        )
+    if probe.permission == "prompt":
+        return PERMISSION.unknown("The browser will ask when a call or the check below begins.")
+    if probe.permission == "unknown":
+        return PERMISSION.unknown("This browser does not tell; it may ask.")
+    return PERMISSION.ok("Given.")
+
+
+def _devices(probe: Probe) -> Finding:
+    if not probe.devices:
+        return DEVICES.problem("The page gets none from this browser.", "See the lines above.")
+    if probe.inputs == 0:
+        return DEVICES.problem("No microphone was found.", "Plug one in, then check again.")
+    said = f"{probe.inputs} to speak into"
+    if probe.outputs == 0:  # Firefox and Safari do not name them
+        return DEVICES.ok(f"{said}; this browser does not say what plays sound.")
+    return DEVICES.ok(f"{said}, {probe.outputs} to hear with.")
+
+
+def _network(probe: Probe) -> tuple[Finding, ...]:
+    if not probe.webrtc:
+        return (SIGNAL.unknown("It was not tried: there is no WebRTC to try it with."),)
+    match probe.failure:
+        case "signal":
+            return (
+                SIGNAL.problem(
+                    "This browser does not reach LiveKit's address.",
+                    "LIVEKIT_PUBLIC_URL must be one that browsers reach; behind https it must "
+                    "begin with wss.",
+                ),
+            )
+        case "refused":
+            return (
+                SIGNAL.problem(
+                    "LiveKit refused a token that was just made.",
+                    "Run the checks of the System page; the clocks may differ.",
+                ),
+            )
+        case "media":
+            return (
+                SIGNAL.ok(_took(probe)),
+                MEDIA.problem(
+                    "No way for sound could be opened.",
+                    "Open LiveKit's media ports (UDP 50000-60000, TCP 7881) for browsers, or give "
+                    "it a TURN server; and see that it names an address that browsers reach.",
+                ),
+            )
+    return (SIGNAL.ok(_took(probe)), _way(probe), _delay(probe))
+
+
+def _took(probe: Probe) -> str:
+    return "It does." if probe.signal_ms is None else f"Joined after {probe.signal_ms:.0f} ms."
+
+
+def _way(probe: Probe) -> Finding:
+    match probe.way:
+        case "udp":
+            return MEDIA.ok("Straight, by UDP.")
+        case "tcp":
+            return MEDIA.warning(
+                "Only by TCP: lost packets make the sound stutter.",
+                "Open LiveKit's UDP ports (50000-60000) for browsers.",
+            )
+        case "relay":
+            return MEDIA.ok("By a TURN relay.")
+    return MEDIA.unknown("It does; this browser does not say which way.")
+
+
+def _delay(probe: Probe) -> Finding:
+    if probe.rtt_ms is None:
+        return DELAY.unknown("This browser did not measure it.")
+    if probe.rtt_ms > _SLOW_MS:
+        return DELAY.warning(
+            f"{probe.rtt_ms:.0f} ms.",
+            "Leave the VPN or the mobile network, or use a LiveKit server that is nearer.",
+        )
+    return DELAY.ok(f"{probe.rtt_ms:.0f} ms." if probe.rtt_ms >= 1 else "Under a millisecond.")
+
+
+# -- the browser's word
+
+
+def _flag(told: Mapping[Any, Any], name: str) -> bool:
+    value = told[name]
+    if not isinstance(value, bool):
+        raise ValueError(name)
+    return value
+
+
+def _one_of(told: Mapping[Any, Any], name: str, known: tuple[Any, ...]) -> Any:
+    value = told[name]
+    if value not in known:
+        raise ValueError(name)
+    return value
+
+
+def _count(told: Mapping[Any, Any], name: str) -> int:
+    value = told[name]
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST_DEVICES:
+        raise ValueError(name)
+    return value
+
+
+def _ms(told: Mapping[Any, Any], name: str) -> float | None:
+    value = told[name]
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST_MS:
+        raise ValueError(name)
+    return float(value)

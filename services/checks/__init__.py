@@ -1,1 +1,0 @@
-"""The doctor's checks, one file for each part of the whole; `services.doctor` runs them."""

@@ -1,0 +1,1 @@
+"""Health: checks and their findings, the doctor, the overview, the System page."""

@@ -1,0 +1,1 @@
+"""The doctor's checks, one file for each part of the whole; `services.health.doctor` runs them."""

@@ -1,0 +1,1 @@
+"""The one event loop that pages and API share: its policy, the bridge to it, batches, lag."""

@@ -1,0 +1,1 @@
+"""Programs that we start: run under a guard, watched, ended with us."""

@@ -1,0 +1,1 @@
+"""What reviewers think of sessions, and the queue of what to review."""

@@ -1,0 +1,1 @@
+"""Rooms: their state in memory, its reconciliation with LiveKit, views, and operations."""

@@ -1,0 +1,1 @@
+"""Voice sessions: created, ended, found, retained; presets and saved views."""

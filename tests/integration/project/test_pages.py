@@ -1,0 +1,267 @@
+"""The operator's pages as Streamlit runs them: filled, empty, failing and stale, on real servers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import pytest
+from pydantic import SecretStr
+from streamlit.testing.v1 import AppTest
+
+from services.livekit.target import LiveKitTarget
+from services.runtime import Runtime, close_runtime, get_runtime
+from services.sessions.service import CreatedSession, NewSession
+from services.settings import PROJECT_DIR, Settings
+from services.store.records import Origin
+from tests.conftest import StartLiveKit
+from tests.support.callers import person
+from tests.support.livekit_server import LiveKitServer
+from tests.support.participants import People
+from tests.support.postgres import PostgresServer
+from tests.support.waiting import eventually, wait_until
+
+MAIN: Final = PROJECT_DIR / "dashboard" / "main.py"
+NOWHERE: Final = "http://127.0.0.1:9"  # the port "discard": nobody listens
+# Refused at once; on a machine that is very slow just then, not within the time limit.
+AWAY: Final = re.compile("LiveKit (could not be reached|did not answer)")
+Start = Callable[..., Runtime]
+
+
+@pytest.fixture
+def start_runtime(tmp_path: Path) -> Iterator[Start]:
+    """The runtime of this process, which the pages find; it ends with the test."""
+
+    def start(target: LiveKitTarget | None, **changes: object) -> Runtime:
+        found: dict[str, object] = {
+            "livekit_url": target.url if target else NOWHERE,
+            "livekit_api_key": target.api_key if target else "APIkey",
+            "livekit_api_secret": target.api_secret if target else SecretStr("x" * 32),
+            "switchboard_data_dir": tmp_path / "data",
+            "switchboard_poll_interval_s": 0.2,
+            "switchboard_livekit_timeout_s": 1,
+            "switchboard_store_timeout_s": 1,
+        }
+        settings = Settings.model_validate(found | changes)
+        close_runtime()
+        runtime = get_runtime(lambda: Runtime(settings))
+        reached = wait_until(
+            lambda: runtime.rooms.snapshot.taken_at or runtime.rooms.snapshot.error, within_s=10
+        )
+        assert reached
+        return runtime
+
+    yield start
+    close_runtime()
+
+
+def new_session(runtime: Runtime, user_id: str = "nate") -> CreatedSession:
+    wanted = NewSession(user_id=user_id, agent_name="pm-agent", duration=timedelta(hours=2))
+    return runtime.call(
+        lambda: runtime.sessions.create(wanted, origin=Origin.API, actor=person("test")),
+        finish=True,
+    )
+
+
+def opened(page: str, /, **params: str) -> AppTest:
+    app = AppTest.from_file(str(MAIN), default_timeout=30).run()
+    for parameter, value in params.items():
+        app.query_params[parameter] = value
+    return ran(app.switch_page(f"../pages/{page}.py"))
+
+
+def ran(app: AppTest, *_changed: object) -> AppTest:
+    """The page after these changes, which are arguments only so that they stand beside it."""
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def said(app: AppTest) -> str:
+    """All that the page says, without markdown's backslashes and joiners."""
+    drawn = [*app.title, *app.header, *app.markdown, *app.caption, *app.error, *app.warning]
+    tables = [table.value.to_csv() for table in [*app.table, *app.dataframe]]
+    links = [link.proto.label for link in app.get("page_link")]
+    text = "\n".join([*(str(part.value) for part in drawn), *tables, *links])
+    return re.sub(r"\\(.)|\u2060", r"\1", text)
+
+
+def figures(app: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in app.metric}
+
+
+def labels(app: AppTest) -> list[str]:
+    return [button.label for button in app.button]
+
+
+# -- empty
+
+
+def test_pages_with_nothing_in_them_say_what_would_put_something_there(
+    start_livekit: StartLiveKit, start_runtime: Start
+) -> None:
+    start_runtime(start_livekit().target)
+    overview = opened("overview")
+    assert figures(overview) == {"Rooms": "0", "People": "0", "Agents": "0", "Sessions": "0"}
+    assert "Nothing needs attention." in said(overview)
+    assert "No session yet." in said(overview)
+    assert labels(opened("rooms")) == ["Create a room"]
+    agents = opened("agents")
+    for part in (
+        "No worker runs on this machine.",
+        "No agent is in a session.",
+        "pm-agent",
+        "echo",
+    ):
+        assert part in said(agents)
+    assert labels(agents).count("Chat in text") == 2
+    assert "No such room is open." in said(opened("room", name="nowhere"))
+    assert "No session is chosen." in said(opened("session"))
+    assert "no session" in said(opened("session", id=f"ses_{'0' * 32}")).lower()
+
+
+# -- filled
+
+
+async def test_pages_show_what_is_there(
+    start_livekit: StartLiveKit, start_runtime: Start, join_room: People
+) -> None:
+    livekit = start_livekit()
+    runtime = start_runtime(livekit.target)
+    made = new_session(runtime)
+    name = made.session.room_name
+    caller = await join_room(livekit.target, name, token=made.token.token)
+
+    async def published() -> bool:
+        view = await runtime.acall(lambda: runtime.rooms.refresh(name))
+        return view.publishers == 1
+
+    await eventually(published)
+    room = opened("room", name=name)
+    assert figures(room)["People"] == "1"
+    assert figures(room)["Time left"].startswith("1h")
+    for part in (caller.identity, "audio from microphone", "no worker took it", "publish"):
+        assert part in said(room)
+    assert {"End room", "Remove", "Mute", "One more hour", "Ask for this agent"} <= set(
+        labels(room)
+    )
+
+    overview = opened("overview")
+    assert figures(overview) == {"Rooms": "1", "People": "1", "Agents": "0", "Sessions": "1"}
+    assert "nate with pm-agent" in said(overview)
+    session = opened("session", id=made.session.id)
+    for part in ("nate with pm-agent", "Active", "Who was there", caller.identity):
+        assert part in said(session)
+    for event in ("Session created", "Joined", "inferred"):  # no webhook comes here
+        assert event in said(session)
+    assert "End session" in labels(session)
+
+
+def test_a_room_is_created_in_the_dialog_and_ended_after_a_question(
+    start_livekit: StartLiveKit, start_runtime: Start
+) -> None:
+    runtime = start_runtime(start_livekit().target)
+    app = opened("rooms")
+    ran(app, app.button(key="rooms.create.open").click())
+    app.text_input(key="rooms.create.name").input("made-here")
+    ran(app, app.button(key="rooms.create.submit").click())
+    assert "The room is open: `made-here`" in app.success[0].value
+    assert app.code[0].value.startswith("eyJ")
+
+    room = opened("room", name="made-here")
+    ran(room, room.button(key="room.end.open").click())
+    assert "Nobody is known to be in it." in said(room)
+    assert runtime.rooms.snapshot.get("made-here") is not None
+    ran(room, room.button(key="room.end.confirm").click())
+    assert wait_until(lambda: runtime.rooms.snapshot.get("made-here") is None, within_s=5)
+    assert "This room has ended." in said(ran(room))
+
+
+# -- failing
+
+
+def test_pages_say_that_livekit_never_answered(start_runtime: Start) -> None:
+    start_runtime(None)
+    overview = said(opened("overview"))
+    assert "**Away**" in overview
+    assert "LiveKit does not answer" in overview
+    room = opened("room", name="somewhere")
+    assert AWAY.search(room.warning[0].value)
+    assert "is not known" in said(room)
+    assert "No such room" not in said(room)
+
+    rooms = opened("rooms")
+    ran(rooms, rooms.button(key="rooms.create.open").click())
+    rooms.text_input(key="rooms.create.name").input("not-yet")
+    ran(rooms, rooms.button(key="rooms.create.submit").click())
+    assert AWAY.search(rooms.warning[0].value)
+    assert rooms.text_input(key="rooms.create.name").value == "not-yet"
+
+
+def test_pages_say_that_the_database_is_away_and_show_the_rest(
+    restartable_postgres: PostgresServer, start_livekit: StartLiveKit, start_runtime: Start
+) -> None:
+    url = restartable_postgres.url(restartable_postgres.new_database())
+    runtime = start_runtime(start_livekit().target, database_url=url)
+    made = new_session(runtime)
+    restartable_postgres.kill()
+    session = opened("session", id=made.session.id)
+    assert "database" in session.warning[0].value
+    assert "Try again" in labels(session)
+    overview = opened("overview")
+    assert figures(overview)["Rooms"] == "1"
+    assert "database" in overview.warning[0].value
+    room = opened("room", name=made.session.room_name)
+    assert "database" in room.warning[0].value
+    agents = opened("agents")
+    assert "database" in agents.warning[0].value
+    assert "pm-agent" in said(agents)
+
+
+# -- stale
+
+
+async def test_what_was_known_stays_with_its_age_while_livekit_is_away(
+    restartable_livekit: LiveKitServer, start_runtime: Start, mortal_people: People
+) -> None:
+    runtime = start_runtime(restartable_livekit.target)
+    made = new_session(runtime)
+    name = made.session.room_name
+    caller = await mortal_people(restartable_livekit.target, name, token=made.token.token)
+    runtime.call(lambda: runtime.rooms.refresh(name))
+    mortal_people.kill()
+    restartable_livekit.kill()
+    assert wait_until(lambda: runtime.rooms.snapshot.error is not None, within_s=10)
+
+    room = opened("room", name=name)
+    assert AWAY.search(room.warning[0].value)
+    assert "What you see below is as of" in said(room)
+    assert caller.identity in said(room)
+    overview = opened("overview")
+    assert figures(overview)["Rooms"] == "1"
+    assert "LiveKit does not answer" in said(overview)
+    assert labels(opened("rooms")) == ["Create a room"]
+    assert "Active" in said(opened("session", id=made.session.id))
+
+    restartable_livekit.start()
+    assert wait_until(lambda: runtime.rooms.snapshot.error is None, within_s=10)
+    assert "This room has ended." in said(ran(room))
+
+
+# -- shared by all viewers
+
+
+async def test_whoever_was_told_of_a_change_reads_an_overview_that_has_it(
+    start_livekit: StartLiveKit, start_runtime: Start
+) -> None:
+    runtime = start_runtime(start_livekit().target)
+    for number in range(1, 4):
+        before = runtime.call(runtime.overview.read)
+        with runtime.hub.subscribe(("overview",)) as told:
+            new_session(runtime, f"caller-{number}")
+            await told.next()
+            after = runtime.call(runtime.overview.read)
+        assert (before.sessions, after.sessions) == (number - 1, number)

@@ -1,0 +1,39 @@
+"""What a person sees who starts it with a setting that cannot work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.dashboard import Dashboard
+from tests.support.processes import StartError
+
+
+@pytest.mark.parametrize(
+    ("env", "sentence"),
+    [
+        ({"SWITCHBOARD_QQ": "1"}, "SWITCHBOARD_QQ is not a setting."),
+        ({"SWITCHBOARD_POLL_INTERVAL_S": "often"}, "SWITCHBOARD_POLL_INTERVAL_S cannot be used"),
+        ({"LIVEKIT_URL": "ws://127.0.0.1:9"}, "LIVEKIT_URL is set but LIVEKIT_API_KEY is not."),
+        ({"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}, "server.address is 0.0.0.0"),
+        ({"SWITCHBOARD_LOGIN": "oidc"}, "has no part [auth]"),
+        ({"SWITCHBOARD_LOGIN": "proxy"}, "SWITCHBOARD_PROXY_SECRET is missing or short"),
+        (
+            {"SWITCHBOARD_LOGIN": "password", "SWITCHBOARD_PEOPLE": "/dev/null/none"},
+            "The file of people cannot be read",
+        ),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_with_one_sentence(
+    tmp_path: Path, env: dict[str, str], sentence: str
+) -> None:
+    dashboard = Dashboard(tmp_path / "data", env={"SWITCHBOARD_EMBEDDED": "off", **env}, empty=True)
+    try:
+        with pytest.raises(StartError) as stopped:
+            dashboard.start()
+    finally:
+        dashboard.stop()
+    said = str(stopped.value)
+    assert sentence in said
+    assert "Traceback" not in said
