@@ -4,9 +4,13 @@ ARGS ?=
 VENV := .venv
 ifeq ($(OS),Windows_NT)
 PY := $(VENV)/Scripts/python.exe
+SWITCHBOARD := $(VENV)/Scripts/switchboard.cmd
 else
 PY := $(VENV)/bin/python
+SWITCHBOARD := $(VENV)/bin/switchboard
 endif
+# Sets up: $(call environment,KIND) or, as that program in the end, $(call environment,KIND PROGRAM)
+environment = @python=$$(sh scripts/find-python $(PY)) && exec "$$python" -m scripts.environment $(1)
 PARALLEL := -n 2 --dist loadgroup
 export PYTHON
 
@@ -17,17 +21,17 @@ help: ## List the targets
 	@echo 'make <target> [PORT=8600] [ARGS="..."]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
-run: setup ## Set up what is missing and start the dashboard: make run PORT=8600
-	@exec $(PY) -m scripts.run '$(PORT)'
+run: ## Set up what is missing and start the dashboard: make run PORT=8600
+	$(call environment,run switchboard run --port '$(PORT)')
 
-test: setup-dev prepare ## What a change needs, as CI runs it; some: ARGS="tests/unit -k lock"
+test: prepare ## What a change needs, as CI runs it; some: ARGS="tests/unit -k lock"
 	@$(PY) -m scripts.frontend test
 	@$(PY) -m pytest $(PARALLEL) -m "not full" $(ARGS)
 
 test-fast: setup-dev ## Unit tests: no process, no server, under a minute
 	@$(PY) -m pytest $(PARALLEL) tests/unit $(ARGS)
 
-test-full: setup-dev prepare ## All tests: also repetitions, both databases, word error rates
+test-full: prepare ## All tests: also repetitions, both databases, word error rates
 	@$(PY) -m scripts.frontend test
 	@$(PY) -m pytest $(PARALLEL) $(ARGS)
 
@@ -40,14 +44,14 @@ lock: setup-dev ## Compile the requirements from pyproject.toml; new versions: A
 front: setup-dev ## Build the front end into dashboard/components/build
 	@$(PY) -m scripts.frontend build
 
-bench: setup-dev prepare ## Measure, as ratios within one run; some: ARGS="create join"
+bench: prepare ## Measure, as ratios within one run; some: ARGS="create join"
 	@$(PY) -m bench $(ARGS)
 
-screenshots: setup-dev prepare ## Take the pictures in docs/screenshots anew
+screenshots: prepare ## Take the pictures in docs/screenshots anew
 	@$(PY) -m scripts.screenshots
 
-doctor: setup ## Say what is wrong with this installation and how to mend it
-	@$(PY) -m services.health.doctor $(ARGS)
+doctor: setup ## Say what is wrong with this installation and how to fix it
+	@$(SWITCHBOARD) doctor $(ARGS)
 
 clean: ## Remove what is made again: .venv, node_modules, caches. Data folders stay
 	rm -rf $(VENV) .venv.lock frontend/node_modules test-results
@@ -55,10 +59,11 @@ clean: ## Remove what is made again: .venv, node_modules, caches. Data folders s
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 setup:
-	@python=$$(sh scripts/find-python $(PY)) && "$$python" -m scripts.environment run
+	$(call environment,run)
 
 setup-dev:
-	@python=$$(sh scripts/find-python $(PY)) && "$$python" -m scripts.environment dev
+	$(call environment,dev)
 
+# livekit-server is built beside the installation.
 prepare:
-	@$(PY) -m tests.support.prepare
+	$(call environment,dev python -m tests.support.prepare)

@@ -1,4 +1,4 @@
-"""The worker: takes jobs for the agents of langgraph.json. `python -m agents.worker`.
+"""The worker: takes jobs for the agents of langgraph.json. `switchboard worker`.
 
 It needs LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET, and SWITCHBOARD_URL, the dashboard's
 address, and may run on any machine. One process a job, so that a crash takes one session; one
@@ -7,7 +7,6 @@ speech process for all of them (`agents.speech.server`).
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import logging
@@ -26,9 +25,9 @@ from livekit.agents import AgentServer, JobContext, JobProcess, JobRequest
 from agents import status
 from agents.speech.server import open_speech_server
 from services import logs
-from services.errors import ConfigError, SwitchboardError
+from services.errors import ConfigError
 from services.graphs import Graphs
-from services.settings import PROJECT_DIR, Settings, load_settings
+from services.settings import Settings, load_settings
 from switchboard_recorder import deliver_orphans
 
 log = logging.getLogger(__name__)
@@ -183,33 +182,25 @@ def _check(settings: Settings) -> None:
         )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 2 for a setting that cannot be used, 1 for a worker that failed."""
-    parser = argparse.ArgumentParser(prog="python -m agents.worker", description=__doc__)
-    parser.add_argument("--port", type=int, default=0, help="health and status, on 127.0.0.1")
-    parser.add_argument("--tell", type=Path, help="a file for this port and our process id, JSON")
-    args = parser.parse_args(argv)
-    try:
-        settings = load_settings()
-        _check(settings)
-        logs.set_up(
-            settings.switchboard_data_dir / "worker",
-            settings.switchboard_log_level,
-            [settings.livekit_api_secret.get_secret_value()],
-        )
-        # job processes read the environment, not our memory
-        os.environ["LIVEKIT_URL"] = settings.livekit_url or ""
-        os.environ["LIVEKIT_API_KEY"] = settings.livekit_api_key
-        os.environ["LIVEKIT_API_SECRET"] = settings.livekit_api_secret.get_secret_value()
-        os.environ.setdefault("SWITCHBOARD_SPOOL_DIR", spool_dir(settings))
-        os.environ.setdefault("SWITCHBOARD_AGENT_VERSION", settings.switchboard_agent_version)
-        asyncio.run(serve(settings, port=args.port, tell=args.tell))
-    except SwitchboardError as exc:
-        sys.stderr.write(f"The worker cannot start: {exc}\n")
-        return 2
-    return 0
+def main(*, port: int = 0, tell: Path | None = None) -> None:
+    """Run the worker to its end. `port`: health and status on 127.0.0.1; 0 takes any.
 
+    `tell`: a file for the port and our process id, as JSON.
 
-if __name__ == "__main__":
-    sys.path.insert(0, str(PROJECT_DIR))
-    sys.exit(main())
+    Raises:
+        ConfigError: a setting cannot be used.
+    """
+    settings = load_settings()
+    _check(settings)
+    logs.set_up(
+        settings.switchboard_data_dir / "worker",
+        settings.switchboard_log_level,
+        [settings.livekit_api_secret.get_secret_value()],
+    )
+    # job processes read the environment, not our memory
+    os.environ["LIVEKIT_URL"] = settings.livekit_url or ""
+    os.environ["LIVEKIT_API_KEY"] = settings.livekit_api_key
+    os.environ["LIVEKIT_API_SECRET"] = settings.livekit_api_secret.get_secret_value()
+    os.environ.setdefault("SWITCHBOARD_SPOOL_DIR", spool_dir(settings))
+    os.environ.setdefault("SWITCHBOARD_AGENT_VERSION", settings.switchboard_agent_version)
+    asyncio.run(serve(settings, port=port, tell=tell))

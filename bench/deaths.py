@@ -177,7 +177,7 @@ async def _supervised(report: Report, binary: Path, folder: Path) -> None:
 
         async def worker(_: Call) -> None:
             below = psutil.Process(room.dashboard.process.pid).children(recursive=True)
-            (found,) = [each for each in below if each.cmdline()[1:3] == ["-m", "agents.worker"]]
+            (found,) = [each for each in below if each.cmdline()[1:3] == ["-m", "scripts.cli"]]
             found.kill()
 
         async def dashboard(_: Call) -> None:

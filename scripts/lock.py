@@ -19,9 +19,14 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 FILES: Final = {
     "app": "requirements.txt",
+    "core": "requirements-core.txt",
+    "setup": "requirements-setup.txt",
+    "uv": "requirements-uv.txt",
     "dev": "requirements-dev.txt",
     "node": "requirements-node.txt",
 }
+_PARTS: Final = (("core", "app"), ("app", "dev"), ("setup", "dev"), ("uv", "dev"))
+"""Groups whose versions are those of a larger one."""
 _SOURCE: Final = "# compiled from: sha256:"
 _CONTENT: Final = "# content: sha256:"
 _OPTIONS: Final = (
@@ -76,9 +81,10 @@ def problems(root: Path) -> list[str]:
             found.append(f"{name} was edited by hand. Run `make lock`.")
         found += [f"{name} names an address: {line}" for line in _addresses(body)]
         found += [f"{name}: {pin} has no hash." for pin in _without_hash(body)]
-    if {"app", "dev"} <= set(pins) and not pins["app"] <= pins["dev"]:
-        differs = ", ".join(sorted(pins["app"] - pins["dev"]))
-        found.append(f"requirements-dev.txt differs from requirements.txt in {differs}.")
+    for group, whole in _PARTS:
+        if {group, whole} <= set(pins) and (differs := pins[group] - pins[whole]):
+            names = ", ".join(sorted(differs))
+            found.append(f"{FILES[whole]} differs from {FILES[group]} in {names}.")
     return found
 
 

@@ -1,10 +1,9 @@
-"""`make run`: start the dashboard on a port, with a data folder of that port's own."""
+"""`switchboard run`: the dashboard on a port, with a data folder of that port's own."""
 
 from __future__ import annotations
 
 import os
 import socket
-import sys
 from pathlib import Path
 from typing import Final
 
@@ -16,19 +15,6 @@ from services.settings import Settings, load_settings
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 DEFAULT_PORT: Final = 8501
-
-
-def port_from(text: str) -> int:
-    """A port number.
-
-    Raises:
-        ConfigError: it is none.
-    """
-    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:
-        raise ConfigError(
-            "PORT must be a whole number from 1 to 65535.", hint="For example: make run PORT=8600"
-        )
-    return int(text)
 
 
 def data_dir_for(settings: Settings, port: int) -> Path:
@@ -51,17 +37,20 @@ def is_free(port: int) -> bool:
     return True
 
 
-def main(argument: str) -> None:
+def start(port: int) -> int:
     """Run Streamlit in this process, which gets the signals, until it is asked to end.
+
+    Gives the exit code.
 
     Raises:
         ConfigError: a setting or the port cannot be used.
     """
-    port = port_from(argument)
     folder = data_dir_for(load_settings(), port)
     if not is_free(port):
+        other = port + 99 if port + 99 < 65536 else DEFAULT_PORT
         raise ConfigError(
-            f"Port {port} is in use.", hint=f"Choose another: make run PORT={port + 99}"
+            f"Port {port} is in use.",
+            hint=f"Choose another: make run PORT={other}, or switchboard run --port {other}",
         )
     print(f"Switchboard: http://localhost:{port}   data: {folder}", flush=True)
     os.chdir(ROOT)
@@ -73,11 +62,5 @@ def main(argument: str) -> None:
         print("Switchboard has stopped.")
     except click.ClickException as exc:
         exc.show()
-        sys.exit(exc.exit_code)
-
-
-if __name__ == "__main__":
-    try:
-        main(sys.argv[1])
-    except ConfigError as error:
-        sys.exit(str(error))
+        return exc.exit_code
+    return 0

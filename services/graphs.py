@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +33,20 @@ class Drawing:
     nodes: tuple[Mapping[str, Any], ...] = ()  # id, name, kind
     edges: tuple[Mapping[str, Any], ...] = ()  # source, target, label, conditional
     error: str = ""
+
+
+def check_agents_installed(what: str) -> None:
+    """Say what to install, where only requirements-core.txt is.
+
+    Raises:
+        ConfigError: what only agents need is not installed; `what` cannot do without.
+    """
+    if find_spec("livekit.agents") is None:
+        raise ConfigError(
+            f"{what} needs LiveKit Agents, which is not installed here.",
+            hint="requirements-core.txt leaves it out. Install all: "
+            "pip install -r requirements.txt",
+        )
 
 
 class Graphs:

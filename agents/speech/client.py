@@ -82,7 +82,7 @@ class SpeechClient:
         if not address or not token:
             raise ConfigError(
                 "No speech process is known to this job.",
-                hint="Start the worker by python -m agents.worker, or put "
+                hint="Start the worker by switchboard worker, or put "
                 "`async with open_speech_server(settings):` around yours.",
             )
         return cls(address, token)

@@ -66,7 +66,7 @@ def people() -> None:
     if runtime.sign_in.login != "off":
         st.caption(
             f"Roles stand in {fmt.code(str(runtime.settings.people_file))}; a change counts at "
-            "once. `python -m scripts.people` writes it; docs/access.md has its form."
+            "once. `switchboard users` writes it; docs/access.md has its form."
         )
         try:
             rows = [

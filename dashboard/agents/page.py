@@ -41,7 +41,7 @@ def worker(process: WorkerProcess | None, *, most_jobs: int) -> None:
     if process is None:
         feedback.show_empty(
             "No worker runs on this machine.",
-            hint="Run `python -m agents.worker` here or elsewhere, or set SWITCHBOARD_WORKER=on.",
+            hint="Run `switchboard worker` here or elsewhere, or set SWITCHBOARD_WORKER=on.",
             icon=":material/smart_toy:",
         )
         return

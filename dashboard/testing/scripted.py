@@ -38,7 +38,7 @@ def panel() -> None:
     """All of it."""
     st.caption(
         "A caller of our own says each line into a real session, and what comes is checked. "
-        "The same from a shell, for your CI: `python -m services.scripts FOLDER`."
+        "The same from a shell, for your CI: `switchboard test FOLDER`."
     )
     scripts = _chosen()
     if st.button(

@@ -68,7 +68,7 @@ class People:
             ConfigError: it cannot be used; the message names what is wrong, and no hash.
         """
         if not self._now().people and self._path is not None and not self._path.is_file():
-            log.warning("nobody can sign in yet: python -m scripts.people add NAME admin")
+            log.warning("nobody can sign in yet: switchboard users add NAME admin")
 
     def everyone(self) -> Mapping[str, Person]:
         """Those whom the file names. Raises ConfigError."""
@@ -120,7 +120,7 @@ class People:
             reason = getattr(exc, "strerror", None) or type(exc).__name__
             raise ConfigError(
                 f"The file of people cannot be read ({reason}).",
-                hint="SWITCHBOARD_PEOPLE names it; `python -m scripts.people` writes it.",
+                hint="SWITCHBOARD_PEOPLE names it; `switchboard users` writes it.",
             ) from None
         return self._read
 

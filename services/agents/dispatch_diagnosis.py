@@ -137,7 +137,7 @@ class Why:
         return _wrong(
             "Worker",
             "No worker has registered at the server.",
-            "Run `python -m agents.worker`, with this server's LIVEKIT_ variables.",
+            "Run `switchboard worker`, with this server's LIVEKIT_ variables.",
         )
 
     def _name_step(self, room: _Room) -> Step:

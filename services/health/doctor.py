@@ -1,12 +1,11 @@
 """The doctor: looks at everything, says what is wrong, why it matters and how to mend it.
 
-On the System page it examines the dashboard that it runs in. `python -m services.health.doctor` is the
-same from the shell: it starts nothing, and leaves a dashboard that runs undisturbed.
+On the System page it examines the dashboard that it runs in. `switchboard doctor` is the same
+from the shell: it starts nothing, and leaves a dashboard that runs undisturbed.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import dataclasses
 import json
@@ -245,23 +244,17 @@ def _report(findings: Sequence[Finding], *, begun_s: float, complete: bool) -> R
 # -- the shell
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the report; 1 where there is a problem, else 0."""
-    parser = argparse.ArgumentParser(
-        prog="python -m services.health.doctor",
-        description="Looks at everything and says what is wrong and how to mend it. Starts "
-        "nothing. The exit code is 1 where there is a problem, and 0 with warnings alone.",
-    )
-    parser.add_argument("--url", help="the running dashboard, where it is not found by itself")
-    parser.add_argument("--quick", action="store_true", help="open no room to see its webhook")
-    parser.add_argument("--deep", action="store_true", help="load every graph as well")
-    parser.add_argument("--json", action="store_true", help="for programs")
-    options = parser.parse_args(arguments)
+def main(
+    *, url: str | None = None, quick: bool = False, deep: bool = False, as_json: bool = False
+) -> int:
+    """Print the report; 1 where there is a problem, else 0.
+
+    `url` is the dashboard that runs, where it is not found by itself; `quick` opens no room to see
+    its webhook; `deep` loads every graph as well.
+    """
     logging.basicConfig(level=logging.CRITICAL)  # the report says all there is to say
-    report = asyncio.run(
-        examine_from_shell(url=options.url, complete=not options.quick, deep=options.deep)
-    )
-    sys.stdout.write(to_json(report) if options.json else report.text())
+    report = asyncio.run(examine_from_shell(url=url, complete=not quick, deep=deep))
+    sys.stdout.write(to_json(report) if as_json else report.text())
     return 1 if report.worst is Verdict.PROBLEM else 0
 
 
@@ -275,7 +268,3 @@ def to_json(report: Report) -> str:
         "findings": [dataclasses.asdict(finding) for finding in report.findings],
     }
     return json.dumps(body, ensure_ascii=False, indent=2) + "\n"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

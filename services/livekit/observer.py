@@ -14,6 +14,7 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
+from importlib.util import find_spec
 from typing import Any, Final
 
 from livekit import rtc
@@ -91,6 +92,9 @@ class Observer:
     # -- by the agent's own session
 
     async def _ask_session(self) -> bool:
+        if find_spec("livekit.agents") is None:
+            log.warning("LiveKit Agents is not installed: an agent is heard by its texts alone")
+            return False
         # 0.8 s and 65 MB, and most dashboards never need it
         module = await asyncio.to_thread(_remote_session)
         remote = module.from_room(self._room, self._agent)

@@ -1,6 +1,6 @@
 """The agents' worker of this machine: started, watched, started again, ended with us.
 
-It runs `python -m agents.worker` under the guard. What it tells of itself is read from its
+It runs `switchboard worker` under the guard. What it tells of itself is read from its
 loopback port; its output is a log beside livekit-server's.
 """
 
@@ -24,6 +24,7 @@ import aiohttp
 
 from services.clock import utc_now
 from services.errors import ConfigError, SwitchboardError
+from services.graphs import check_agents_installed
 from services.processes import log_file
 from services.processes.process import (
     Ended,
@@ -167,6 +168,13 @@ class WorkerProcess:
 
     async def live(self) -> None:
         """Wait for LiveKit, then start, watch and restart, until cancelled."""
+        try:
+            check_agents_installed("The worker")
+        except ConfigError as exc:
+            self._say(
+                WorkerPhase.STOPPED, exc.message, hint=f"{exc.hint}. Then restart Switchboard."
+            )
+            return
         await self._wait_for_livekit()
         backoff_s = _BACKOFF_FIRST_S
         timeout = aiohttp.ClientTimeout(total=_CHECK_TIMEOUT_S)
@@ -225,7 +233,7 @@ class WorkerProcess:
         await asyncio.to_thread(self._told_path.unlink, missing_ok=True)
         try:
             process = await ServerProcess.run(
-                [sys.executable, "-m", "agents.worker", "--tell", self._told_path],
+                [sys.executable, "-m", "scripts.cli", "worker", "--tell", self._told_path],
                 mark=self._told_path,
                 log=self.log_path,
                 env=self._environment(),

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from services.graphs import check_agents_installed
 from services.scripts.api import ScriptError
 from services.settings import PROJECT_DIR
 
@@ -22,8 +23,10 @@ async def spoken_files(texts: Sequence[str]) -> dict[str, Path]:
     """A WAV file for each text (16 bits, mono), made where there is none yet.
 
     Raises:
+        ConfigError: what the voice needs is not installed.
         ScriptError: the voice could not be loaded, or took too long.
     """
+    check_agents_installed("A script that speaks")
     folder = (
         Path(tempfile.gettempdir())
         / f"switchboard-spoken-{os.getuid() if hasattr(os, 'getuid') else 0}"

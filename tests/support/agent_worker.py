@@ -1,4 +1,4 @@
-"""A worker in a process of its own, as on another machine: `python -m agents.worker`."""
+"""A worker in a process of its own, as on another machine: `switchboard worker`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class AgentWorker:
         self._told.unlink(missing_ok=True)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "agents.worker", "--tell", str(self._told)],
+                [sys.executable, "-m", "scripts.cli", "worker", "--tell", str(self._told)],
                 cwd=_ROOT,
                 env=self._env,
                 stdout=log,

@@ -120,7 +120,7 @@ async def ask_running(running: Running, *, listen_publicly: bool) -> tuple[Findi
         return (
             RUNNING.unknown(
                 "One uses this data folder; where it listens could not be told.",
-                "Name it: python -m services.health.doctor --url http://localhost:8501",
+                "Name it: switchboard doctor --url http://localhost:8501",
             ),
         )
     timeout = aiohttp.ClientTimeout(total=_READY_S, sock_connect=_ASK_S)

@@ -217,7 +217,7 @@ def test_a_worker_without_a_server_says_so_in_one_sentence(tmp_path: Path) -> No
 
     unset = {name.upper(): "" for name in Settings.model_fields}
     done = subprocess.run(
-        [sys.executable, "-m", "agents.worker"],
+        [sys.executable, "-m", "scripts.cli", "worker"],
         cwd=PROJECT_DIR,
         env={**os.environ, **unset, "SWITCHBOARD_DATA_DIR": str(tmp_path)},
         capture_output=True,
@@ -226,5 +226,5 @@ def test_a_worker_without_a_server_says_so_in_one_sentence(tmp_path: Path) -> No
         check=False,
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("The worker cannot start: LIVEKIT_URL is not set")
+    assert done.stderr.startswith("LIVEKIT_URL is not set, so the worker knows no LiveKit server.")
     assert "Traceback" not in done.stderr

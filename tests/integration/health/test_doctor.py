@@ -186,7 +186,7 @@ def run_doctor(data_dir: Path, *options: str, **given: str) -> tuple[int, dict[s
     env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     env |= {name.upper(): "" for name in Settings.model_fields}  # "" wins over .env
     env |= {"SWITCHBOARD_DATA_DIR": str(data_dir), **given}
-    command = [sys.executable, "-m", "services.health.doctor", "--json", *options]
+    command = [sys.executable, "-m", "scripts.cli", "doctor", "--json", *options]
     done = subprocess.run(
         command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from filelock import FileLock
 
 from services.errors import ConfigError, UnavailableError
 from services.livekit import build
@@ -180,18 +181,38 @@ async def test_without_pip_and_uv_it_says_so(
         await machine.find_or_build()
 
 
-async def test_two_at_once_build_only_once(machine: Machine, tmp_path: Path) -> None:
+async def test_two_at_once_build_only_once_and_both_tell_how_far_it_is(
+    machine: Machine, tmp_path: Path
+) -> None:
     go_on = tmp_path / "go-on"
-    machine.install_go(f"while [ ! -e {go_on} ]; do sleep 0.02; done\n{BUILDS}")
+    machine.install_go(f"echo example.org/p; while [ ! -e {go_on} ]; do sleep 0.02; done\n{BUILDS}")
     other: list[Progress] = []
     first = asyncio.create_task(machine.find_or_build())
-    await eventually(machine.go_calls.exists)
+    await eventually(lambda: any("1 of about 788" in p.message for p in machine.said))
     second = asyncio.create_task(find_or_build(machine.settings, other.append))
-    await eventually(lambda: any("Another Switchboard is building" in p.message for p in other))
+    await eventually(lambda: any("1 of about 788" in p.message for p in other))
     go_on.touch()
     one, two = await asyncio.gather(first, second)
     assert (one.origin, two.origin) == (Origin.BUILT, Origin.CACHE)
     assert len(machine.go_calls.read_text().splitlines()) == 1
+    assert all(p.building for p in other[1:])
+    assert sorted(path.name for path in (machine.cache / "livekit-server").iterdir()) == [
+        "build.lock",
+        "v1.13.5",
+    ]
+
+
+async def test_who_waits_for_a_build_that_says_nothing_yet_says_that_it_waits(
+    machine: Machine,
+) -> None:
+    folder = machine.cache / "livekit-server"
+    folder.mkdir(parents=True)
+    with FileLock(folder / "build.lock"):
+        waiting = asyncio.create_task(machine.find_or_build())
+        await eventually(lambda: any("waiting for it" in p.message for p in machine.said))
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
 
 
 async def test_a_cancelled_build_leaves_neither_process_nor_folder(

@@ -24,11 +24,30 @@ from tests.support.waiting import wait_until
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
-def command_of(instruction: str) -> list[str]:
-    """The last CMD of the Dockerfile, or that of its HEALTHCHECK, as it stands in brackets."""
-    found = re.findall(rf"^{instruction}(?:[^\n]*\\\n)?\s*(?:CMD )?(\[.*\])$", DOCKERFILE, re.M)
-    words: list[str] = json.loads(found[-1])
+def stage(name: str) -> str:
+    """The part of the Dockerfile that makes one image."""
+    return re.split(rf"^FROM .* AS {name}$", DOCKERFILE, flags=re.M)[1].partition("\nFROM ")[0]
+
+
+def command_of(instruction: str, name: str = "dashboard") -> list[str]:
+    """The CMD of a stage, or that of its HEALTHCHECK, as it stands in brackets."""
+    pattern = rf"^{instruction}(?:[^\n]*\\\n)?\s*(?:CMD )?(\[.*\])$"
+    words: list[str] = json.loads(re.findall(pattern, stage(name), re.M)[-1])
     return words
+
+
+@pytest.fixture
+def launcher(tmp_path: Path) -> Path:
+    """`switchboard`, written as the Dockerfile does it, for the Python of the tests."""
+    folder = tmp_path / "venv"
+    (folder / "bin").mkdir(parents=True)
+    (folder / "bin" / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (folder / "bin" / "python").chmod(0o755)
+    done = stage("dashboard")
+    assert "RUN python -m scripts.environment launcher /opt/venv\n" in done
+    command = [sys.executable, "-m", "scripts.environment", "launcher", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True)
+    return folder / "bin" / "switchboard"
 
 
 def compose(values: dict[str, str]) -> dict[str, Any]:
@@ -65,7 +84,11 @@ def test_every_service_waits_for_what_it_needs_and_none_is_root(secrets: dict[st
     for name in ("dashboard", "worker"):
         assert services[name]["cap_drop"] == ["ALL"]
         assert services[name]["read_only"] is True
-    assert re.search(r"^USER 10001$", DOCKERFILE, re.M)
+        assert services[name]["build"]["target"] == name
+        assert re.search(r"^USER 10001$", stage(name), re.M)
+    assert "requirements-core.txt" in stage("core")
+    assert "COPY --from=core /opt/venv" in stage("dashboard")
+    assert "COPY --from=full /opt/venv" in stage("worker")
     assert services["dashboard"]["environment"]["SWITCHBOARD_LOGIN"] == "password"
     assert services["dashboard"]["ports"] == ["127.0.0.1:8501:8501"]
 
@@ -99,7 +122,11 @@ def test_livekit_takes_the_configuration(
 
 @pytest.fixture
 def dashboard(
-    secrets: dict[str, str], livekit_server: LiveKitServer, postgres_url: str, tmp_path: Path
+    secrets: dict[str, str],
+    livekit_server: LiveKitServer,
+    postgres_url: str,
+    tmp_path: Path,
+    launcher: Path,
 ) -> Iterator[Dashboard]:
     """The dashboard as compose.yaml and the Dockerfile start it, with servers of this machine."""
     given = compose(secrets)["services"]["dashboard"]["environment"]
@@ -108,7 +135,9 @@ def dashboard(
     env = {**image, **given, **ours, "STREAMLIT_SERVER_ADDRESS": "127.0.0.1"}
     del env["SWITCHBOARD_DATA_DIR"], env["SWITCHBOARD_CACHE_DIR"]
     running = Dashboard(tmp_path / "data", env=env, secrets=(livekit_server.api_secret,))
-    assert command_of("CMD") == running.process.command[2:5]
+    words = command_of("CMD")
+    assert words == ["switchboard", "run"]
+    running.process.command = [str(launcher), *words[1:], "--port", str(running.port)]
     running.start()
     yield running
     running.stop()
@@ -125,12 +154,12 @@ def test_the_dashboard_comes_up_and_its_health_command_says_so(dashboard: Dashbo
 
 
 def test_the_worker_comes_up_and_its_health_command_says_so(
-    secrets: dict[str, str], livekit_server: LiveKitServer, tmp_path: Path
+    secrets: dict[str, str], livekit_server: LiveKitServer, tmp_path: Path, launcher: Path
 ) -> None:
     service = compose(secrets)["services"]["worker"]
     port = str(free_port())
-    words = [port if word == "8081" else word for word in service["command"]]
-    assert words[0] == "python"
+    words = [port if word == "8081" else word for word in command_of("CMD", "worker")]
+    assert words[0] == "switchboard"
     env = {
         **{name: value for name, value in os.environ.items() if not name.startswith("SWITCHBOARD")},
         **service["environment"],
@@ -140,9 +169,7 @@ def test_the_worker_comes_up_and_its_health_command_says_so(
         "SWITCHBOARD_URL": "http://127.0.0.1:9",
     }
     del env["DATABASE_URL"]
-    worker = Child(
-        "the worker", [sys.executable, *words[1:]], log=tmp_path / "worker.log", env=env, cwd=ROOT
-    )
+    worker = Child("the worker", [launcher, *words[1:]], log=tmp_path / "worker.log", env=env)
     test = service["healthcheck"]["test"]
     assert test[:2] == ["CMD", "python"]
     health = [sys.executable, test[2], test[3].replace("8081", port)]

@@ -16,7 +16,6 @@ import pytest
 from scripts import environment, frontend, lock, run, staged, version
 from scripts.check import CHECKS, Check
 from scripts.check import run as run_check
-from services.errors import ConfigError
 from services.settings import Settings
 from tests.support.ports import free_port
 
@@ -57,6 +56,12 @@ def test_a_dependency_that_was_added_but_not_compiled_is_seen(project: Path) -> 
 def test_another_range_of_python_is_seen(project: Path) -> None:
     edit(project / "pyproject.toml", ">=3.11,<3.14", ">=3.12,<3.14")
     assert len(lock.problems(project)) == len(lock.FILES)
+
+
+def test_a_version_of_a_part_that_the_whole_does_not_have_is_seen(project: Path) -> None:
+    edit(project / "requirements-core.txt", "streamlit==1.67.0", "streamlit==1.66.0")
+    said = "requirements.txt differs from requirements-core.txt in streamlit==1.66.0."
+    assert said in lock.problems(project)
 
 
 def test_a_part_of_pyproject_that_is_no_dependency_does_not_matter(project: Path) -> None:
@@ -121,13 +126,7 @@ def test_a_changelog_that_is_missing_is_seen(versioned: Path) -> None:
     assert version.problems(versioned) == ["CHANGELOG.md names no version."]
 
 
-# -- make run
-
-
-@pytest.mark.parametrize("text", ["", "x", "0", "-1", "65536", "85.5", "٨٥٠١", "8501; rm"])
-def test_a_port_that_is_none_is_one_sentence(text: str) -> None:
-    with pytest.raises(ConfigError, match="PORT must be a whole number"):
-        run.port_from(text)
+# -- switchboard run
 
 
 def test_each_port_has_a_data_folder_of_its_own() -> None:
@@ -152,14 +151,14 @@ def test_a_busy_port_is_said_before_anything_starts(tmp_path: Path) -> None:
     env = {**os.environ, "SWITCHBOARD_DATA_DIR": str(tmp_path)}
     with socket.create_server(("127.0.0.1", port)):
         done = subprocess.run(
-            [sys.executable, "-m", "scripts.run", str(port)],
+            [sys.executable, "-m", "scripts.cli", "run", "--port", str(port)],
             cwd=ROOT,
             env=env,
             capture_output=True,
             text=True,
             check=False,
         )
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith(f"Port {port} is in use.")
 
 
@@ -239,6 +238,57 @@ def test_no_python_at_all_is_said_with_the_way_out(tmp_path: Path) -> None:
 def test_the_supported_pythons_are_those_of_pyproject() -> None:
     low, high = (".".join(map(str, part)) for part in environment.SUPPORTED)
     assert f'requires-python = ">={low},<{high}"' in (ROOT / "pyproject.toml").read_text()
+
+
+# -- setting up
+
+
+def test_uv_asks_where_pip_would() -> None:
+    config = (
+        "global.index-url='https://mirror.example/simple'\n"
+        "global.extra-index-url='\\nhttps://one.example\\nhttps://two.example'\n"
+        "global.trusted-host='mirror.example other.example'\n"
+        "global.no-cache-dir='true'\n"
+        "install.find-links='/wheels /more'\n"
+        ":env:.timeout='30.0'\n"
+        ":env:.index-url='https://nearer.example/simple'\n"
+    )
+    assert environment.uv_environment(config, {"HOME": "/h"}) == {
+        "HOME": "/h",
+        "UV_DEFAULT_INDEX": "https://nearer.example/simple",
+        "UV_INDEX": "https://one.example https://two.example",
+        "UV_INDEX_STRATEGY": "unsafe-best-match",
+        "UV_INSECURE_HOST": "mirror.example other.example",
+        "UV_FIND_LINKS": "/wheels,/more",
+        "UV_HTTP_TIMEOUT": "30",
+    }
+
+
+def test_what_is_set_for_uv_itself_stays() -> None:
+    config = (
+        "global.index-url='https://mirror.example/simple'\n:env:.proxy='http://proxy.example'\n"
+    )
+    given = {"UV_INDEX_URL": "https://mine.example/simple", "HTTPS_PROXY": "http://mine.example"}
+    assert environment.uv_environment(config, given) == given
+
+
+def test_the_launcher_works_from_any_folder_and_survives_odd_names(tmp_path: Path) -> None:
+    root = tmp_path / 'it\'s a "folder" of $HOME'
+    (root / "scripts").mkdir(parents=True)
+    (root / "scripts" / "cli.py").write_text("def main(): import sys; print(sys.argv[1:])\n")
+    path = tmp_path / "switchboard"
+    path.write_text(environment.launcher(Path(sys.executable), root, windows=False))
+    path.chmod(0o755)
+    (tmp_path / "click.py").write_text("raise SystemExit('not this one')")
+    done = subprocess.run([path, "a b", "*"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "['a b', '*']\n"), done.stderr
+
+
+def test_on_windows_the_launcher_is_a_command_file() -> None:
+    text = environment.launcher(Path("C:/a b/python.exe"), Path("C:/100%"), windows=True)
+    assert text.startswith('@"C:/a b/python.exe" -P -c "import sys; ')
+    assert "C:/100%%" in text
+    assert text.endswith('" %*\r\n')
 
 
 # -- front end

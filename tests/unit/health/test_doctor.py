@@ -397,7 +397,7 @@ def test_a_wrong_setting_is_a_problem_and_the_exit_code_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SWITCHBOARD_DATA_DIRR", "/nowhere")
-    assert doctor.main(["--quick"]) == 1
+    assert doctor.main(quick=True) == 1
     assert "SWITCHBOARD_DATA_DIRR is not a setting." in capsys.readouterr().out
 
 
@@ -408,7 +408,7 @@ def test_without_a_dashboard_it_starts_nothing_and_leaves_nothing(
         monkeypatch.setenv(name.upper(), "")
     monkeypatch.setenv("SWITCHBOARD_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("SWITCHBOARD_CACHE_DIR", str(tmp_path))
-    code = doctor.main(["--json"])
+    code = doctor.main(as_json=True)
     found = json.loads(capsys.readouterr().out)
     assert code == (1 if found["worst"] == "problem" else 0)
     assert {"livekit_binary", "dashboard_running", "disk"} <= {

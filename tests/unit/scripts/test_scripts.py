@@ -8,7 +8,6 @@ from xml.etree import ElementTree
 import pytest
 
 from services.errors import BadInputError
-from services.scripts.__main__ import main
 from services.scripts.result import (
     LineResult,
     ScriptResult,
@@ -147,14 +146,3 @@ def test_the_text_names_what_failed() -> None:
     assert text.count("FAILED") == 2
     assert "line 1 (hi): Wrong." in text
     assert "stopped: It stopped." in text
-
-
-def test_the_shell_says_that_no_dashboard_answers(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "one.yaml"
-    file.write_text(SCRIPT, encoding="utf-8")
-    assert main([str(file), "--url", "http://127.0.0.1:9", "--quiet"]) == 1
-    assert "The dashboard did not answer." in capsys.readouterr().out
-    assert main([str(tmp_path / "none.yaml")]) == 2
-    assert "cannot be read" in capsys.readouterr().err
