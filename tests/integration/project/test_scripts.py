@@ -291,6 +291,15 @@ def test_on_windows_the_launcher_is_a_command_file() -> None:
     assert text.endswith('" %*\r\n')
 
 
+def test_help_imports_nothing_that_takes_time() -> None:
+    heavy = ("streamlit", "livekit", "sqlalchemy", "aiohttp", "fastapi", "pydantic", "numpy")
+    code = f"import sys, scripts.cli; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
 # -- front end
 
 
