@@ -86,8 +86,9 @@ _watched: Final = threading.Event()
 _started: Final[list[str]] = []
 
 
-def _watch(event: str, arguments: tuple[object, ...]) -> None:
-    if event in _STARTS and _watched.is_set():
+def _watch(event: str, arguments: tuple[object, ...], starts: frozenset[str] = _STARTS) -> None:
+    """It is called until the interpreter's end, when the names of this module are gone."""
+    if event in starts and _watched.is_set():
         _started.append(f"{event} {arguments[:1]!r}"[:200])
 
 
