@@ -49,7 +49,7 @@ async def metrics(runtime: SharedRuntime) -> Response:
     gauge("rooms", "Open rooms", len(snapshot.rooms))
     gauge("people", "People in open rooms", snapshot.people)
     gauge("agents", "Agents in open rooms", snapshot.agents)
-    gauge("live_viewers", "Open live streams", runtime.hub.viewers())
+    gauge("live_viewers", "Tabs with a live connection", runtime.hub.viewers())
     gauge("livekit_calls", "Calls made to LiveKit since the start", runtime.livekit.calls)
     gauge("livekit_poll_ms", "Milliseconds of the last ListRooms", runtime.rooms.poll_ms)
     gauge("webhooks_received", "Webhooks with a good signature", hooks.received)

@@ -301,7 +301,7 @@ async def _call(browser: Browser, url: str, scheme: ColorScheme) -> None:
 
 
 async def _settled(page: Page) -> None:
-    """No run under way, and what it drew has been drawn; the live stream is never idle."""
+    """No run under way, and what it drew has been drawn; the live connection is never idle."""
     await page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for()
     await asyncio.sleep(2.5)
 

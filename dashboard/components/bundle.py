@@ -2,7 +2,7 @@
 
 Streamlit takes packaged files only from an installed distribution. So each component is a stub
 of a few lines that imports the bundle from our own static mount; browsers keep the bundle, and
-the hash in its address makes them fetch a new one. Sources: `frontend/`; build: `make frontend`.
+the hash in its address makes them fetch a new one. Sources: `frontend/`; build: `make front`.
 """
 
 from __future__ import annotations

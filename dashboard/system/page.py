@@ -79,7 +79,7 @@ def _headline(view: SystemView) -> None:
             _livekit_answers(view),
             "the last ListRooms" if view.error is None else "no answer",
         ),
-        ("Live viewers", fmt.number(view.viewers), "open live streams"),
+        ("Live viewers", fmt.number(view.viewers), "open live connections"),
     ]
     grid = st.grid(len(cards), min_column_width=_CARD_PX)
     for name, value, text in cards:

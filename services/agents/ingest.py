@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from services.events import Event, Kind, Source
 from services.ids import SessionId
-from switchboard_recorder.protocol import EVENT_BYTES, Hello, Record
+from switchboard_recorder.protocol import EVENT_BYTES, EventKind, Hello, Record
 
 DEPTH: Final = 40
 _NAME: Final = 100
@@ -21,19 +21,12 @@ _HELLO_MOST: Final = {
     "stream_id": 64, "job_id": 64, "dispatch_id": 64, "worker_id": 64, "agent_name": 200,
     "host": 200, "recorder": 32,
 }  # fmt: skip
+_INT64: Final = 2**63
+LONGEST_MS: Final = 7 * 24 * 3600 * 1000
 _PID_MOST: Final = 2**31 - 1
 
-_OURS: Final = {
-    Kind.OBSERVER_JOINED, Kind.OBSERVER_LEFT,
-    Kind.JOB_CONNECTED, Kind.JOB_LEFT, Kind.COMMAND_SENT, Kind.AGENT_AGAIN, Kind.AGENT_GIVEN_UP,
-    Kind.SESSION_CREATED, Kind.SESSION_FAILED, Kind.SESSION_ENDING, Kind.SESSION_EXTENDED,
-    Kind.JOIN_DENIED, Kind.OPERATOR_ACTION, Kind.ROOM_STARTED, Kind.ROOM_FINISHED,
-    Kind.PARTICIPANT_JOINED, Kind.PARTICIPANT_LEFT, Kind.PARTICIPANT_ABORTED,
-    Kind.TRACK_PUBLISHED, Kind.TRACK_UNPUBLISHED, Kind.LIVEKIT_OTHER,
-    Kind.NOTE_ADDED, Kind.NOTE_REMOVED, Kind.TAGGED, Kind.REVIEWED, Kind.ASSIGNED,
-}  # fmt: skip
-THEIRS: Final = frozenset(set(Kind) - _OURS)
-"""An agent tells of itself, not of rooms and sessions, nor what people think of it."""
+FROM_AGENTS: Final = frozenset(Kind(kind.value) for kind in EventKind)
+"""What a recorder may send: nothing else tells of an agent, all else is ours or LiveKit's to tell."""
 
 
 def event_of(
@@ -77,15 +70,27 @@ def facts_of(hello: Hello) -> dict[str, Any]:
 
 
 def plain(value: Any, depth: int = DEPTH) -> Any:
-    """The same JSON value without NaN and infinity (no JSON) and no deeper than `depth`."""
+    """The same JSON value, no deeper than `depth`, with numbers that a database and sums can take.
+
+    None for NaN, infinity (no JSON) and integers beyond 64 bits; times in ms within 0 to 7 days.
+    """
     if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, int) and not -_INT64 <= value < _INT64:
         return None
     if isinstance(value, dict):
         if depth == 0:
             return "…"
-        return {key: plain(item, depth - 1) for key, item in value.items()}
+        return {key: _bounded(key, plain(item, depth - 1)) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [plain(item, depth - 1) for item in value] if depth else "…"
+    return value
+
+
+def _bounded(key: str, value: Any) -> Any:
+    is_time = key == "ms" or key.endswith("_ms")
+    if is_time and isinstance(value, int | float) and not isinstance(value, bool):
+        return min(max(value, 0), LONGEST_MS)
     return value
 
 
@@ -94,7 +99,7 @@ def _theirs(word: str) -> Kind:
         kind = Kind(word)
     except ValueError:
         return Kind.AGENT_OTHER
-    return kind if kind in THEIRS else Kind.AGENT_OTHER
+    return kind if kind in FROM_AGENTS else Kind.AGENT_OTHER
 
 
 def _event(

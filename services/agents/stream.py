@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from services.agents.ingest import THEIRS, event_of, facts_of, gap_for, plain
+from services.agents.ingest import FROM_AGENTS, event_of, facts_of, gap_for, plain
 from services.agents.outbox import Outbox
 from services.agents.session_feed import Feeds
 from services.agents.stream_token import StreamClaims
@@ -215,7 +215,7 @@ class Streams:
 
     async def live(self, stream: Stream, message: Live) -> None:
         """Show what is not kept; of too much the rest is passed over."""
-        if message.kind in THEIRS and not stream.hello.late and stream.may_show():
+        if message.kind in FROM_AGENTS and not stream.hello.late and stream.may_show():
             self._feeds.live(stream.session_id, replace(message, data=plain(message.data)))
 
     async def bye(self, stream: Stream, message: Bye) -> None:

@@ -119,7 +119,7 @@ class _Ways:
         else:
             visit.ended = event.at
             ms = data.get("ms")
-            tally.time(name, float(ms) if isinstance(ms, int | float) else 0.0)
+            tally.time(name, ms if isinstance(ms, int | float) else 0.0)
             if failed := bool(data.get("error")):
                 tally.mark(f"{name}|errors")
         for source, since in self._sources(visit):

@@ -23,6 +23,9 @@ def ms_between(since: datetime, until: datetime) -> float:
     return max(0.0, (until - since) / timedelta(milliseconds=1))
 
 
+_LONGEST_MS: Final = 7 * 24 * 3600 * 1000.0
+
+
 class Tally:
     """`marks`: what the session can be found by, with the longest time (ms) that it took."""
 
@@ -33,7 +36,11 @@ class Tally:
         self._different: defaultdict[str, set[str]] = defaultdict(set)
 
     def time(self, name: str, ms: float) -> None:
-        """Count a time on the scale, and that this session has such a time."""
+        """Count a time on the scale, and that this session has such a time.
+
+        Bounded: one absurd time of an older recording must not spoil the sums, or stop them.
+        """
+        ms = 0.0 if ms != ms else min(max(ms, 0.0), _LONGEST_MS)  # NaN
         self.counts[f"{name}|{step_of(ms)}"] += 1
         self.counts[f"{name}|us"] += round(ms * _US)
         if name not in self._timed:

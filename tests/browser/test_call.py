@@ -101,14 +101,14 @@ async def test_a_reload_in_mid_call_offers_the_way_back_and_an_operator_or_a_clo
     await expect(page.get_by_text("The agent is coming…")).to_be_visible()
     assert await rooms_of(control_room, before) == {name}
     await page.get_by_role("button", name="End", exact=True).click()
-    again = page.get_by_role("button", name="Write to pm-agent again")
-    await expect(again).to_be_visible()
+    await expect(page.get_by_role("button", name="Write to pm-agent again")).to_be_visible()
     assert await rooms_of(control_room, before) == set()
 
-    await again.click()
+    await begin(page, control_room)
     await expect(page.get_by_text("The agent is coming…")).to_be_visible()
     (name,) = await rooms_of(control_room, before)
     await steps.end_room(control_room.target, name)
+    again = page.get_by_role("button", name="Talk to pm-agent again")
     await expect(again).to_be_visible()
 
     await again.click()

@@ -6,13 +6,14 @@ import asyncio
 import time
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, WebSocket, expect
 
 from services.processes import guard
 from tests.support import steps
 from tests.support.browser import BrowserLog, Pages
 from tests.support.control_room import ControlRoom
 from tests.support.participants import People
+from tests.support.waiting import eventually
 
 EMPTY = {
     "sessions": "There is no session yet.",
@@ -62,9 +63,15 @@ async def _is_drawn_through_the_gate(page: Page, title: str) -> None:
 
 
 async def _an_open_page_does_not_keep_it_from_ending(room: ControlRoom, page: Page) -> None:
-    async with page.expect_response(lambda reply: "/api/live" in reply.url) as answer:
-        await page.goto(f"{room.url}/rooms")
-    assert (await answer.value).status == 200
+    told: list[object] = []
+
+    def listen(socket: WebSocket) -> None:
+        if "/api/live" in socket.url:
+            socket.on("framereceived", told.append)
+
+    page.on("websocket", listen)
+    await page.goto(f"{room.url}/rooms")
+    await eventually(lambda: told)
     began_s = time.monotonic()
     await asyncio.to_thread(room.dashboard.stop)
     assert time.monotonic() - began_s < guard.STOP_S, "it had to be killed"

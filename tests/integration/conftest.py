@@ -13,6 +13,13 @@ from tests.support.livekit_server import LiveKitServer, livekit_binary
 from tests.support.ports import free_port
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.full)])
+def any_store_url(request: pytest.FixtureRequest) -> str:
+    """For code that speaks no SQL of its own: SQLite, and PostgreSQL in the full tier."""
+    url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
 @pytest.fixture
 def wired(tmp_path: Path) -> Iterator[Wired]:
     """A livekit-server of the test's own, whose webhooks go to the API that the test opens."""

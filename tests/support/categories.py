@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
 from collections.abc import Iterator
@@ -58,7 +59,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(getattr(pytest.mark, category))
         if category in _ON_ONE_LOOP:
             item.add_marker(pytest.mark.xdist_group("browser and voice"))
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+            if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
+                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
     items.sort(key=lambda item: CATEGORIES.index(str(category_of(item.path))))
 
 
@@ -84,8 +86,9 @@ _watched: Final = threading.Event()
 _started: Final[list[str]] = []
 
 
-def _watch(event: str, arguments: tuple[object, ...]) -> None:
-    if event in _STARTS and _watched.is_set():
+def _watch(event: str, arguments: tuple[object, ...], starts: frozenset[str] = _STARTS) -> None:
+    """It is called until the interpreter's end, when the names of this module are gone."""
+    if event in starts and _watched.is_set():
         _started.append(f"{event} {arguments[:1]!r}"[:200])
 
 

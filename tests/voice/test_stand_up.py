@@ -13,6 +13,7 @@ import pytest
 from playwright.async_api import expect
 
 from agents.pm_agent.tickets import FILE, read_tickets
+from services.events import Kind
 from tests.support import steps
 from tests.support.browser import Pages
 from tests.support.control_room import ControlRoom
@@ -87,22 +88,22 @@ async def test_a_stand_up_is_spoken_watched_approved_on_the_page_answered_aloud_
 def _holds_every_step(told: dict[str, Any]) -> None:
     events = told["events"]
 
-    def of(kind: str) -> list[dict[str, Any]]:
+    def of(kind: Kind) -> list[dict[str, Any]]:
         return [event["data"] for event in events if event["kind"] == kind]
 
-    assert set(NODES) <= {node["node"] for node in of("node_started")}
-    assert len(of("node_started")) == len(of("node_finished"))
-    assert all(0 <= node["ms"] < 10_000 for node in of("node_finished"))
+    assert set(NODES) <= {node["node"] for node in of(Kind.NODE_STARTED)}
+    assert len(of(Kind.NODE_STARTED)) == len(of(Kind.NODE_FINISHED))
+    assert all(0 <= node["ms"] < 10_000 for node in of(Kind.NODE_FINISHED))
     first, last = (datetime.fromisoformat(events[at]["at"]) for at in (0, -1))
     assert last - first < timedelta(minutes=4)
-    assert of("state_saved")[-1]["values"]["messages"]
+    assert of(Kind.STATE_SAVED)[-1]["values"]["messages"]
     spoken = [turn for turn in told["turns"] if turn["caller"]]
     assert len(spoken) == 3
     assert all(turn["answer_ms"] > 100 for turn in spoken)
-    metrics = [message["metrics"] for message in of("message")]
+    metrics = [message["metrics"] for message in of(Kind.MESSAGE)]
     assert sum("transcription_delay" in one for one in metrics) >= 3
     assert sum("tts_node_ttfb" in one for one in metrics) >= 3
-    for kind in ("interrupt_raised", "interrupt_resumed", "tool_started", "report"):
+    for kind in (Kind.INTERRUPT_RAISED, Kind.INTERRUPT_RESUMED, Kind.TOOL_STARTED, Kind.REPORT):
         assert of(kind), kind
 
 

@@ -23,9 +23,15 @@ from tests.support.waiting import eventually
 
 
 @pytest.fixture
-async def server(wired: Wired, store_url: str) -> AsyncIterator[ApiServer]:
-    url = SecretStr(store_url)
-    async with wired.api(database_url=url) as opened:
+async def server(wired: Wired, any_store_url: str) -> AsyncIterator[ApiServer]:
+    async with wired.api(database_url=SecretStr(any_store_url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def server_on_both(wired: Wired, store_url: str) -> AsyncIterator[ApiServer]:
+    """For what a database decides: who comes first, and what is committed."""
+    async with wired.api(database_url=SecretStr(store_url)) as opened:
         yield opened
 
 
@@ -42,8 +48,9 @@ async def kept(server: ApiServer, session_id: str) -> list[tuple[str, dict[str, 
 
 
 async def test_events_are_kept_once_and_in_order_over_reconnects(
-    server: ApiServer, wired: Wired, url: str
+    server_on_both: ApiServer, wired: Wired, url: str
 ) -> None:
+    server = server_on_both
     made = await server.create()
     room = made["room_name"]
     async with open_stream(url, wired.target, room, stream_id="str_a") as job:
@@ -89,27 +96,25 @@ async def test_a_kind_that_is_not_the_agents_to_tell_or_is_unknown_is_kept_as_ot
     assert (await server.session(made["session_id"]))["status"] == "created"
 
 
-@pytest.mark.parametrize(
-    "claims",
-    [
-        {"aud": "another"},
-        {"exp": 1},
-        {"exp": int(time.time()) + 7_200},
-        {"iss": "APIother"},
-        {"room": None},
-        {"sub": None},
-    ],
-    ids=["audience", "expired", "too long", "issuer", "no room", "no stream"],
-)
 async def test_a_token_that_is_not_for_this_is_refused_before_the_socket_opens(
-    server: ApiServer, wired: Wired, url: str, claims: dict[str, Any]
+    server: ApiServer, wired: Wired, url: str, subtests: pytest.Subtests
 ) -> None:
     made = await server.create()
-    token = stream_token(wired.target, "str_b", made["room_name"], **claims)
-    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        async with open_stream(url, wired.target, made["room_name"], token=token):
-            pass
-    assert refused.value.status == 401
+    wrong: dict[str, dict[str, Any]] = {
+        "audience": {"aud": "another"},
+        "expired": {"exp": 1},
+        "too long": {"exp": int(time.time()) + 7_200},
+        "issuer": {"iss": "APIother"},
+        "no room": {"room": None},
+        "no stream": {"sub": None},
+    }
+    for what, claims in wrong.items():
+        with subtests.test(what):
+            token = stream_token(wired.target, "str_b", made["room_name"], **claims)
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                async with open_stream(url, wired.target, made["room_name"], token=token):
+                    pass
+            assert refused.value.status == 401
 
 
 async def test_a_forged_signature_and_another_rooms_session_are_refused(
@@ -137,13 +142,14 @@ async def asks(job: JobStream, interrupt_id: str = "i1") -> None:
     await job.tell("interrupt_raised", interrupt_id=interrupt_id, node="approve", value=value)
 
 
+@pytest.mark.parametrize("rounds", [20, pytest.param(200, marks=pytest.mark.full)])
 async def test_of_two_who_answer_at_once_one_wins_each_time_and_the_other_is_told(
-    server: ApiServer, wired: Wired, url: str
+    server_on_both: ApiServer, wired: Wired, url: str, rounds: int
 ) -> None:
+    server = server_on_both
     made = await server.create()
     session_id = made["session_id"]
     jobs = server.runtime.jobs
-    rounds = 200
     async with open_stream(url, wired.target, made["room_name"]) as job:
         records = [
             job.record("interrupt_raised", interrupt_id=f"i{n}", node="approve", value={})
@@ -383,8 +389,9 @@ async def test_who_looks_at_a_session_sees_each_event_and_what_is_not_kept(
 
 
 async def test_many_streams_at_once_and_one_that_never_reads(
-    server: ApiServer, wired: Wired, url: str
+    server_on_both: ApiServer, wired: Wired, url: str
 ) -> None:
+    server = server_on_both
     made = [await server.create() for _ in range(5)]
 
     async def talk(n: int) -> None:
@@ -412,8 +419,9 @@ async def _count(server: ApiServer, made: dict[str, Any]) -> int:
 
 
 async def test_an_acknowledgement_means_committed(
-    server: ApiServer, wired: Wired, url: str
+    server_on_both: ApiServer, wired: Wired, url: str
 ) -> None:
+    server = server_on_both
     made = await server.create()
     async with open_stream(url, wired.target, made["room_name"]) as job:
         await job.say(Events(events=(job.record("custom"),)))

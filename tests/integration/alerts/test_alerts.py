@@ -80,9 +80,9 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest_asyncio.fixture
-async def server(wired: Wired, store_url: str, receiver: Receiver) -> AsyncIterator[ApiServer]:
+async def server(wired: Wired, any_store_url: str, receiver: Receiver) -> AsyncIterator[ApiServer]:
     given = {
-        "database_url": SecretStr(store_url),
+        "database_url": SecretStr(any_store_url),
         "switchboard_alert_url": receiver.url,
         "switchboard_alert_secret": SecretStr(SECRET),
         "switchboard_url": "https://switchboard.example",

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpx
 import jwt
@@ -83,102 +83,104 @@ async def test_the_call_of_the_issue_works_exactly_so(
     assert abs(claims["exp"] - expires) < 2
 
 
-@pytest.mark.parametrize(
-    ("given", "field"),
-    [
-        ({"user_id": 5}, "user_id"),
-        ({"user_id": None, "participant_name": None}, "user_id"),
-        ({"user_id": ""}, "user_id"),
-        ({"user_id": "  "}, "user_id"),
-        ({"user_id": ["nate"]}, "user_id"),
-        ({"user_id": {"a": 1}}, "user_id"),
-        ({"user_id": "x" * 257}, "user_id"),
-        ({"user_id": "ü" * 129}, "user_id"),
-        ({"user_id": "na\x00te"}, "user_id"),
-        ({"user_id": "na\nte"}, "user_id"),
-        ({"user_id": "\x7f"}, "user_id"),
-        ({"user_id": "na\u202ete"}, "user_id"),
-        ({"user_id": "\ud800"}, "user_id"),
-        ({"agent_id": 5}, "agent_id"),
-        ({"agent_id": ""}, "agent_id"),
-        ({"agent_id": None}, "agent_id"),
-        ({"agent_id": "no-such-agent"}, "agent_id"),
-        ({"agent_id": "x" * 1000}, "agent_id"),
-        ({"agent_id": "\ud800"}, "agent_id"),
-        ({"session_duration_hours": 0}, "session_duration_hours"),
-        ({"session_duration_hours": -1}, "session_duration_hours"),
-        ({"session_duration_hours": -0.0}, "session_duration_hours"),
-        ({"session_duration_hours": 10_000}, "session_duration_hours"),
-        ({"session_duration_hours": 1e308}, "session_duration_hours"),
-        ({"session_duration_hours": 1e-300}, "session_duration_hours"),
-        ({"session_duration_hours": float("nan")}, "session_duration_hours"),
-        ({"session_duration_hours": float("inf")}, "session_duration_hours"),
-        ({"session_duration_hours": float("-inf")}, "session_duration_hours"),
-        ({"session_duration_hours": "2"}, "session_duration_hours"),
-        ({"session_duration_hours": True}, "session_duration_hours"),
-        ({"session_duration_hours": None}, "session_duration_hours"),
-        ({"session_duration_hours": [2]}, "session_duration_hours"),
-        ({"session_duration_hours": 10**400}, "session_duration_hours"),
-        ({"surprise": 1}, "surprise"),
-        ({"room_name": "x" * 257}, "room_name"),
-        ({"room_name": "a\tb"}, "room_name"),
-        ({"participant_identity": "x" * 257}, "participant_identity"),
-        ({"participant_name": "\x1b[31m"}, "participant_name"),
-        ({"participant_metadata": "\ud800"}, "participant_metadata"),
-        ({"participant_metadata": "x" * 600_000}, "participant_metadata"),
-        ({"participant_attributes": {"a": 1}}, "participant_attributes.a"),
-        ({"participant_attributes": {"a": "\ud800"}}, "participant_attributes"),
-        ({"participant_attributes": {"a": "x" * 70_000}}, "participant_attributes"),
-        ({"metadata": []}, "metadata"),
-        ({"metadata": {"a": float("nan")}}, "metadata"),
-        ({"room_config": {"agents": [{"agentName": "nope"}]}, "agent_id": None}, "agent_id"),
-        ({"room_config": {"agents": [{}, {}]}}, "room_config.agents"),
-        ({"room_config": {"metadata": "not json"}}, "metadata"),
-        ({"room_config": {"metadata": "[1]"}}, "metadata"),
-        ({"room_config": {"metadata": '{"a": NaN}'}}, "metadata"),
-    ],
-)
+WRONG_VALUES: Final[list[tuple[dict[str, Any], str]]] = [
+    ({"user_id": 5}, "user_id"),
+    ({"user_id": None, "participant_name": None}, "user_id"),
+    ({"user_id": ""}, "user_id"),
+    ({"user_id": "  "}, "user_id"),
+    ({"user_id": ["nate"]}, "user_id"),
+    ({"user_id": {"a": 1}}, "user_id"),
+    ({"user_id": "x" * 257}, "user_id"),
+    ({"user_id": "ü" * 129}, "user_id"),
+    ({"user_id": "na\x00te"}, "user_id"),
+    ({"user_id": "na\nte"}, "user_id"),
+    ({"user_id": "\x7f"}, "user_id"),
+    ({"user_id": "na\u202ete"}, "user_id"),
+    ({"user_id": "\ud800"}, "user_id"),
+    ({"agent_id": 5}, "agent_id"),
+    ({"agent_id": ""}, "agent_id"),
+    ({"agent_id": None}, "agent_id"),
+    ({"agent_id": "no-such-agent"}, "agent_id"),
+    ({"agent_id": "x" * 1000}, "agent_id"),
+    ({"agent_id": "\ud800"}, "agent_id"),
+    ({"session_duration_hours": 0}, "session_duration_hours"),
+    ({"session_duration_hours": -1}, "session_duration_hours"),
+    ({"session_duration_hours": -0.0}, "session_duration_hours"),
+    ({"session_duration_hours": 10_000}, "session_duration_hours"),
+    ({"session_duration_hours": 1e308}, "session_duration_hours"),
+    ({"session_duration_hours": 1e-300}, "session_duration_hours"),
+    ({"session_duration_hours": float("nan")}, "session_duration_hours"),
+    ({"session_duration_hours": float("inf")}, "session_duration_hours"),
+    ({"session_duration_hours": float("-inf")}, "session_duration_hours"),
+    ({"session_duration_hours": "2"}, "session_duration_hours"),
+    ({"session_duration_hours": True}, "session_duration_hours"),
+    ({"session_duration_hours": None}, "session_duration_hours"),
+    ({"session_duration_hours": [2]}, "session_duration_hours"),
+    ({"session_duration_hours": 10**400}, "session_duration_hours"),
+    ({"surprise": 1}, "surprise"),
+    ({"room_name": "x" * 257}, "room_name"),
+    ({"room_name": "a\tb"}, "room_name"),
+    ({"participant_identity": "x" * 257}, "participant_identity"),
+    ({"participant_name": "\x1b[31m"}, "participant_name"),
+    ({"participant_metadata": "\ud800"}, "participant_metadata"),
+    ({"participant_metadata": "x" * 600_000}, "participant_metadata"),
+    ({"participant_attributes": {"a": 1}}, "participant_attributes.a"),
+    ({"participant_attributes": {"a": "\ud800"}}, "participant_attributes"),
+    ({"participant_attributes": {"a": "x" * 70_000}}, "participant_attributes"),
+    ({"metadata": []}, "metadata"),
+    ({"metadata": {"a": float("nan")}}, "metadata"),
+    ({"room_config": {"agents": [{"agentName": "nope"}]}, "agent_id": None}, "agent_id"),
+    ({"room_config": {"agents": [{}, {}]}}, "room_config.agents"),
+    ({"room_config": {"metadata": "not json"}}, "metadata"),
+    ({"room_config": {"metadata": "[1]"}}, "metadata"),
+    ({"room_config": {"metadata": '{"a": NaN}'}}, "metadata"),
+]
+
+
 async def test_a_wrong_value_is_refused_with_the_field_named(
-    server: ApiServer, given: dict[str, Any], field: str
+    server: ApiServer, subtests: pytest.Subtests
 ) -> None:
-    body = json.dumps(GOOD | given)
-    reply = await server.http.post("/api/voice/session", content=body, headers=JSON)
-    assert_problem(reply, 422, field)
+    for given, field in WRONG_VALUES:
+        with subtests.test(given=repr(given)[:80]):
+            body = json.dumps(GOOD | given)
+            reply = await server.http.post("/api/voice/session", content=body, headers=JSON)
+            assert_problem(reply, 422, field)
     listed = await server.http.get("/api/voice/sessions", params={"user_id": "nate"})
     assert listed.json()["sessions"] == []
 
 
-@pytest.mark.parametrize("missing", ["user_id", "agent_id"])
-async def test_a_missing_field_is_named(server: ApiServer, missing: str) -> None:
-    body = {name: value for name, value in GOOD.items() if name != missing}
-    assert_problem(await server.http.post("/api/voice/session", json=body), 422, missing)
+async def test_a_missing_field_is_named(server: ApiServer) -> None:
+    for missing in ("user_id", "agent_id"):
+        body = {name: value for name, value in GOOD.items() if name != missing}
+        assert_problem(await server.http.post("/api/voice/session", json=body), 422, missing)
 
 
-@pytest.mark.parametrize(
-    ("body", "headers", "status"),
-    [
-        (b"", JSON, 422),
-        (b"{", JSON, 422),
-        (b"not json", JSON, 422),
-        (b"[]", JSON, 422),
-        (b'"text"', JSON, 422),
-        (b"null", JSON, 422),
-        (b"\xff\xfe\x00", JSON, 400),
-        (b"[" * 100_000, JSON, 400),
-        (b'{"metadata": ' + b'{"a":' * 50_000, JSON, 400),
-        (b'{"session_duration_hours": ' + b"9" * 5000 + b"}", JSON, 400),
-        (json.dumps(GOOD).encode(), {"content-type": "text/plain"}, 422),
-        (json.dumps(GOOD).encode(), {"content-type": "application/x-www-form-urlencoded"}, 422),
-        (json.dumps(GOOD).encode(), {}, 422),
-        (b"user_id=nate&agent_id=pm-agent", JSON, 422),
-    ],
-)
+NO_OBJECTS: Final[list[tuple[bytes, dict[str, str], int]]] = [
+    (b"", JSON, 422),
+    (b"{", JSON, 422),
+    (b"not json", JSON, 422),
+    (b"[]", JSON, 422),
+    (b'"text"', JSON, 422),
+    (b"null", JSON, 422),
+    (b"\xff\xfe\x00", JSON, 400),
+    (b"[" * 100_000, JSON, 400),
+    (b'{"metadata": ' + b'{"a":' * 50_000, JSON, 400),
+    (b'{"session_duration_hours": ' + b"9" * 5000 + b"}", JSON, 400),
+    (json.dumps(GOOD).encode(), {"content-type": "text/plain"}, 422),
+    (json.dumps(GOOD).encode(), {"content-type": "application/x-www-form-urlencoded"}, 422),
+    (json.dumps(GOOD).encode(), {}, 422),
+    (b"user_id=nate&agent_id=pm-agent", JSON, 422),
+]
+
+
 async def test_what_is_not_a_json_object_is_refused(
-    server: ApiServer, body: bytes, headers: dict[str, str], status: int
+    server: ApiServer, subtests: pytest.Subtests
 ) -> None:
-    reply = await server.http.post("/api/voice/session", content=body, headers=headers)
-    assert_problem(reply, status)
-    assert reply.json()["field"]
+    for body, headers, status in NO_OBJECTS:
+        with subtests.test(body=repr(body[:80]), headers=repr(headers)):
+            reply = await server.http.post("/api/voice/session", content=body, headers=headers)
+            assert_problem(reply, status)
+            assert reply.json()["field"]
 
 
 async def test_twenty_megabytes_are_refused_without_being_read(server: ApiServer) -> None:
@@ -276,12 +278,15 @@ async def test_two_at_once_with_one_key_make_one_room(server: ApiServer) -> None
     assert len(listed) == 1
 
 
-@pytest.mark.parametrize("key", [b"", b"a b", b"x" * 256, "ümlaut".encode(), b"a\tb"])
-async def test_a_key_that_cannot_be_kept_is_refused(server: ApiServer, key: bytes) -> None:
-    reply = await server.http.post(
-        "/api/voice/session", json=GOOD, headers=[(b"Idempotency-Key", key)]
-    )
-    assert_problem(reply, 422, "Idempotency-Key")
+async def test_a_key_that_cannot_be_kept_is_refused(
+    server: ApiServer, subtests: pytest.Subtests
+) -> None:
+    for key in (b"", b"a b", b"x" * 256, "ümlaut".encode(), b"a\tb"):
+        with subtests.test(key=repr(key[:80])):
+            reply = await server.http.post(
+                "/api/voice/session", json=GOOD, headers=[(b"Idempotency-Key", key)]
+            )
+            assert_problem(reply, 422, "Idempotency-Key")
 
 
 async def test_a_key_whose_session_is_over_does_not_open_a_second_room(server: ApiServer) -> None:
@@ -375,42 +380,46 @@ async def test_a_session_is_read_listed_given_a_new_token_and_ended(server: ApiS
     assert_problem(await server.http.post(f"{path}/token"), 409)
 
 
-@pytest.mark.parametrize(
-    "session_id",
-    ["x", "ses_" + "0" * 32, "ses_%00", "%00", "..%2f..", "ses_" + "0" * 3000, "%F0%9F%8E%A7"],
-)
+UNKNOWN: Final = (
+    "x", "ses_" + "0" * 32, "ses_%00", "%00", "..%2f..", "ses_" + "0" * 3000, "%F0%9F%8E%A7",
+)  # fmt: skip
+
+
 async def test_an_unknown_session_is_not_found_whatever_its_name(
-    server: ApiServer, session_id: str
+    server: ApiServer, subtests: pytest.Subtests
 ) -> None:
-    for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/token")):
-        reply = await server.http.request(method, f"/api/voice/session/{session_id}{path}")
-        assert_problem(reply, 404)
+    for session_id in UNKNOWN:
+        for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/token")):
+            with subtests.test(session_id=session_id[:80], method=method):
+                reply = await server.http.request(method, f"/api/voice/session/{session_id}{path}")
+                assert_problem(reply, 404)
 
 
-@pytest.mark.parametrize(
-    ("query", "field"),
-    [
-        ("limit=0", "limit"),
-        ("limit=501", "limit"),
-        ("limit=x", "limit"),
-        ("status=open", "status.0"),
-        ("cursor=x", "cursor"),
-        ("cursor=%C3%BC", "cursor"),
-        ("cursor=" + "x" * 600, "cursor"),
-        ("sort=loudest", "sort"),
-        ("verdict=great", "verdict"),
-        ("slower_than_ms=-1", "slower_than_ms"),
-        ("mark=node%7Croute&mark_over_ms=nan", "mark_over_ms"),
-        ("q=" + "x" * 300, "q"),
-        ("created_after=yesterday", "created_after"),
-        ("created_after=2026-01-01T00:00:00", "created_after"),
-        ("created_before=0001-01-01T00:00:00%2B23:59", "created_before"),
-    ],
-)
+WRONG_QUERIES: Final = [
+    ("limit=0", "limit"),
+    ("limit=501", "limit"),
+    ("limit=x", "limit"),
+    ("status=open", "status.0"),
+    ("cursor=x", "cursor"),
+    ("cursor=%C3%BC", "cursor"),
+    ("cursor=" + "x" * 600, "cursor"),
+    ("sort=loudest", "sort"),
+    ("verdict=great", "verdict"),
+    ("slower_than_ms=-1", "slower_than_ms"),
+    ("mark=node%7Croute&mark_over_ms=nan", "mark_over_ms"),
+    ("q=" + "x" * 300, "q"),
+    ("created_after=yesterday", "created_after"),
+    ("created_after=2026-01-01T00:00:00", "created_after"),
+    ("created_before=0001-01-01T00:00:00%2B23:59", "created_before"),
+]
+
+
 async def test_a_wrong_query_is_refused_with_the_parameter_named(
-    server: ApiServer, query: str, field: str
+    server: ApiServer, subtests: pytest.Subtests
 ) -> None:
-    assert_problem(await server.http.get(f"/api/voice/sessions?{query}"), 422, field)
+    for query, field in WRONG_QUERIES:
+        with subtests.test(query=query[:80]):
+            assert_problem(await server.http.get(f"/api/voice/sessions?{query}"), 422, field)
 
 
 async def test_filters_take_any_text(server: ApiServer) -> None:

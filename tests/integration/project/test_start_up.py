@@ -14,14 +14,27 @@ from tests.support.processes import StartError
     ("env", "sentence"),
     [
         ({"SWITCHBOARD_QQ": "1"}, "SWITCHBOARD_QQ is not a setting."),
-        ({"SWITCHBOARD_POLL_INTERVAL_S": "often"}, "SWITCHBOARD_POLL_INTERVAL_S cannot be used"),
-        ({"LIVEKIT_URL": "ws://127.0.0.1:9"}, "LIVEKIT_URL is set but LIVEKIT_API_KEY is not."),
+        pytest.param(
+            {"SWITCHBOARD_POLL_INTERVAL_S": "often"},
+            "SWITCHBOARD_POLL_INTERVAL_S cannot be used",
+            marks=pytest.mark.full,
+        ),
+        pytest.param(
+            {"LIVEKIT_URL": "ws://127.0.0.1:9"},
+            "LIVEKIT_URL is set but LIVEKIT_API_KEY is not.",
+            marks=pytest.mark.full,
+        ),
         ({"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}, "server.address is 0.0.0.0"),
         ({"SWITCHBOARD_LOGIN": "oidc"}, "has no part [auth]"),
-        ({"SWITCHBOARD_LOGIN": "proxy"}, "SWITCHBOARD_PROXY_SECRET is missing or short"),
-        (
+        pytest.param(
+            {"SWITCHBOARD_LOGIN": "proxy"},
+            "SWITCHBOARD_PROXY_SECRET is missing or short",
+            marks=pytest.mark.full,
+        ),
+        pytest.param(
             {"SWITCHBOARD_LOGIN": "password", "SWITCHBOARD_PEOPLE": "/dev/null/none"},
             "The file of people cannot be read",
+            marks=pytest.mark.full,
         ),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 import pytest
 from pydantic import SecretStr
@@ -17,8 +18,8 @@ from tests.support.api_server import ApiServer, Wired
 
 
 @pytest.fixture
-async def server(wired: Wired, store_url: str) -> AsyncIterator[ApiServer]:
-    async with wired.api(database_url=SecretStr(store_url)) as opened:
+async def server(wired: Wired, any_store_url: str) -> AsyncIterator[ApiServer]:
+    async with wired.api(database_url=SecretStr(any_store_url)) as opened:
         yield opened
 
 
@@ -66,28 +67,29 @@ async def test_reviews_outlive_the_events_of_their_session(server: ApiServer) ->
     assert len((await server.http.get(f"{where}/review")).json()["notes"]) == 1
 
 
-@pytest.mark.parametrize(
-    ("path", "body"),
-    [
-        ("notes", {"text": ""}),
-        ("notes", {"text": "   "}),
-        ("notes", {"text": "x" * 4_001}),
-        ("notes", {"text": "x", "pinned_at": "2026-01-01T00:00:00"}),
-        ("notes", {"text": "x", "tags": ["t" * 41]}),
-        ("notes", {"text": "x", "tags": ["t"] * 11}),
-        ("notes", {"text": "x", "author": "me"}),
-        ("verdict", {"verdict": "maybe"}),
-        ("verdict", {"verdict": "pass", "scores": {"Who are you?": "yes"}}),
-        ("verdict", {"verdict": "pass", "scores": {"Was it quick enough?": "very"}}),
-    ],
-)
+NO_REVIEWS: Final[list[tuple[str, dict[str, object]]]] = [
+    ("notes", {"text": ""}),
+    ("notes", {"text": "   "}),
+    ("notes", {"text": "x" * 4_001}),
+    ("notes", {"text": "x", "pinned_at": "2026-01-01T00:00:00"}),
+    ("notes", {"text": "x", "tags": ["t" * 41]}),
+    ("notes", {"text": "x", "tags": ["t"] * 11}),
+    ("notes", {"text": "x", "author": "me"}),
+    ("verdict", {"verdict": "maybe"}),
+    ("verdict", {"verdict": "pass", "scores": {"Who are you?": "yes"}}),
+    ("verdict", {"verdict": "pass", "scores": {"Was it quick enough?": "very"}}),
+]
+
+
 async def test_what_cannot_be_a_review_is_refused(
-    server: ApiServer, path: str, body: dict[str, object]
+    server: ApiServer, subtests: pytest.Subtests
 ) -> None:
     made = await server.create()
     where = f"/api/voice/session/{made['session_id']}"
-    reply = await server.http.post(f"{where}/{path}", json=body)
-    assert reply.status_code == 422, reply.text
+    for path, body in NO_REVIEWS:
+        with subtests.test(path=path, body=repr(body)[:80]):
+            reply = await server.http.post(f"{where}/{path}", json=body)
+            assert reply.status_code == 422, reply.text
     found = (await server.http.get(f"{where}/review")).json()
     assert (found["notes"], found["verdicts"]) == ([], [])
 

@@ -27,8 +27,8 @@ HOSTILE = '=cmd()|\'<script>alert(1)</script> --> مرحبا 😀 & "quoted"\nli
 
 
 @pytest.fixture
-async def server(wired: Wired, store_url: str) -> AsyncIterator[ApiServer]:
-    async with wired.api(database_url=SecretStr(store_url)) as opened:
+async def server(wired: Wired, any_store_url: str) -> AsyncIterator[ApiServer]:
+    async with wired.api(database_url=SecretStr(any_store_url)) as opened:
         yield opened
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from services.agents.ingest import DEPTH, THEIRS, event_of, facts_of, plain
+from services.agents.ingest import DEPTH, FROM_AGENTS, LONGEST_MS, event_of, facts_of, plain
 from services.agents.outbox import Outbox
 from services.agents.session_feed import Feeds
 from services.agents.stream import Stream, Streams
@@ -32,7 +32,7 @@ def kept(kind: str, **data: Any) -> Event:
 
 @pytest.mark.parametrize("kind", list(EventKind))
 def test_every_kind_that_a_recorder_tells_is_kept_as_what_it_is(kind: EventKind) -> None:
-    assert Kind(kind.value) in THEIRS
+    assert Kind(kind.value) in FROM_AGENTS
     event = kept(kind.value, x=1)
     assert (event.kind.value, event.id) == (kind.value, "str_a:3")
 
@@ -104,6 +104,41 @@ def test_more_than_so_many_messages_a_second_are_not_shown() -> None:
     assert 100 <= shown < 200
 
 
-@pytest.mark.parametrize("kind", ["note_added", "note_removed", "tagged", "reviewed", "assigned"])
-def test_an_agent_cannot_review_itself(kind: str) -> None:
-    assert Kind(kind) not in THEIRS
+def test_an_agent_sends_what_the_protocol_names_and_nothing_else() -> None:
+    assert {kind.value for kind in FROM_AGENTS} == {kind.value for kind in EventKind}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["note_added", "note_removed", "tagged", "reviewed", "assigned", "agent_dispatched"],
+)
+def test_an_agent_cannot_tell_what_is_ours_to_tell(kind: str) -> None:
+    assert Kind(kind) not in FROM_AGENTS
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        (10**400, None),
+        (2**63, None),
+        (-(2**63), 0),
+        (1e308, LONGEST_MS),
+        (1e306, LONGEST_MS),
+        (-5, 0),
+        (12.5, 12.5),
+        (float("nan"), None),
+        ("12", "12"),
+        (True, True),
+    ],
+)
+def test_a_time_is_bounded_wherever_it_stands(sent: object, kept: object) -> None:
+    assert plain({"ms": sent, "deep": [{"ttft_ms": sent}]}) == {
+        "ms": kept,
+        "deep": [{"ttft_ms": kept}],
+    }
+
+
+def test_a_number_that_no_database_takes_is_left_out() -> None:
+    assert plain({"state": [10**400, 2**63 - 1, -(2**63), 3]}) == {
+        "state": [None, 2**63 - 1, -(2**63), 3]
+    }

@@ -12,6 +12,7 @@ import pytest
 
 from services.analytics import histogram
 from services.analytics.session_metrics import Counted, Judged, Outcome, count
+from services.analytics.tally import Tally
 from services.events import Event, Kind, Source
 from services.ids import new_session_id
 from services.store.agent_records import Turn
@@ -276,3 +277,12 @@ def test_the_scale_holds_every_time_in_its_step(ms: float) -> None:
     if step < histogram.MOST:
         assert ms < histogram.begins_ms(step + 1) * (1 + 1e-9)
         assert math.isclose(histogram.begins_ms(step + 1) / max(histogram.begins_ms(step), 1e-9), 1.1, rel_tol=0.01) or step == 0  # fmt: skip
+
+
+@pytest.mark.parametrize("ms", [10**400, 1e308, 1e306, float("nan"), float("inf"), -1.0])
+def test_an_absurd_time_stops_no_counting(ms: float) -> None:
+    tally = Tally()
+    tally.time("node|ask", 20.0)
+    tally.time("node|ask", ms)
+    assert tally.counts["node|ask|us"] <= 20_000 + 7 * 24 * 3600 * 1_000_000
+    assert tally.counts["node|ask|sessions"] == 1
