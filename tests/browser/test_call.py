@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import httpx
+import pytest
 from livekit import api
 from playwright.async_api import Page, expect
 
@@ -13,7 +14,8 @@ from tests.support.participants import People
 from tests.support.sound import PEAK
 from tests.support.waiting import eventually
 
-_COMES_MS = 20_000
+_COMES_MS = 60_000
+_UNHEARD_S = 90  # a player whose good-bye is lost is missed after half a minute
 
 
 async def rooms_of(room: ControlRoom, before: set[str]) -> set[str]:
@@ -225,6 +227,7 @@ async def test_an_operator_listens_in_unheard_joins_when_asked_and_leaves_with_t
     assert observer not in await steps.people_at_livekit(control_room.target, "listened")
 
 
+@pytest.mark.timeout(240)
 async def test_an_operator_listens_through_the_dashboard_and_leaves_with_the_page(
     control_room: ControlRoom, open_page: Pages, join_room: People
 ) -> None:
@@ -234,7 +237,7 @@ async def test_an_operator_listens_through_the_dashboard_and_leaves_with_the_pag
     await page.get_by_text("Through the dashboard", exact=True).click()
     await page.get_by_role("button", name="Listen through the dashboard").click()
     await expect(page.get_by_text("You hear nothing until you unmute")).to_be_visible(
-        timeout=20_000
+        timeout=_COMES_MS
     )
     audio = page.frame_locator("iframe[title*=webrtc]").locator("audio")
     assert await audio.evaluate("it => it.muted")
@@ -248,7 +251,7 @@ async def test_an_operator_listens_through_the_dashboard_and_leaves_with_the_pag
     async def gone() -> bool:
         return observer not in await steps.people_at_livekit(target, "relayed")
 
-    await eventually(gone)
+    await eventually(gone, within_s=_UNHEARD_S)
 
 
 async def test_options_are_checked_and_kept_as_a_preset_that_another_tab_takes_and_deletes(
