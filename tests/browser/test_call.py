@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 from livekit import api
 from playwright.async_api import Page, expect
@@ -54,7 +53,7 @@ async def test_opening_the_page_creates_nothing_one_click_a_room_that_end_closes
     await page.get_by_role("button", name="Give the verdict").click()
     await expect(page.get_by_text("by operator")).to_be_visible()
     session_id = await steps.session_in(control_room.url, name)
-    async with httpx.AsyncClient(base_url=control_room.url) as http:
+    async with steps.http(control_room.url) as http:
         found = (await http.get(f"/api/voice/session/{session_id}/review")).json()
     assert [(one["verdict"], one["remark"]) for one in found["verdicts"]] == [
         ("fail", "No agent came.")
