@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
 import pytest
 from playwright.async_api import Page, expect
 from websockets.asyncio.client import connect
@@ -96,7 +95,7 @@ async def test_nothing_of_a_page_is_given_to_whom_nobody_knows(by_password: Cont
         async with connect(socket):
             pass
     assert refused.value.response.status_code == 403
-    async with httpx.AsyncClient(base_url=by_password.url) as http:
+    async with steps.http(by_password.url) as http:
         for path in (
             "/",
             "/access",
@@ -157,7 +156,7 @@ async def test_a_key_is_made_shown_once_used_and_revoked(
     secret = (await code.inner_text()).strip()
     assert re.fullmatch(r"swb_[\w-]{43}", secret)
     headers = {"authorization": f"Bearer {secret}"}
-    async with httpx.AsyncClient(base_url=by_password.url, headers=headers) as http:
+    async with steps.http(by_password.url, headers=headers) as http:
         assert (await http.get("/api/rooms")).status_code == 200
         await page.get_by_role("button", name="I have copied it").click()
         await expect(code).to_have_count(0)
@@ -206,7 +205,7 @@ async def test_an_identity_provider_says_who_comes_and_groups_give_roles(
             await page.goto(f"{room.url}/test?mode=text")
             await page.get_by_role("button", name="Write to pm-agent").click()
             await expect(page.get_by_text("coming").first).to_be_visible()
-            async with httpx.AsyncClient(base_url=room.url) as http:
+            async with steps.http(room.url) as http:
                 assert (await http.get("/api/rooms")).status_code == 401
 
             stranger = await open_page(room.url)

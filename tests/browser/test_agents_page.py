@@ -17,11 +17,9 @@ async def test_a_question_of_the_graph_is_answered_on_the_page_and_the_agent_goe
 ) -> None:
     page = await open_page(f"{staffed_room.url}/agents")
     await expect(page.get_by_text("The worker takes jobs for pm-agent, echo.")).to_be_visible()
-    await expect(page.locator("svg text").get_by_text("approve", exact=True)).to_be_visible(
-        timeout=30_000
-    )
+    await expect(page.locator("svg text").get_by_text("approve", exact=True)).to_be_visible()
     await page.get_by_role("button", name="Chat in text").first.click()
-    await expect(page.get_by_text("What have you finished?")).to_be_visible(timeout=20_000)
+    await expect(page.get_by_text("What have you finished?")).to_be_visible()
     box = page.get_by_test_id("stChatInputTextArea")
     for said, answer in (
         ("Yesterday I finished the login page.", "What will you do next?"),
@@ -30,7 +28,7 @@ async def test_a_question_of_the_graph_is_answered_on_the_page_and_the_agent_goe
     ):
         await box.fill(said)
         await box.press("Enter")
-        await expect(page.get_by_text(answer).last).to_be_visible(timeout=15_000)
+        await expect(page.get_by_text(answer).last).to_be_visible()
         await expect(box).to_be_focused()
 
     overview = await open_page(staffed_room.url)

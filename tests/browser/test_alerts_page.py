@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 from playwright.async_api import expect
 
 from tests.support import steps
@@ -32,7 +31,7 @@ async def test_a_rule_is_made_finds_something_and_it_ends(
     await page.get_by_role("link", name="Its session").first.click()
     await page.wait_for_url(f"**/session?id={made['session_id']}*")
     await page.get_by_role("link", name="1 alert").click()
-    async with httpx.AsyncClient(base_url=room.url) as http:
+    async with steps.http(room.url) as http:
         await http.delete(f"/api/voice/session/{made['session_id']}")
     await expect(page.get_by_text("Nothing is the matter")).to_be_visible()
     await page.get_by_role("tab", name="History").click()

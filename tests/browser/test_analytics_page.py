@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
-import httpx
 import pytest
 from playwright.async_api import Page, expect
 
@@ -54,7 +53,7 @@ async def listed(room: ControlRoom, page: Page) -> int:
     told = {names.get(k, k): v[0] for k, v in parse_qs(urlsplit(page.url).query).items()}
     if "errors" in told:
         told["errors"] = "true"
-    async with httpx.AsyncClient(base_url=room.url) as http:
+    async with steps.http(room.url) as http:
         answer = await http.get("/api/voice/sessions", params={**told, "limit": 500})
         answer.raise_for_status()
         return len(answer.json()["sessions"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import httpx
+import pytest
 from livekit import api
 from playwright.async_api import Page, expect
 
@@ -13,7 +13,8 @@ from tests.support.participants import People
 from tests.support.sound import PEAK
 from tests.support.waiting import eventually
 
-_COMES_MS = 20_000
+_COMES_MS = 60_000
+_UNHEARD_S = 90  # a player whose good-bye is lost is missed after half a minute
 
 
 async def rooms_of(room: ControlRoom, before: set[str]) -> set[str]:
@@ -52,7 +53,7 @@ async def test_opening_the_page_creates_nothing_one_click_a_room_that_end_closes
     await page.get_by_role("button", name="Give the verdict").click()
     await expect(page.get_by_text("by operator")).to_be_visible()
     session_id = await steps.session_in(control_room.url, name)
-    async with httpx.AsyncClient(base_url=control_room.url) as http:
+    async with steps.http(control_room.url) as http:
         found = (await http.get(f"/api/voice/session/{session_id}/review")).json()
     assert [(one["verdict"], one["remark"]) for one in found["verdicts"]] == [
         ("fail", "No agent came.")
@@ -225,6 +226,7 @@ async def test_an_operator_listens_in_unheard_joins_when_asked_and_leaves_with_t
     assert observer not in await steps.people_at_livekit(control_room.target, "listened")
 
 
+@pytest.mark.timeout(240)
 async def test_an_operator_listens_through_the_dashboard_and_leaves_with_the_page(
     control_room: ControlRoom, open_page: Pages, join_room: People
 ) -> None:
@@ -234,7 +236,7 @@ async def test_an_operator_listens_through_the_dashboard_and_leaves_with_the_pag
     await page.get_by_text("Through the dashboard", exact=True).click()
     await page.get_by_role("button", name="Listen through the dashboard").click()
     await expect(page.get_by_text("You hear nothing until you unmute")).to_be_visible(
-        timeout=20_000
+        timeout=_COMES_MS
     )
     audio = page.frame_locator("iframe[title*=webrtc]").locator("audio")
     assert await audio.evaluate("it => it.muted")
@@ -248,7 +250,7 @@ async def test_an_operator_listens_through_the_dashboard_and_leaves_with_the_pag
     async def gone() -> bool:
         return observer not in await steps.people_at_livekit(target, "relayed")
 
-    await eventually(gone)
+    await eventually(gone, within_s=_UNHEARD_S)
 
 
 async def test_options_are_checked_and_kept_as_a_preset_that_another_tab_takes_and_deletes(

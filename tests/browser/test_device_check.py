@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 from playwright.async_api import expect
 
 from services.ids import DOCTOR_PREFIX
@@ -29,8 +28,8 @@ async def test_a_browser_is_checked_with_its_way_to_livekit_and_nothing_stays(
     async def gone() -> bool:
         return await steps.rooms_at_livekit(control_room.target) <= before
 
-    await eventually(gone, within_s=30)
-    async with httpx.AsyncClient(base_url=control_room.url) as http:
+    await eventually(gone, within_s=60)
+    async with steps.http(control_room.url) as http:
         listed = (await http.get("/api/voice/sessions", params={"limit": 500})).json()["sessions"]
     assert not [one for one in listed if one["room_name"].startswith(DOCTOR_PREFIX)]
 
@@ -63,9 +62,9 @@ async def test_a_microphone_is_measured_and_what_is_no_speech_is_said(
     await page.get_by_role("tab", name="Check devices").click()
     sound = page.frame_locator("iframe[title*=webrtc]")
     await sound.get_by_role("button", name="Start the microphone").click()
-    await expect(page.get_by_role("progressbar")).to_be_visible(timeout=20_000)
+    await expect(page.get_by_role("progressbar")).to_be_visible()
     # Chromium's own microphone beeps.
-    await expect(page.get_by_text("No speech was recognised").first).to_be_visible(timeout=20_000)
+    await expect(page.get_by_text("No speech was recognised").first).to_be_visible()
     await page.get_by_role("button", name="Play a sound").click()
     await page.get_by_role("radio", name="no", exact=True).click()
     await expect(page.get_by_text("You heard nothing.").first).to_be_visible()
@@ -76,7 +75,7 @@ async def test_a_microphone_is_measured_and_what_is_no_speech_is_said(
     await expect(page.get_by_text("You heard nothing.").first).to_be_visible()
 
     await sound.get_by_role("button", name="Start the microphone").click()  # all of it anew
-    await expect(page.get_by_text("Play something, and say").first).to_be_visible(timeout=20_000)
+    await expect(page.get_by_text("Play something, and say").first).to_be_visible()
     await expect(page.get_by_text("You heard nothing.")).to_have_count(0)
 
 

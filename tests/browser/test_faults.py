@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 from playwright.async_api import expect
 
 from tests.support import steps
@@ -51,9 +50,9 @@ async def test_pages_say_that_livekit_is_away_and_recover_by_themselves(
     await dialog.get_by_role("button", name="Create the room").click()
     await expect(dialog.get_by_text(away).first).to_be_visible(timeout=BACK_MS)
     await expect(dialog.get_by_label("Name", exact=True)).to_have_value("not-yet")
-    async with httpx.AsyncClient(timeout=15) as http:
+    async with steps.http(room.url) as http:
         body = {"user_id": "kim", "agent_id": "pm-agent", "session_duration_hours": 1}
-        assert (await http.post(f"{room.url}/api/voice/session", json=body)).status_code == 503
+        assert (await http.post("/api/voice/session", json=body)).status_code == 503
 
     # Who was in a call is told that it is lost, with a way on.
     await expect(call.get_by_text("The connection was lost")).to_be_visible(timeout=LOST_MS)

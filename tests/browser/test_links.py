@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import parse_qs, quote, urlsplit
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.support import steps
@@ -13,6 +14,7 @@ from tests.support.control_room import ControlRoom
 from tests.support.participants import People
 
 NAMES = {
+    "all at once": '**b** :red[y] <img src=x onerror=alert(1)> it\'s "q" & 100% 🎧 房间 :material/delete:',
     "markdown": "**bold** _x_ `c` :red[y] [l](http://e.invalid)",
     "HTML": "<img src=x onerror=alert(1)>",
     "quotes": 'it\'s "quoted" & 100% + #1?',
@@ -36,13 +38,25 @@ async def test_links_to_what_is_not_there_say_so_and_lead_on(
     browser_log.assert_clean(*steps.KNOWN_ERRORS)
 
 
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("all at once", "256 bytes"),
+        pytest.param(("markdown", "HTML", "quotes", "emoji", "material"), marks=pytest.mark.full),
+    ],
+)
 async def test_names_of_every_kind_are_shown_as_they_are(
-    control_room: ControlRoom, open_page: Pages, join_room: People, browser_log: BrowserLog
+    control_room: ControlRoom,
+    open_page: Pages,
+    join_room: People,
+    browser_log: BrowserLog,
+    kinds: tuple[str, ...],
 ) -> None:
-    for name in NAMES.values():
+    names = [NAMES[kind] for kind in kinds]
+    for name in names:
         await join_room(control_room.target, name, name, name=name, audio=False)
     page = await open_page(width=420)
-    for name in NAMES.values():
+    for name in names:
         await page.goto(f"{control_room.url}/rooms?q={quote(name[:40])}")
         await page.get_by_role("link", name=name, exact=True).click()
         await expect(page).to_have_url(re.compile("/room[?]name="))

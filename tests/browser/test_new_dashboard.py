@@ -67,7 +67,7 @@ async def _an_open_page_does_not_keep_it_from_ending(room: ControlRoom, page: Pa
 
     def listen(socket: WebSocket) -> None:
         if "/api/live" in socket.url:
-            socket.on("framereceived", told.append)
+            socket.on("framereceived", lambda frame: told.append(frame))
 
     page.on("websocket", listen)
     await page.goto(f"{room.url}/rooms")

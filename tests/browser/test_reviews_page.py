@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 from playwright.async_api import expect
 
 from services.reviews.queue import is_drawn
@@ -16,7 +15,7 @@ async def test_a_session_is_assigned_judged_and_leaves_the_queue(
     control_room: ControlRoom, open_page: Pages
 ) -> None:
     room = control_room
-    async with httpx.AsyncClient(base_url=room.url) as http:
+    async with steps.http(room.url) as http:
         drawn = False
         while not drawn:  # by their id: 5 of 100
             made = await steps.new_session(room.url, "ana")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-import httpx
 from playwright.async_api import Page, expect
 
 from tests.support import steps
@@ -14,7 +13,7 @@ from tests.support.control_room import ControlRoom
 
 
 async def note(room: ControlRoom, session_id: str, text: str, *tags: str) -> None:
-    async with httpx.AsyncClient(base_url=room.url) as http:
+    async with steps.http(room.url) as http:
         body = {"text": text, "tags": list(tags)}
         made = await http.post(f"/api/voice/session/{session_id}/notes", json=body)
         assert made.status_code == 201, made.text
@@ -111,7 +110,7 @@ async def test_several_are_tagged_and_what_is_over_is_deleted_for_good(
     assert [one["user_id"] for one in found] == [users[2], users[1]]
 
     one = found[0]["session_id"]
-    async with httpx.AsyncClient(base_url=room.url) as http:
+    async with steps.http(room.url) as http:
         await http.delete(f"/api/voice/session/{one}")
     await page.goto(f"{room.url}/sessions?status=ended")
     await expect(grid).to_contain_text(found[0]["user_id"])
@@ -125,7 +124,7 @@ async def test_several_are_tagged_and_what_is_over_is_deleted_for_good(
 
 
 async def listed(room: ControlRoom, **view: str) -> list[dict[str, Any]]:
-    async with httpx.AsyncClient(base_url=room.url) as http:
+    async with steps.http(room.url) as http:
         reply = await http.get("/api/voice/sessions", params=view)
     found: list[dict[str, Any]] = reply.json()["sessions"]
     return found

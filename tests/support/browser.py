@@ -35,7 +35,7 @@ _OPTIONS: Final = (
     "--force-color-profile=srgb",
 )
 _FAKE_MICROPHONE: Final = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
-_TIMEOUT_MS: Final = 20_000  # it ends at once when it is so; a loaded machine takes its time
+_TIMEOUT_MS: Final = 45_000  # it ends at once when it is so; a loaded machine takes its time
 _STORED: Final = "local_storage,indexeddb,cache_storage,service_workers,file_systems"
 ColorScheme = Literal["light", "dark"]
 expect.set_options(timeout=_TIMEOUT_MS)

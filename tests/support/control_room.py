@@ -60,7 +60,7 @@ class ControlRoom:
             OSError: it is not there, or not yet.
         """
         told = json.loads((self.dashboard.data_dir / "worker" / "told.json").read_text())
-        with urllib.request.urlopen(f"http://127.0.0.1:{told['port']}/status", timeout=5) as reply:
+        with urllib.request.urlopen(f"http://127.0.0.1:{told['port']}/status", timeout=30) as reply:
             found: dict[str, Any] = json.load(reply)
         return found
 

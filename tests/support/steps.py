@@ -17,6 +17,7 @@ from tests.support.waiting import eventually
 # Streamlit 1.67 asks for these two relative to a deep link; they are not there and not needed.
 KNOWN_ERRORS: Final = (r"_stcore/(health|host-config)",)
 
+_PATIENCE_S: Final = 60.0
 _INTERACTIVE: Final = {
     "button", "checkbox", "combobox", "link", "listbox", "menuitem", "option",
     "radio", "searchbox", "slider", "spinbutton", "switch", "tab", "textbox",
@@ -29,6 +30,11 @@ async def livekit_api(target: LiveKitTarget) -> AsyncIterator[api.LiveKitAPI]:
     secret = target.api_secret.get_secret_value()
     async with api.LiveKitAPI(target.url, target.api_key, secret) as livekit:
         yield livekit
+
+
+def http(url: str, *, headers: dict[str, str] | None = None) -> httpx.AsyncClient:
+    """The dashboard's API for another program that has patience: a busy machine takes its time."""
+    return httpx.AsyncClient(base_url=url, headers=headers, timeout=_PATIENCE_S)
 
 
 async def rooms_at_livekit(target: LiveKitTarget) -> set[str]:
@@ -61,8 +67,8 @@ async def new_session(
         "session_duration_hours": hours,
         "mode": mode,
     }
-    async with httpx.AsyncClient(timeout=15) as http:
-        reply = await http.post(f"{url}/api/voice/session", json=body)
+    async with http(url) as client:
+        reply = await client.post("/api/voice/session", json=body)
     assert reply.status_code == 201, reply.text
     made: dict[str, Any] = reply.json()
     return made
@@ -70,8 +76,8 @@ async def new_session(
 
 async def session_in(url: str, room_name: str) -> str:
     """The id of the newest session in a room of that name; "": there is none."""
-    async with httpx.AsyncClient(base_url=url, timeout=15) as http:
-        found = (await http.get("/api/voice/sessions", params={"room_name": room_name})).json()
+    async with http(url) as client:
+        found = (await client.get("/api/voice/sessions", params={"room_name": room_name})).json()
     return found["sessions"][0]["session_id"] if found["sessions"] else ""
 
 

@@ -6,7 +6,6 @@ import wave
 from pathlib import Path
 from typing import Final
 
-import httpx
 import pytest
 from playwright.async_api import Page, expect
 
@@ -69,7 +68,7 @@ async def test_a_tester_talks_to_the_agent_in_the_browser(
 
 async def _nodes(room: ControlRoom, session_id: str) -> set[str]:
     where = f"/api/voice/session/{session_id}/events"
-    async with httpx.AsyncClient(base_url=room.url) as http:
+    async with steps.http(room.url) as http:
         found = (await http.get(where, params={"kinds": "node_started"})).json()
     return {event["data"]["node"] for event in found["events"]}
 

@@ -8,7 +8,6 @@ import signal
 from datetime import datetime, timedelta
 from typing import Any
 
-import httpx
 import pytest
 from playwright.async_api import expect
 
@@ -31,7 +30,7 @@ def words(text: str) -> set[str]:
 
 async def exported(room: ControlRoom, session_id: str) -> dict[str, Any]:
     """All that the dashboard holds of a session."""
-    async with httpx.AsyncClient(base_url=room.url, timeout=15) as http:
+    async with steps.http(room.url) as http:
         reply = await http.get(f"/api/voice/session/{session_id}/export")
     assert reply.status_code == 200, reply.text
     found: dict[str, Any] = reply.json()
