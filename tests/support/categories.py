@@ -7,12 +7,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 CATEGORIES: Final = ("unit", "integration", "browser", "voice")
 _ON_ONE_LOOP: Final = ("browser", "voice")
+_LONGEST_FIRST: Final = ("browser", "voice", "integration", "unit")
 _TESTS: Final = Path(__file__).parent.parent
 
 
@@ -50,18 +52,39 @@ def pytest_pycollect_makemodule(
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark each test; unit tests run first, those with a browser last and on one event loop.
 
-    Playwright's objects belong to the loop that made them, and one browser serves them all: under
-    pytest-xdist browser and voice tests are one group, which one process runs beside the others.
+    Playwright's objects belong to the loop that made them, and one browser serves them all.
     """
     for item in items:
         category = category_of(item.path)
         assert category is not None, "collection let a misplaced module through"
         item.add_marker(getattr(pytest.mark, category))
-        if category in _ON_ONE_LOOP:
-            item.add_marker(pytest.mark.xdist_group("browser and voice"))
-            if isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj):
-                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-    items.sort(key=lambda item: CATEGORIES.index(str(category_of(item.path))))
+        is_coroutine = isinstance(item, pytest.Function) and inspect.iscoroutinefunction(item.obj)
+        if category in _ON_ONE_LOOP and is_coroutine:
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+    in_parallel = bool(items) and hasattr(items[0].config, "workerinput")
+    order = _LONGEST_FIRST if in_parallel else CATEGORIES
+    items.sort(key=lambda item: order.index(str(category_of(item.path))))
+
+
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no types
+    """What pytest-xdist gives to one process as a whole: a file; browser and voice tests together.
+
+    pytest-xdist 3.8 has marks for such groups (`xdist_group`), which pytest 9.2 does not heed: it
+    no longer reads the `_nodeid` in which they are kept.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        together = file.startswith(("tests/browser/", "tests/voice/"))
+        return "browser and voice" if together else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """pytest-xdist's hook, asked where the tests are handed out."""
+    config.option.loadscopereorder = (
+        False  # in the order of collection: what takes long comes first
+    )
+    return ByFile(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -33,7 +33,7 @@ START_S = 60.0
 
 
 # One worker serves them all, on one loop; the test that kills it has it back at its end.
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("worker")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -21,7 +21,6 @@ from tests.support.api_server import ApiServer, Wired
 from tests.support.waiting import eventually, wait_until
 
 # One worker serves them all; the test that ends it leaves it to the next to start it again.
-pytestmark = pytest.mark.xdist_group("worker-alone")
 _JOBS: Final = 2
 
 

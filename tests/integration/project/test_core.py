@@ -17,7 +17,7 @@ from tests.support.agent_worker import AgentWorker
 from tests.support.dashboard import Dashboard
 from tests.support.livekit_server import LiveKitServer
 
-pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("core")]
+pytestmark = pytest.mark.timeout(400)
 
 _SCRIPTS: Final = PROJECT_DIR / "agents" / "pm_agent" / "scripts"
 _IMPORT_ALL: Final = """

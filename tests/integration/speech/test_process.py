@@ -36,7 +36,7 @@ _PIECES: Final = len(pieces(_STORY))
 
 
 # One process serves them all, on one loop; the test that kills it has it back at its end.
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("speech")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest.fixture(scope="module")
