@@ -70,7 +70,7 @@ class Talk:
     async def join(self, wired: Wired, token: str) -> None:
         await self._caller.join(wired.target.public_url, token)
 
-    async def heard(self, text: str, within_s: float = 20) -> None:
+    async def heard(self, text: str, within_s: float = 60) -> None:
         await eventually(lambda: any(text in x for x in self.lines.values()), within_s=within_s)
 
     async def write(self, text: str) -> None:
@@ -88,7 +88,14 @@ async def begin(server: ApiServer, wired: Wired) -> tuple[str, Talk]:
     made = await server.create(agent_id="echo", mode="text")
     talk = Talk()
     await talk.join(wired, made["token"])
-    await talk.heard("this is echo")
+
+    async def listens() -> bool:
+        people = await server.runtime.acall(
+            lambda: server.runtime.livekit.list_participants(made["room_name"])
+        )
+        return any(one.is_agent and one.agent_state == "listening" for one in people)
+
+    await eventually(listens, within_s=60)  # its greeting may have come before the caller
     return made["session_id"], talk
 
 
