@@ -79,6 +79,7 @@ class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # pytest-xdist has no 
         return "browser and voice" if together else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
     """pytest-xdist's hook, asked where the tests are handed out."""
     config.option.loadscopereorder = (

@@ -158,11 +158,8 @@ async def test_when_livekit_dies_the_session_goes_on_or_fails_and_the_next_one_w
             return any("You said: and after" in line for line in talk.lines.values())
 
         await eventually(settled, within_s=40, ignoring=(LiveKitUnavailableError,))
-        assert (await told(server, session_id))[:3] == [
-            "Hello, this is echo. Say something.",
-            "before",
-            "You said: before",
-        ]
+        said = [text for text in await told(server, session_id) if "this is echo" not in text]
+        assert said[:2] == ["before", "You said: before"]
         again = await eventually_begun(server, wired)
         await again.ask("and again")
         await again.leave()
