@@ -11,7 +11,7 @@ SWITCHBOARD := $(VENV)/bin/switchboard
 endif
 # Sets up: $(call environment,KIND) or, as that program in the end, $(call environment,KIND PROGRAM)
 environment = @python=$$(sh scripts/find-python $(PY)) && exec "$$python" -m scripts.environment $(1)
-PARALLEL := -n 2 --dist loadgroup
+PARALLEL := -n 2 --dist loadfile
 export PYTHON
 
 .DEFAULT_GOAL := help

@@ -33,6 +33,10 @@ from switchboard_recorder import deliver_orphans
 log = logging.getLogger(__name__)
 
 _HOST: Final = "127.0.0.1"
+# LiveKit gives no job to a worker at or above its `agents.target_load`, 0.7 unless set, and learns
+# of a new load only every 2.5 s (livekit-server 1.13.5, `JobRequestAffinity`). So a worker stays
+# just below it and refuses by itself: no place is left empty, and none that has just become free.
+_BUSIEST: Final = 0.699
 _ORPHANS_EVERY_S: Final = 15.0
 _START_S: Final = 30.0  # a job process may take so long to come up on a busy machine
 _CLOSE_S: Final = 4.0  # a job that is told to end: its last events are delivered or on the disk
@@ -87,8 +91,8 @@ class Worker:
         return sum(len(server.active_jobs) for server in self.servers.values()) + self._taking
 
     def load(self) -> float:
-        """The part of the sessions that may be taken which is taken, 0 to 1."""
-        return min(1.0, self.jobs / self._settings.switchboard_worker_jobs)
+        """How busy the worker is, 0 (idle) to `_BUSIEST` (it refuses further jobs)."""
+        return _BUSIEST * min(1.0, self.jobs / self._settings.switchboard_worker_jobs)
 
     async def _accept(self, request: JobRequest) -> None:
         if self.stopping or self.jobs >= self._settings.switchboard_worker_jobs:

@@ -11,7 +11,9 @@ from typing import Final, TypeVar, overload
 T = TypeVar("T")
 Ignored = tuple[type[Exception], ...]
 
-_EVERY_S: Final = 0.02
+_SHORTEST_S: Final = 0.02
+_LONGEST_S: Final = 0.2
+_PART: Final = 0.1  # of the time that has passed: the next pause
 
 
 @overload
@@ -25,15 +27,17 @@ async def eventually(
 async def eventually(
     check: Callable[[], object], *, within_s: float = 30.0, ignoring: Ignored = ()
 ) -> object:
-    """The first truthy value of `check`, asked every 20 ms; `check` may be sync or async.
+    """The first truthy value of `check`, asked again and again; `check` may be sync or async.
 
+    It is asked every 20 ms at first and every 200 ms in the end: what is waited for needs the CPU.
     A failed `assert` inside `check` and the classes in `ignoring` mean "not yet". `check` is
     asked at least once, and one call of it may not outlive the deadline.
 
     Raises:
         AssertionError: not so within `within_s` seconds; names what `check` said last.
     """
-    end, not_yet = time.monotonic() + within_s, _not_yet(ignoring)
+    begun, not_yet = time.monotonic(), _not_yet(ignoring)
+    end = begun + within_s
     while True:
         try:
             value = check()
@@ -46,12 +50,13 @@ async def eventually(
         except not_yet as exc:
             reason = exc
         _stop_after(end, within_s, reason)
-        await asyncio.sleep(_EVERY_S)
+        await asyncio.sleep(_pause_s(begun))
 
 
 def wait_until(check: Callable[[], T], *, within_s: float, ignoring: Ignored = ()) -> T:
     """`eventually` for fixtures and helpers that are not async."""
-    end, not_yet = time.monotonic() + within_s, _not_yet(ignoring)
+    begun, not_yet = time.monotonic(), _not_yet(ignoring)
+    end = begun + within_s
     while True:
         try:
             value = check()
@@ -61,7 +66,11 @@ def wait_until(check: Callable[[], T], *, within_s: float, ignoring: Ignored = (
         except not_yet as exc:
             reason = exc
         _stop_after(end, within_s, reason)
-        time.sleep(_EVERY_S)
+        time.sleep(_pause_s(begun))
+
+
+def _pause_s(begun: float) -> float:
+    return min(_LONGEST_S, max(_SHORTEST_S, _PART * (time.monotonic() - begun)))
 
 
 def _stop_after(end: float, within_s: float, reason: object) -> None:
