@@ -49,7 +49,10 @@ from services.errors import (
 )
 from services.exports.service import Exports
 from services.graphs import Graphs
+from services.health.diagnosis import Diagnosis
+from services.health.doctor import Doctor
 from services.health.overview import Overview
+from services.health.system import System
 from services.live.hub import Hub
 from services.live.stream_tickets import Tickets
 from services.livekit.embedded import EmbeddedServer, EmbeddedState, Phase, open_embedded
@@ -104,6 +107,8 @@ class Runtime:
     chats: Chats
     jobs: AgentWork
     overview: Overview
+    diagnosis: Diagnosis
+    system: System
     embedded: EmbeddedServer | None
     worker: WorkerProcess | None
 
@@ -326,12 +331,11 @@ class Runtime:
             self.target,
             self.embedded,
             self.audit,
+            worker=lambda: self.worker,
             now=self.now,
         )
         stack.push_async_callback(self.jobs.close)
-        self.overview = Overview(
-            self.rooms, self.store, self.embedded, self.hub, self.jobs, now=self.now
-        )
+        self._open_health()
         self.sessions = Sessions(
             settings,
             self.livekit,
@@ -345,7 +349,7 @@ class Runtime:
         questions = questions_of(settings.switchboard_scorecard)
         self.reviews = Reviews(self.store, self.rooms, questions, self.audit, now=self.now)
         self.alerts = Alerts(
-            Watcher(self.rooms, self.store, self.jobs, self.embedded, now=self.now),
+            Watcher(self.rooms, self.store, self.embedded, lambda: self.worker, now=self.now),
             Poster(settings.switchboard_alert_url, settings.switchboard_alert_secret),
             self.store,
             self.hub,
@@ -364,7 +368,52 @@ class Runtime:
         self.chats = Chats(self.sessions, self.target, self.hub, self.audit, now=self.now)
         stack.push_async_callback(self.chats.close)
         await self._open_worker(stack)
-        self.jobs.use_worker(self.worker)
+
+    def _open_health(self) -> None:
+        self.overview = Overview(
+            self.rooms,
+            self.store,
+            self.embedded,
+            self.hub,
+            self.jobs.recovery,
+            lambda: self.worker,
+            now=self.now,
+        )
+        self.diagnosis = Diagnosis(
+            self.livekit, self.store, self.jobs.streams, self.embedded, lambda: self.worker
+        )
+        doctor = Doctor(
+            self.settings,
+            self.livekit,
+            self.target,
+            self.rooms,
+            self.store,
+            self.graphs,
+            self.lag,
+            self.diagnosis,
+            self.embedded,
+            lambda: self.worker,
+            self.audit,
+            dashboard_url=self.dashboard_url,
+            listens_at=self.listens_at,
+            now=self.now,
+        )
+        self.system = System(
+            self.settings,
+            self.livekit,
+            self.target,
+            self.rooms,
+            self.store,
+            self.hub,
+            self.graphs,
+            self.lag,
+            doctor,
+            self.embedded,
+            lambda: self.worker,
+            self.audit,
+            log_path=self.log_path,
+            now=self.now,
+        )
 
     async def _open_target(self, stack: AsyncExitStack) -> LiveKitTarget:
         settings = self.settings

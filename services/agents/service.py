@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import quantiles
@@ -13,7 +14,6 @@ from services.access.audit_log import AuditLog
 from services.access.permissions import OURSELVES
 from services.agents import stream_token
 from services.agents.commands import Commands
-from services.agents.dispatch_diagnosis import Why
 from services.agents.interrupts import Questions
 from services.agents.observers import Observers
 from services.agents.redispatch import DEFAULT_TIMING, Recovery, RecoveryTiming
@@ -54,7 +54,7 @@ NO_LATENCY: Final = Latency(count=0, median_ms=None, p95_ms=None, points=())
 
 
 class AgentWork:
-    """Streams, commands, recovery and the walk of why. Made by the runtime."""
+    """Streams, commands and recovery. Made by the runtime."""
 
     def __init__(
         self,
@@ -66,6 +66,7 @@ class AgentWork:
         embedded: EmbeddedServer | None,
         audit: AuditLog,
         *,
+        worker: Callable[[], WorkerProcess | None],
         now: Now,
         timing: RecoveryTiming = DEFAULT_TIMING,
     ) -> None:
@@ -73,7 +74,7 @@ class AgentWork:
         self._store = store
         self._now = now
         self._embedded = embedded
-        self.worker: WorkerProcess | None = None
+        self._worker = worker
         self.questions = Questions(store, hub)
         self.feeds = Feeds(hub, told=self.questions.heard)
         self.streams = Streams(store, rooms, hub, self.feeds, now=now)
@@ -94,13 +95,8 @@ class AgentWork:
         self.observers = Observers(
             livekit, rooms, store, hub, self.streams, self.feeds, target, now=now
         )
-        self.why = Why(livekit, store, self.streams, embedded)
         self.streams.on_committed(self.questions.heard)  # what comes late has no feed
         rooms.on_written(self._after)
-
-    def use_worker(self, worker: WorkerProcess | None) -> None:
-        """This machine's worker, once there is one."""
-        self.worker = self.why.worker = worker
 
     def takes_jobs(self, agent_name: str) -> bool:
         """Whether some worker is known to take jobs for that agent.
@@ -113,7 +109,8 @@ class AgentWork:
             worker.agent_name == agent_name for worker in self._embedded.workers
         ):
             return True
-        told = self.worker.state.told if self.worker is not None else None
+        worker = self._worker()
+        told = worker.state.told if worker is not None else None
         return told is not None and any(
             agent.name == agent_name and agent.worker_id for agent in told.agents
         )

@@ -29,43 +29,43 @@ PAGE = Check(
     code="device_page",
     area=Area.BROWSER,
     name="Page",
-    why="Browsers give a microphone only to pages under https or on localhost.",
+    impact="Browsers give a microphone only to pages under https or on localhost.",
 )
 WEBRTC = Check(
     code="device_webrtc",
     area=Area.BROWSER,
     name="WebRTC",
-    why="Sound goes to LiveKit and back by WebRTC.",
+    impact="Sound goes to LiveKit and back by WebRTC.",
 )
 PERMISSION = Check(
     code="device_permission",
     area=Area.BROWSER,
     name="Permission",
-    why="Without it the agent hears nothing.",
+    impact="Without it the agent hears nothing.",
 )
 DEVICES = Check(
     code="device_devices",
     area=Area.BROWSER,
     name="Devices",
-    why="A call by voice needs a microphone, and something to hear with.",
+    impact="A call by voice needs a microphone, and something to hear with.",
 )
 SIGNAL = Check(
     code="device_signal",
     area=Area.NETWORK,
     name="LiveKit answers",
-    why="Joining a room begins with a WebSocket to LiveKit.",
+    impact="Joining a room begins with a WebSocket to LiveKit.",
 )
 MEDIA = Check(
     code="device_media",
     area=Area.NETWORK,
     name="Sound gets through",
-    why="Sound takes a way of its own, which firewalls often block.",
+    impact="Sound takes a way of its own, which firewalls often block.",
 )
 DELAY = Check(
     code="device_delay",
     area=Area.NETWORK,
     name="Round trip",
-    why="Every answer comes that much later.",
+    impact="Every answer comes that much later.",
 )
 
 

@@ -25,7 +25,6 @@ from services.access.permissions import RULES, Caller, Role, Scope
 from services.access.sign_in import COOKIE
 from services.access.users import put_person, remove_person
 from services.errors import DeniedError, NotSignedInError, StoreUnavailableError
-from services.health.system import system_of
 from services.runtime import Runtime
 from services.store.audit_records import AuditQuery
 from services.store.engine import database_url, make_engine
@@ -145,7 +144,7 @@ async def test_each_service_action_is_refused_to_who_may_not_and_written_down(
 
 def acting_services(runtime: Runtime) -> dict[str, Any]:
     """Each service that has an action, by the name of its class."""
-    system = runtime.call(lambda: system_of(runtime))
+    system = runtime.system
     held = [*vars(runtime).values(), runtime.jobs.commands, system, system.doctor]
     return {type(one).__name__: one for one in held}
 
