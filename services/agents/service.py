@@ -11,10 +11,10 @@ from statistics import quantiles
 from typing import Final
 
 from services.access.audit_log import AuditLog
-from services.access.permissions import OURSELVES
+from services.access.permissions import SYSTEM_PRINCIPAL
 from services.agents import stream_token
 from services.agents.commands import Commands
-from services.agents.interrupts import Questions
+from services.agents.interrupts import Interrupts
 from services.agents.observers import Observers
 from services.agents.redispatch import DEFAULT_TIMING, Recovery, RecoveryTiming
 from services.agents.session_feed import Feeds
@@ -29,7 +29,7 @@ from services.livekit.target import LiveKitTarget
 from services.processes.worker import WorkerProcess
 from services.rooms.watcher import Rooms
 from services.store.agent_records import Turn
-from services.store.batch import Written
+from services.store.batch import CommittedEvent
 from services.store.records import SessionRecord
 from services.store.store import Store
 from switchboard_recorder.protocol import Action
@@ -53,7 +53,7 @@ class Latency:
 NO_LATENCY: Final = Latency(count=0, median_ms=None, p95_ms=None, points=())
 
 
-class AgentWork:
+class AgentService:
     """Streams, commands and recovery. Made by the runtime."""
 
     def __init__(
@@ -75,7 +75,7 @@ class AgentWork:
         self._now = now
         self._embedded = embedded
         self._worker = worker
-        self.questions = Questions(store, hub)
+        self.questions = Interrupts(store, hub)
         self.feeds = Feeds(hub, told=self.questions.heard)
         self.streams = Streams(store, rooms, hub, self.feeds, now=now)
         self.commands = Commands(
@@ -130,7 +130,7 @@ class AgentWork:
                     session.id,
                     Action.END,
                     {"reason": "Its time was over."},
-                    actor=OURSELVES,
+                    actor=SYSTEM_PRINCIPAL,
                     wait_s=2.0,
                 )
                 await stream.gone.wait()
@@ -159,7 +159,7 @@ class AgentWork:
         self.streams.close_all()
         await self.recovery.close()
 
-    async def _after(self, written: Written) -> None:
+    async def _after(self, written: CommittedEvent) -> None:
         session = written.session
         if session is None:
             return

@@ -16,7 +16,7 @@ from services.livekit.embedded import EmbeddedServer
 from services.processes.worker import WorkerProcess
 from services.rooms.watcher import Rooms
 from services.store.records import SessionStatus
-from services.store.session_search import Find
+from services.store.session_search import SessionFilter
 from services.store.store import Store
 
 _ANSWERS: Final = timedelta(minutes=15)
@@ -108,7 +108,7 @@ class Watcher:
     async def _errors(self, rule: AlertRule) -> list[Problem]:
         since = self._now() - _ERRORS
         page = await self._store.found.page(
-            Find(created_after=since, agent_name=rule.agent_name), limit=500
+            SessionFilter(created_after=since, agent_name=rule.agent_name), limit=500
         )
         begun = len(page.sessions)
         failed = [one for one in page.sessions if one.errors]

@@ -165,7 +165,7 @@ class Diagnosis:
         if len(told.jobs) >= most:
             return _LOAD.problem(
                 f"The worker has {len(told.jobs)} of at most {most} sessions.",
-                "End some, raise SWITCHBOARD_WORKER_JOBS, or start a worker on another machine.",
+                "End some, raise SWITCHBOARD_WORKER_MAX_JOBS, or start a worker on another machine.",
             )
         return _LOAD.ok(f"The worker has {len(told.jobs)} of at most {most} sessions.")
 

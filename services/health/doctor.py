@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.clock import Now, rfc3339, utc_now
 from services.errors import ConfigError, SwitchboardError
 from services.graphs import Graphs
@@ -117,7 +117,7 @@ class Doctor:
                 self._examine(complete=False), name="doctor"
             )
 
-    @guarded(Right.EXAMINE)
+    @guarded(Permission.EXAMINE)
     async def examine(self, *, complete: bool, actor: Caller) -> Report:
         """A new report. `complete` opens a room for a moment, to see its webhook arrive."""
         return await self._examine(complete=complete)
@@ -136,7 +136,7 @@ class Doctor:
     def _groups(self, *, complete: bool) -> tuple[Awaitable[tuple[Finding, ...]], ...]:
         reach = livekit.Reach(
             dashboard_url=self._dashboard_url,
-            publicly=self._settings.switchboard_listen_publicly,
+            publicly=self._settings.switchboard_allow_unauthenticated_public,
         )
         rooms = self._rooms.snapshot.rooms
         return (  # of one area the earlier group is read first
@@ -230,7 +230,8 @@ async def _livekit_from_shell(
         target, TokenMinter(target, utc_now), timeout_s=settings.switchboard_livekit_timeout_s
     )
     reach = livekit.Reach(
-        dashboard_url=settings.switchboard_url, publicly=settings.switchboard_listen_publicly
+        dashboard_url=settings.switchboard_url,
+        publicly=settings.switchboard_allow_unauthenticated_public,
     )
     try:
         found = await livekit.examine(service, target, reach, now=utc_now)

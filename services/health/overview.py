@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from services.agents.redispatch import GivenUp, Recovery
+from services.agents.redispatch import Recovery, RedispatchExhausted
 from services.clock import Now
 from services.errors import StoreUnavailableError
 from services.events import Event, Kind
@@ -218,7 +218,7 @@ def _asks(one: InterruptRecord) -> str:
     return f"an answer to “{one.action}”" if one.action else "an answer"
 
 
-def _of_given_up(one: GivenUp) -> Attention:
+def _of_given_up(one: RedispatchExhausted) -> Attention:
     return Attention(
         need=Need.GIVEN_UP,
         text=f"It was asked for again too often. {one.reason}",

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.clock import Now
 from services.errors import (
     LiveKitUnavailableError,
@@ -218,7 +218,7 @@ class System:
                 self._logs[source] = (time.monotonic(), entries)
             return entries
 
-    @guarded(Right.RESTART)
+    @guarded(Permission.RESTART)
     async def restart_worker(self, *, actor: Caller) -> None:
         """End this machine's worker and start it again; its sessions end.
 
@@ -232,7 +232,7 @@ class System:
             )
         await worker.restart()
 
-    @guarded(Right.RESTART)
+    @guarded(Permission.RESTART)
     async def restart_server(self, *, actor: Caller) -> None:
         """Restart the embedded server, as `EmbeddedServer.restart`.
 

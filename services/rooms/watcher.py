@@ -23,9 +23,9 @@ from services.live.hub import Hub
 from services.livekit.service import LiveKitService
 from services.loop.batches import in_portions
 from services.rooms import reconcile
-from services.rooms.state import TOPIC, LiveRoom, Picture, room_topic
+from services.rooms.state import TOPIC, LiveRoom, RoomsState, room_topic
 from services.rooms.views import RoomsSnapshot, RoomView
-from services.store.batch import Written
+from services.store.batch import CommittedEvent
 from services.store.records import Sample, SessionRecord
 from services.store.store import Store
 
@@ -41,8 +41,8 @@ _SAMPLE_DAYS: Final = 7
 _LATELY: Final = timedelta(minutes=10)
 _SPARE_FROM: Final = 500  # rooms more than before
 
-OnWritten = Callable[[Written], Awaitable[None]]
-Writing = Coroutine[Any, Any, tuple[Written, ...]]
+OnWritten = Callable[[CommittedEvent], Awaitable[None]]
+Writing = Coroutine[Any, Any, tuple[CommittedEvent, ...]]
 
 
 @dataclass(slots=True)
@@ -78,7 +78,7 @@ class Rooms:
         self._hub = hub
         self._now = now
         self._poll_interval_s = poll_interval_s
-        self._picture = Picture(hub, now=now)
+        self._picture = RoomsState(hub, now=now)
         self._wake = asyncio.Event()
         self._listeners: list[OnWritten] = []
         self._taking: set[asyncio.Task[None]] = set()
@@ -102,7 +102,7 @@ class Rooms:
         """Call `listener` for every event that is new in the book."""
         self._listeners.append(listener)
 
-    async def take(self, *events: Event) -> tuple[Written, ...]:
+    async def take(self, *events: Event) -> tuple[CommittedEvent, ...]:
         """Write events down and show them; shown even while the database is away.
 
         Raises:
@@ -110,7 +110,7 @@ class Rooms:
         """
         return await self._take(events, self._store.append(*events))
 
-    async def _take(self, events: Sequence[Event], writing: Writing) -> tuple[Written, ...]:
+    async def _take(self, events: Sequence[Event], writing: Writing) -> tuple[CommittedEvent, ...]:
         aio_task = asyncio.ensure_future(writing)
         try:
             await asyncio.wait({aio_task}, timeout=_LIVE_BEFORE_COMMIT_S)
@@ -374,7 +374,7 @@ class Rooms:
             log.warning("no sample was kept", extra={"error": exc.code})
 
 
-def _fresh_ids(writing: asyncio.Future[tuple[Written, ...]]) -> set[str] | None:
+def _fresh_ids(writing: asyncio.Future[tuple[CommittedEvent, ...]]) -> set[str] | None:
     """The ids that were new, or None while the database has not answered."""
     if not writing.done() or writing.cancelled() or writing.exception() is not None:
         return None

@@ -18,7 +18,7 @@ from services.livekit.service import LiveKitService, RoomOptions
 from services.loop.lag import LIMIT_MS, LoopLag
 from services.rooms.watcher import Rooms
 from services.settings import LOOPBACK, Settings
-from services.store.batch import Written
+from services.store.batch import CommittedEvent
 
 _ROUND_TRIP_S: Final = 3.0
 _EMPTY_TIMEOUT_S: Final = 10  # the room closes by itself, should we die before we delete it
@@ -53,7 +53,7 @@ class RoundTrip:
         self._waiting: dict[str, asyncio.Future[float]] = {}
         rooms.on_written(self._take)
 
-    async def _take(self, written: Written) -> None:
+    async def _take(self, written: CommittedEvent) -> None:
         event = written.event
         waiting = self._waiting.get(event.room_name)
         webhook = event.kind is Kind.ROOM_STARTED and event.source is Source.WEBHOOK
@@ -148,7 +148,7 @@ def open_ports(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """How the dashboard is protected: `SWITCHBOARD_LOGIN`, `SWITCHBOARD_LISTEN_PUBLICLY`."""
+    """How the dashboard is protected: `SWITCHBOARD_AUTH_MODE`, `SWITCHBOARD_ALLOW_UNAUTHENTICATED_PUBLIC`."""
 
     login: str
     publicly: bool
@@ -156,7 +156,10 @@ class Access:
     @classmethod
     def of(cls, settings: Settings) -> Access:
         """As the settings say."""
-        return cls(login=settings.switchboard_login, publicly=settings.switchboard_listen_publicly)
+        return cls(
+            login=settings.switchboard_auth_mode,
+            publicly=settings.switchboard_allow_unauthenticated_public,
+        )
 
 
 def judge_ports(ours: Iterable[str], servers: Iterable[str], access: Access) -> Finding:
@@ -172,16 +175,16 @@ def judge_ports(ours: Iterable[str], servers: Iterable[str], access: Access) -> 
     if not public:
         return PORTS.ok(f"Only this machine: {', '.join(ours) or 'no port is open'}.")
     said = f"Other machines can reach {', '.join(public)}"
-    if access.login != "off":
+    if access.login != "none":
         return PORTS.ok(f"{said}; everybody signs in ({access.login}).")
     if access.publicly:
         return PORTS.warning(
-            f"{said}, and nobody signs in. SWITCHBOARD_LISTEN_PUBLICLY allows it.",
-            "Set SWITCHBOARD_LOGIN, unless something in front of it signs people in.",
+            f"{said}, and nobody signs in. SWITCHBOARD_ALLOW_UNAUTHENTICATED_PUBLIC allows it.",
+            "Set SWITCHBOARD_AUTH_MODE, unless something in front of it signs people in.",
         )
     return PORTS.problem(
         f"{said}, and nobody signs in.",
-        "Set SWITCHBOARD_LOGIN, or set server.address to 127.0.0.1.",
+        "Set SWITCHBOARD_AUTH_MODE, or set server.address to 127.0.0.1.",
     )
 
 

@@ -15,7 +15,7 @@ import jwt
 
 from services.clock import Now
 from services.errors import (
-    LiveKitRefusedError,
+    LiveKitRejectedError,
     LiveKitUnavailableError,
     NotFoundError,
     SwitchboardError,
@@ -108,7 +108,7 @@ async def ask(service: LiveKitService, target: LiveKitTarget) -> tuple[Finding, 
         await service.get_room_info(new_identity(DOCTOR_PREFIX))
     except NotFoundError:
         pass  # there is no such room: that is the answer
-    except LiveKitRefusedError as exc:
+    except LiveKitRejectedError as exc:
         return (
             ANSWERS.ok(f"At {target.url}."),
             KEY.problem(exc.message, exc.hint or "Compare LIVEKIT_API_KEY with its keys."),

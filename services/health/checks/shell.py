@@ -301,7 +301,7 @@ async def binary(settings: Settings) -> Finding:
     cache = settings.switchboard_cache_dir.expanduser().absolute()
     there = next(path for path in (cache, *cache.parents) if path.exists())
     free = (await asyncio.to_thread(shutil.disk_usage, there)).free
-    ways = "Put livekit-server on PATH, set SWITCHBOARD_LIVEKIT_SERVER, or set LIVEKIT_URL."
+    ways = "Put livekit-server on PATH, set SWITCHBOARD_LIVEKIT_SERVER_BIN, or set LIVEKIT_URL."
     if free < _BUILD_BYTES:
         return BINARY.problem(
             f"None is there, and {cache} has {free / 1e9:.1f} GB free; building one takes "

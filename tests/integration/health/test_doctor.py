@@ -134,7 +134,9 @@ def test_a_wrong_secret_is_told_as_such(livekit_server: LiveKitServer, tmp_path:
 
 
 def test_the_embedded_server_is_examined_too(tmp_path: Path) -> None:
-    settings = Settings(switchboard_data_dir=tmp_path, switchboard_livekit_server=livekit_binary())
+    settings = Settings(
+        switchboard_data_dir=tmp_path, switchboard_livekit_server_bin=livekit_binary()
+    )
     runtime = Runtime(settings, dashboard_url=f"http://localhost:{free_port()}")
     runtime.start()
     try:
@@ -233,7 +235,7 @@ def test_with_a_login_it_says_what_it_needs_and_a_key_gives_it(
     users.touch(mode=0o600)
     started = start_dashboard(
         livekit=livekit_server,
-        env={"SWITCHBOARD_LOGIN": "password", "SWITCHBOARD_PEOPLE": str(users)},
+        env={"SWITCHBOARD_AUTH_MODE": "password", "SWITCHBOARD_USERS_FILE": str(users)},
     )
     code, report, output = run_doctor(started.data_dir, "--quick", **livekit_server.env)
     assert code == 0, output

@@ -165,7 +165,7 @@ def test_every_setting_is_listed_and_no_secret_is_told() -> None:
     )
     assert rows["DATABASE_URL"].changed
     assert rows["SWITCHBOARD_ALLOWED_HOSTS"].value == "a, b"
-    assert not rows["SWITCHBOARD_EVENT_DAYS"].changed
+    assert not rows["SWITCHBOARD_EVENT_RETENTION_DAYS"].changed
     assert SECRET not in repr(rows)
     assert "hunter2" not in repr(rows)
 
@@ -262,7 +262,7 @@ def test_settings_hold_no_secret(runtime: Runtime) -> None:
     assert "LIVEKIT_API_SECRET" in cells(app)
     assert SECRET not in cells(app) + texts(app)
     app.toggle(key="system.settings.only").set_value(True).run()
-    assert "SWITCHBOARD_EVENT_DAYS" not in cells(app)
+    assert "SWITCHBOARD_EVENT_RETENTION_DAYS" not in cells(app)
 
 
 def test_all_viewers_share_one_reading(runtime: Runtime) -> None:

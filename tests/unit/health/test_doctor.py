@@ -147,7 +147,7 @@ def test_a_python_that_is_not_tested_is_a_warning() -> None:
 
 
 def test_settings_changed_since_the_start_are_told(tmp_path: Path) -> None:
-    env_file, settings = tmp_path / ".env", Settings(switchboard_event_days=3)
+    env_file, settings = tmp_path / ".env", Settings(switchboard_event_retention_days=3)
     assert machine.settings_finding(settings, env_file=env_file).message.startswith("1 set")
     env_file.touch()
     before = datetime.now(UTC) - timedelta(minutes=1)
@@ -351,10 +351,10 @@ def test_a_late_loop_is_told(median_ms: float, worst_ms: float, status: Status) 
 @pytest.mark.parametrize(
     ("ours", "servers", "publicly", "login", "status"),
     [
-        (["127.0.0.1:8501", "::1:8501"], ["127.0.0.1:7880"], False, "off", Status.OK),
-        (["0.0.0.0:8501"], [], False, "off", Status.PROBLEM),
-        (["0.0.0.0:8501"], [], True, "off", Status.WARNING),
-        ([":::8501"], [], False, "off", Status.PROBLEM),
+        (["127.0.0.1:8501", "::1:8501"], ["127.0.0.1:7880"], False, "none", Status.OK),
+        (["0.0.0.0:8501"], [], False, "none", Status.PROBLEM),
+        (["0.0.0.0:8501"], [], True, "none", Status.WARNING),
+        ([":::8501"], [], False, "none", Status.PROBLEM),
         (["0.0.0.0:8501"], [], False, "password", Status.OK),
         ([":::8501"], [], True, "oidc", Status.OK),
         (["127.0.0.1:8501"], ["0.0.0.0:7881"], True, "password", Status.PROBLEM),
