@@ -43,8 +43,8 @@ class EventKind(StrEnum):
     NODE_FINISHED = (
         "node_finished"  # run, task, node, step, ns, ms, update, error, interrupted, cancelled
     )
-    STATE_SAVED = (
-        "state_saved"  # run, step, checkpoint_id, next[], values{} whole, changed[] channels
+    CHECKPOINT_SAVED = (
+        "checkpoint_saved"  # run, step, checkpoint_id, next[], values{} whole, changed[] channels
     )
     TOOL_STARTED = "tool_started"  # call, tool, node, args
     TOOL_FINISHED = "tool_finished"  # call, tool, node, ms, output, error
@@ -61,27 +61,27 @@ class EventKind(StrEnum):
     USAGE = "session_usage_updated"  # usage{}
     ERROR = "error"  # source, message, recoverable
     REPORT = "session_report"  # report{}: LiveKit's own, without audio
-    COMMAND_DONE = "command_done"  # command_id, outcome, detail
-    GAP = "recording_gap"  # count, reason: so many events were dropped before this one
-    OTHER = "agent_other"  # a kind that the reader does not know: kind, data
+    COMMAND_COMPLETED = "command_completed"  # command_id, outcome, detail
+    EVENTS_DROPPED = "events_dropped"  # count, reason: so many events were dropped before this one
+    OTHER = "unknown_agent_event"  # a kind that the reader does not know: kind, data
 
 
 class Action(StrEnum):
     """What a command asks of the agent, and its `args`."""
 
-    RESUME = "resume"  # interrupt_id, decision: {"type": accept|edit|respond|ignore, "args": …}
+    ANSWER_INTERRUPT = "answer_interrupt"  # interrupt_id, decision: {"type": accept|edit|respond|ignore, "args": …}
     SAY = "say"  # text: spoken as it is
-    COACH = "coach"  # text: told to the agent, not to the caller
+    WHISPER = "whisper"  # text: told to the agent, not to the caller
     PAUSE = "pause"  # the agent neither hears nor answers
-    GO_ON = "go_on"  # the end of a pause or of a hand-over
-    HAND_OVER = "hand_over"  # to: a person speaks from now on; the agent says so and falls silent
-    END = "end"  # reason, text: a good-bye is spoken, then the job ends
-    EDIT_STATE = (
-        "edit_state"  # values{}, checkpoint_id ("": the newest): only while the graph rests
+    RESUME = "resume"  # the end of a pause or of a take-over
+    TAKE_OVER = "take_over"  # to: a person speaks from now on; the agent says so and falls silent
+    END_SESSION = "end_session"  # reason, text: a good-bye is spoken, then the job ends
+    UPDATE_STATE = (
+        "update_state"  # values{}, checkpoint_id ("": the newest): only while the graph rests
     )
 
 
-USUAL_ACTIONS: Final = tuple(action for action in Action if action is not Action.EDIT_STATE)
+USUAL_ACTIONS: Final = tuple(action for action in Action if action is not Action.UPDATE_STATE)
 """What a handler is taken to know that does not say what it can do."""
 
 

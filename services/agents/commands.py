@@ -108,7 +108,7 @@ class Commands:
         """
         session = await self._open_session(session_id)
         args = {"interrupt_id": interrupt_id, "decision": dict(decision)}
-        command = self._command(session, Action.RESUME, args, actor, interrupt_id)
+        command = self._command(session, Action.ANSWER_INTERRUPT, args, actor, interrupt_id)
         decided = command.args["decision"]
         found = await self._store.agents.claim_interrupt(interrupt_id, decided, command)
         if found.command_id != command.id:
@@ -230,7 +230,7 @@ class Commands:
 
     def _take_answers(self, events: tuple[Event, ...]) -> None:
         for event in events:
-            if event.kind is Kind.COMMAND_DONE:
+            if event.kind is Kind.COMMAND_COMPLETED:
                 self._wake(str(event.data.get("command_id", "")))
 
     def _wake(self, command_id: str) -> None:

@@ -34,7 +34,7 @@ def event_of(
 ) -> Event:
     """The event of a record; its id is the same whenever the record is sent again."""
     kind, data = _theirs(record.kind), plain(record.data)
-    if kind is Kind.AGENT_OTHER:
+    if kind is Kind.UNKNOWN_AGENT_EVENT:
         data = {"kind": record.kind[:_NAME], "data": data}
     if (size := len(json.dumps(data, ensure_ascii=False).encode(errors="replace"))) > EVENT_BYTES:
         data = {"cut": True, "bytes": size}
@@ -46,7 +46,7 @@ def event_of(
 def gap_for(event: Event, reason: str) -> Event:
     """What is kept in place of an event that the database will not take."""
     return Event(
-        kind=Kind.GAP,
+        kind=Kind.EVENTS_DROPPED,
         at=event.received_at,
         received_at=event.received_at,
         source=event.source,
@@ -98,8 +98,8 @@ def _theirs(word: str) -> Kind:
     try:
         kind = Kind(word)
     except ValueError:
-        return Kind.AGENT_OTHER
-    return kind if kind in FROM_AGENTS else Kind.AGENT_OTHER
+        return Kind.UNKNOWN_AGENT_EVENT
+    return kind if kind in FROM_AGENTS else Kind.UNKNOWN_AGENT_EVENT
 
 
 def _event(

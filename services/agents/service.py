@@ -122,13 +122,13 @@ class AgentService:
     async def farewell(self, session: SessionRecord) -> None:
         """Let a connected agent say good-bye before its session is ended; at most 8 s."""
         stream = self.streams.of_session(session.id)
-        if stream is None or Action.END.value not in stream.hello.actions:
+        if stream is None or Action.END_SESSION.value not in stream.hello.actions:
             return
         try:
             async with asyncio.timeout(FAREWELL_S):
                 await self.commands.send(
                     session.id,
-                    Action.END,
+                    Action.END_SESSION,
                     {"reason": "Its time was over."},
                     actor=SYSTEM_PRINCIPAL,
                     wait_s=2.0,

@@ -229,7 +229,9 @@ class Streams:
         stream.said_bye = True
         if not stream.hello.late:
             facts = {"clean": True, "reason": message.reason[:_REASON]}
-            await self._tell(stream, Kind.JOB_LEFT, facts | {"stream_id": stream.hello.stream_id})
+            await self._tell(
+                stream, Kind.JOB_DISCONNECTED, facts | {"stream_id": stream.hello.stream_id}
+            )
         stream.outbox.push(Ack(seq=stream.acked))
 
     async def closed(self, stream: Stream, *, by_us: bool = False) -> None:
@@ -244,7 +246,7 @@ class Streams:
             return
         facts = {"stream_id": stream.hello.stream_id, "clean": False, "reason": "socket closed"}
         try:
-            await self._tell(stream, Kind.JOB_LEFT, facts)
+            await self._tell(stream, Kind.JOB_DISCONNECTED, facts)
         except StoreUnavailableError as exc:
             log.warning("a lost job was not written down yet", extra={"error": exc.code})
         self._say_lost(stream)
@@ -282,7 +284,7 @@ class Streams:
             try:
                 await self._store.commit(*events)
             except StoreRejectedError:
-                if len(events) == 1 and events[0].kind is Kind.GAP:
+                if len(events) == 1 and events[0].kind is Kind.EVENTS_DROPPED:
                     raise
                 for n, event in enumerate(events):
                     events[n] = await self._commit_one(event)
@@ -356,4 +358,9 @@ class Streams:
         self._feeds.publish(stream.session_id, (event,))
 
 
-_CHANGES: Final = {Kind.INTERRUPT_RAISED, Kind.INTERRUPT_RESUMED, Kind.COMMAND_DONE, Kind.MESSAGE}
+_CHANGES: Final = {
+    Kind.INTERRUPT_RAISED,
+    Kind.INTERRUPT_RESUMED,
+    Kind.COMMAND_COMPLETED,
+    Kind.MESSAGE,
+}

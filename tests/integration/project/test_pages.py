@@ -186,7 +186,7 @@ def test_a_room_is_created_in_the_dialog_and_ended_after_a_question(
 def test_pages_say_that_livekit_never_answered(start_runtime: Start) -> None:
     start_runtime(None)
     overview = said(opened("overview"))
-    assert "**Away**" in overview
+    assert "**Unavailable**" in overview
     assert "LiveKit does not answer" in overview
     room = opened("room", name="somewhere")
     assert AWAY.search(room.warning[0].value)

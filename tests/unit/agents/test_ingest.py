@@ -37,10 +37,12 @@ def test_every_kind_that_a_recorder_tells_is_kept_as_what_it_is(kind: EventKind)
     assert (event.kind.value, event.id) == (kind.value, "str_a:3")
 
 
-@pytest.mark.parametrize("kind", ["room_finished", "session_ended", "job_left", "from_later"])
+@pytest.mark.parametrize(
+    "kind", ["room_finished", "session_ended", "job_disconnected", "from_later"]
+)
 def test_what_is_unknown_or_not_an_agents_to_tell_is_kept_as_other(kind: str) -> None:
     event = kept(kind, x=1)
-    assert event.kind is Kind.AGENT_OTHER
+    assert event.kind is Kind.UNKNOWN_AGENT_EVENT
     assert event.data == {"kind": kind, "data": {"x": 1}}
 
 
@@ -91,7 +93,7 @@ async def test_an_event_that_the_database_refuses_becomes_a_gap_in_its_place() -
     records = tuple(Record(seq=n, kind="custom", at=AT, data={"bad": n == 2}) for n in range(1, 4))
     await streams.take(stream, Events(events=records))
     assert [event.id for event in store.kept] == ["str_a:1", "str_a:2", "str_a:3"]
-    assert [event.kind for event in store.kept] == [Kind.CUSTOM, Kind.GAP, Kind.CUSTOM]
+    assert [event.kind for event in store.kept] == [Kind.CUSTOM, Kind.EVENTS_DROPPED, Kind.CUSTOM]
     assert store.kept[1].data["kind"] == "custom"
     assert told == store.kept
     assert await stream.outbox.next() == (Ack(seq=3),)
