@@ -53,7 +53,7 @@ from services.store.rows import (
     visit_record,
 )
 from services.store.saved_item_store import KeptStore
-from services.store.session_search import FoundStore
+from services.store.session_search import SessionSearch
 from services.store.writer import Writer
 
 log = logging.getLogger(__name__)
@@ -145,7 +145,7 @@ class Store:
         self._giving_back: set[asyncio.Task[None]] = set()
         self.writer = Writer(engine, sqlite, redaction=redaction)
         self.agents = AgentStore(self.reading, self.writing)
-        self.found = FoundStore(self.reading)
+        self.session_search = SessionSearch(self.reading)
         self.quality = QualityStore(self.reading)
         self.alerts = AlertStore(self.reading, self.writing)
         self.alert_rules = KeptStore(self.reading, self.writing, t.alert_rules)

@@ -137,7 +137,7 @@ async def test_a_view_with_its_columns_is_kept_linked_and_taken_away(
     ana = f"ana-{secrets.token_hex(3)}"
     await steps.new_session(room.url, ana)
     await steps.new_session(room.url, "ben")
-    page = await open_page(f"{room.url}/sessions?user={ana}&cols=User,Session")
+    page = await open_page(f"{room.url}/sessions?user_id={ana}&columns=user_id,session_id")
     grid = page.get_by_test_id("stDataFrame")
     await expect(grid).to_contain_text("ses_")
     await expect(grid).not_to_contain_text("pm-agent")
@@ -151,7 +151,7 @@ async def test_a_view_with_its_columns_is_kept_linked_and_taken_away(
     await expect(rows).to_contain_text("ben")
     await steps.choose(other.get_by_role("combobox", name="View"), f"{ana}, short")
     await expect(rows).not_to_contain_text("ben")
-    await other.wait_for_url("**cols=User%2CSession**")
+    await other.wait_for_url("**columns=user_id%2Csession_id**")
     await other.get_by_role("button", name="Take away").click()
     async with other.expect_download() as taken:
         await other.get_by_role("link", name="CSV").click()

@@ -26,7 +26,7 @@ from services.live.hub import Hub
 from services.sessions.retention import KEEP_TAG, Erasing, RetentionRule
 from services.store import tables as t
 from services.store.audit_records import AuditQuery
-from services.store.session_search import Find
+from services.store.session_fields import SessionFilter
 from services.store.store import Store, open_store
 from tests.integration.sessions.test_session_search import T0, Told
 from tests.integration.store.test_store import settings_for
@@ -61,7 +61,10 @@ class Bed:
 
     async def left(self, **wanted: Any) -> list[str]:
         return [
-            one.session.user_id for one in (await self.store.found.page(Find(**wanted))).sessions
+            one.user_id
+            for one in (
+                await self.store.session_search.page(SessionFilter.where(**wanted))
+            ).sessions
         ]
 
     async def rows(self) -> dict[str, int]:
@@ -104,7 +107,7 @@ async def test_nothing_is_left_of_a_deleted_session(
     assert held["rollups"] == 2, "an hour and a day"
     assert await bed.erasing.sessions([told.id], actor=person("ada")) == 1
     assert await bed.rows() == {}
-    assert await bed.left(text="secret") == []
+    assert await bed.left(q="secret") == []
     async with open_checkpointer(settings) as saver:
         assert await saver.aget_tuple(thread) is None
     await bed.audit.settled(timeout_s=5)
