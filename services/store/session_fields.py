@@ -30,6 +30,8 @@ TEXT_MOST: Final = 200
 MARK_MOST: Final = 500
 NONE: Final = "-"
 """As the value of a text filter: the sessions that have none."""
+PREFIX: Final = "*"
+"""At the end of a name that is filtered by: all names that begin so."""
 DEFAULT_SORT: Final = "-created_at"
 _MS_MOST: Final = 600_000
 
@@ -38,6 +40,8 @@ class Match(Enum):
     """How a field is filtered; in brackets the parameters that it gives."""
 
     EXACT = auto()  # equal (`name`)
+    NAME = auto()  # equal, or beginning so where the text ends with `*` (`name`); PostgreSQL
+    # needs an index with text_pattern_ops for it, `ix_found_prefix_NAME`, which a migration makes
     ONE_OF = auto()  # one of several (`name`)
     HAS = auto()  # has any (`name`)
     MEMBER = auto()  # holds it (`parameter`)
@@ -434,6 +438,7 @@ class Op(Enum):
     """What a filter asks of its field; SEARCH: of what the search itself knows."""
 
     EQUAL = auto()
+    NAME = auto()
     ONE_OF = auto()
     HAS = auto()
     MEMBER = auto()
@@ -459,6 +464,7 @@ class SessionParameter:
 
 _OPS: Final[Mapping[Match | None, tuple[tuple[str, Op, str], ...]]] = {
     Match.EXACT: (("{parameter}", Op.EQUAL, ""),),
+    Match.NAME: (("{parameter}", Op.NAME, ""),),
     Match.ONE_OF: (("{parameter}", Op.ONE_OF, ""),),
     Match.HAS: (("{parameter}", Op.HAS, "Only those with any. "),),
     Match.MEMBER: (("{parameter}", Op.MEMBER, "Only those that hold it. "),),
@@ -484,7 +490,7 @@ def _parameters() -> Iterator[SessionParameter]:
             yield SessionParameter(
                 name=name.format(parameter=one.parameter),
                 type=_type(one, op),
-                description=words + one.description + _about_none(one, op),
+                description=words + one.description + _about(one, op),
                 op=op,
                 field=one,
             )
@@ -514,9 +520,11 @@ def _type(one: SessionField, op: Op) -> Any:
     return Literal[one.values] if one.none in one.values else one.kind
 
 
-def _about_none(one: SessionField, op: Op) -> str:
-    hidden = op is not Op.EQUAL or bool(one.values)
-    return "" if hidden else f" `{one.none}`: those that have none."
+def _about(one: SessionField, op: Op) -> str:
+    """What of the text of this filter has a meaning of its own."""
+    if op is Op.NAME:
+        return f" `support-{PREFIX}`: all names that begin with `support-`."
+    return f" `{one.none}`: those that have none." if op is Op.EQUAL and not one.values else ""
 
 
 PARAMETERS: Final = {one.name: one for one in _parameters()}

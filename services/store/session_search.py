@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,8 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     FromClause,
+    Select,
+    and_,
     column,
     func,
     literal_column,
@@ -37,6 +40,7 @@ from services.store.session_fields import (
     DEFAULT_SORT,
     FIELDS,
     PARAMETERS,
+    PREFIX,
     SORTS,
     TEXT_MOST,
     Op,
@@ -52,7 +56,7 @@ PAGE_MOST: Final = 500
 _HITS: Final = 5_000  # texts of the newest that a search looks at
 _WORDS: Final = 12
 _FEW: Final = 5_000
-"""Sessions with a mark; of a million with more of them, one of 200 that are looked at has it."""
+"""Sessions that are listed first; of a million with more, one of 200 that are looked at is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +109,7 @@ class SessionSearch:
                 where += _like(values)
             elif "mark" in values:
                 where.append(await _marked(db, values))
+            where += [await _named(db, of, value) for of, value in _beginnings(values)]
             if by.sparse:
                 where.append(_has(by))
             elif by.optional:
@@ -141,9 +146,7 @@ class SessionSearch:
         """The values that there are of each field that suggests them, in alphabetical order."""
         async with self._reading() as db:
             return {
-                one.parameter: await _different(
-                    db, t.tags.c.tag if one.source is Source.TAGS else t.found.c[one.name], limit
-                )
+                one.parameter: await _different(db, one, limit)
                 for one in FIELDS.values()
                 if one.suggested
             }
@@ -154,14 +157,15 @@ def _row(row: Any, record: Any, tags: Any) -> SessionRow:
     return SessionRow(**{one.name: one.read(of[one.source]) for one in FIELDS.values()})
 
 
-async def _different(
-    db: AsyncConnection, values: ColumnElement[str], limit: int
-) -> tuple[str, ...]:
+async def _different(db: AsyncConnection, of: SessionField, limit: int) -> tuple[str, ...]:
     """Different values, each found from the one before by the index: DISTINCT would read all rows."""
-    step = select(func.min(values).label("value")).where(values > "").cte("step", recursive=True)
-    later = select(func.min(values)).where(values > step.c.value).scalar_subquery()
-    step = step.union_all(select(later).where(step.c.value.is_not(None)))
-    found = select(step.c.value).where(step.c.value.is_not(None)).limit(limit)
+    values = t.tags.c.tag if of.source is Source.TAGS else t.found.c[of.name]
+    also = [_has(of)] if of.sparse else []
+    step = select(func.min(values).label("value")).where(values > "", *also)
+    steps = step.cte("step", recursive=True)
+    later = select(func.min(values)).where(values > steps.c.value, *also).scalar_subquery()
+    steps = steps.union_all(select(later).where(steps.c.value.is_not(None)))
+    found = select(steps.c.value).where(steps.c.value.is_not(None)).limit(limit)
     return tuple((await db.execute(found)).scalars())
 
 
@@ -186,6 +190,8 @@ def _conditions(values: Mapping[str, Any], dialect: str) -> list[ColumnElement[b
 def _condition(of: SessionField, op: Op, value: Any) -> list[ColumnElement[bool]]:
     c = t.found.c
     match op:
+        case Op.NAME:
+            return [] if value.endswith(PREFIX) else [c[of.name] == clean(value)]
         case Op.EQUAL:
             value = "" if value == of.none else clean(value)
             return [c[of.name] == value, *([_has(of)] if of.sparse and value else [])]
@@ -215,10 +221,39 @@ async def _marked(db: AsyncConnection, values: Mapping[str, Any]) -> ColumnEleme
     """Sessions with that mark: few are listed first, of many each session is asked for its own."""
     c = t.marks.c
     some = select(c.session_id).where(*_like(values))
-    few = select(func.count()).select_from(some.limit(_FEW + 1).subquery())
-    if (await db.execute(few)).scalar_one() <= _FEW:
+    if await _are_few(db, some):
         return t.found.c.session_id.in_(some)
     return select(c.mark).where(c.session_id == t.found.c.session_id, *_like(values)).exists()
+
+
+async def _named(db: AsyncConnection, of: SessionField, beginning: str) -> ColumnElement[bool]:
+    """Sessions whose name begins so: few are listed first, of many each session's own is read."""
+    c, some = t.found.c, clean(beginning.removesuffix(PREFIX))
+
+    def begins(name: ColumnElement[Any]) -> ColumnElement[bool]:
+        if db.dialect.name == "postgresql":  # LIKE for any collation; SQLite's would ignore case
+            return name.like(re.sub(r"([\\%_])", r"\\\1", some) + "%")
+        return and_(name >= some, name < some + chr(sys.maxunicode))
+
+    listed = select(c.session_id).where(begins(c[of.name]))
+    if await _are_few(db, listed):
+        return c.session_id.in_(listed)
+    # `+`: SQLite would read all of them by the name's index, and sort them
+    own = "" if db.dialect.name == "postgresql" else "+"
+    return begins(literal_column(f"{own}found.{of.name}", c[of.name].type))
+
+
+def _beginnings(values: Mapping[str, Any]) -> Iterator[tuple[SessionField, str]]:
+    """The filters that ask for the beginning of a name."""
+    for name, value in values.items():
+        of = PARAMETERS[name].field
+        if of is not None and PARAMETERS[name].op is Op.NAME and value.endswith(PREFIX):
+            yield of, value
+
+
+async def _are_few(db: AsyncConnection, some: Select[Any]) -> bool:
+    count = select(func.count()).select_from(some.limit(_FEW + 1).subquery())
+    return bool((await db.execute(count)).scalar_one() <= _FEW)
 
 
 def _said(wanted: str, dialect: str) -> ColumnElement[bool]:

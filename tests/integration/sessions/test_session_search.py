@@ -36,8 +36,11 @@ async def store(store_url: str, tmp_path: Path) -> AsyncIterator[Store]:
 class Told:
     """One session, told event by event."""
 
-    def __init__(self, store: Store, number: int, *, agent: str = "pm-agent") -> None:
+    def __init__(
+        self, store: Store, number: int, *, agent: str = "pm-agent", room: str = ""
+    ) -> None:
         self.id: SessionId = new_session_id()
+        self._room = room or room_name_for(self.id, "find")
         self._store = store
         self._number = number
         self._agent = agent
@@ -57,7 +60,7 @@ class Told:
                 source=Source.AGENT if ours else Source.OPERATOR,
                 certainty=certainty,
                 session_id=self.id,
-                room_name=room_name_for(self.id, "find"),
+                room_name=self._room,
                 room_sid=f"RM_{self._number}",
                 data=data,
             )

@@ -47,6 +47,8 @@ def upgrade() -> None:
         sqlite_where=some,
         postgresql_where=some,
     )
+    if op.get_bind().dialect.name == "postgresql":  # for LIKE, whatever the collation
+        op.execute("CREATE INDEX ix_found_prefix_room_name ON found (room_name text_pattern_ops)")
     views = sa.table("views", sa.column("name", sa.String), sa.column("options", sa.JSON))
     db = op.get_bind()
     for name, options in db.execute(sa.select(views.c.name, views.c.options)).all():
