@@ -127,7 +127,7 @@ class SessionRow:
         SessionField(
             label="Room",
             description="Name of the LiveKit room.",
-            match=Match.EXACT,
+            match=Match.NAME,
             sort=True,
             column=Column.CHOOSABLE,
         ),
@@ -344,6 +344,8 @@ class SessionRow:
             label="Assignee",
             description="The reviewer whom the session is assigned to.",
             match=Match.EXACT,
+            suggested=True,
+            sort=True,
             sparse=True,
             column=Column.CHOOSABLE,
         ),

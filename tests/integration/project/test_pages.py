@@ -269,9 +269,13 @@ async def test_whoever_was_told_of_a_change_reads_an_overview_that_has_it(
         assert (before.sessions, after.sessions) == (number - 1, number)
 
 
-async def two_sessions(runtime: Runtime) -> None:
-    """One of ana's with pm-agent, of one turn; one of ben's with echo, of two turns and 90 s."""
-    ana, ben = Told(runtime.store, 1), Told(runtime.store, 2, agent="echo")
+async def two_sessions(runtime: Runtime) -> str:
+    """One of ana's with pm-agent, of one turn; one of ben's with echo, of two turns and 90 s.
+
+    Gives the room of ben's.
+    """
+    ana = Told(runtime.store, 1, room="room-of-ana")
+    ben = Told(runtime.store, 2, agent="echo", room="room-of-ben")
     await ana.begin("ana")
     await ana.turn(1, "Hello", "Hello.", 400)
     await ben.begin("ben")
@@ -279,6 +283,8 @@ async def two_sessions(runtime: Runtime) -> None:
         await ben.turn(after_s, "Hello", "Hello…", 2_000)
     await ben.tell(Kind.AGENT_ERROR, 20, message="x")
     await ben.end(90)
+    await ben.tell(Kind.ASSIGNED, 95, to="zoe")
+    return ben.room_name
 
 
 def listed(app: AppTest) -> list[str]:
@@ -303,7 +309,7 @@ def test_a_link_to_the_sessions_page_sets_its_filters_order_and_columns(
     start_runtime: Start,
 ) -> None:
     runtime = start_runtime(None)
-    runtime.call(lambda: two_sessions(runtime), finish=True)
+    ben = runtime.call(lambda: two_sessions(runtime), finish=True)
     app = opened("sessions")
     assert listed(app) == ["ben", "ana"]
     assert list(app.dataframe[0].value.columns[:3]) == ["created_at", "user_id", "agent_name"]
@@ -318,6 +324,9 @@ def test_a_link_to_the_sessions_page_sets_its_filters_order_and_columns(
         {"min_latency_max_ms": "1000"},
         {"errors": "true"},
         {"created_after": "2026-01-01T11:00Z"},
+        {"assignee": "zoe"},
+        {"room_name": ben},
+        {"room_name": f"{ben[:-1]}*"},
         {"min_duration_s": "60", "verdict": "none", "provenance": "observed"},
     ):
         app = opened("sessions", columns="user_id,turns", **link)
@@ -336,11 +345,17 @@ def test_filters_that_are_chosen_stand_in_the_address_and_are_cleared(
     runtime.call(lambda: two_sessions(runtime), finish=True)
     app = opened("sessions")
     ran(app, labelled(app, "selectbox", "Agent").set_value("pm-agent"))
+    assert labelled(app, "selectbox", "Assignee").options == ["any", "zoe", "none"]
+    ran(app, labelled(app, "selectbox", "Assignee").set_value("-"))
+    ran(app, labelled(app, "text_input", "Room").set_value("room-of-*"))
+    assert listed(app) == ["ana"]
     ran(app, labelled(app, "number_input", "Turns ≥").set_value(1))
     ran(app, labelled(app, "selectbox", "Sort by").set_value("duration_s"))
     ran(app, labelled(app, "toggle", "Ascending").set_value(True))
     assert address_of(app) == {
+        "room_name": "room-of-*",
         "agent_name": "pm-agent",
+        "assignee": "-",
         "min_turns": "1",
         "sort": "duration_s",
     }

@@ -14,6 +14,7 @@ from sqlalchemy import text
 from services.errors import BadInputError
 from services.events import Certainty, Event, Kind, Source
 from services.ids import SessionId, new_session_id, room_name_for
+from services.store import session_search
 from services.store.records import SessionStatus
 from services.store.session_fields import DEFAULT_SORT, SORTS, SessionFilter, SessionRow
 from services.store.store import Store, open_store
@@ -40,7 +41,7 @@ class Told:
         self, store: Store, number: int, *, agent: str = "pm-agent", room: str = ""
     ) -> None:
         self.id: SessionId = new_session_id()
-        self._room = room or room_name_for(self.id, "find")
+        self.room_name = room or room_name_for(self.id, "find")
         self._store = store
         self._number = number
         self._agent = agent
@@ -60,7 +61,7 @@ class Told:
                 source=Source.AGENT if ours else Source.OPERATOR,
                 certainty=certainty,
                 session_id=self.id,
-                room_name=self._room,
+                room_name=self.room_name,
                 room_sid=f"RM_{self._number}",
                 data=data,
             )
@@ -184,6 +185,45 @@ async def test_each_filter_finds_what_it_says_and_all_must_hold(store: Store) ->
     assert await ids(store, "-duration_s") == [one.id, three.id]
 
 
+@pytest.mark.parametrize("few", [5_000, 1], ids=["few", "many"])
+async def test_a_room_is_found_by_its_name_or_the_beginning_of_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(session_search, "_FEW", few)
+    names = ("support-1", "support-10", "Support-1", "supper", "100%_a\\b", "1000_a", "名前-1")
+    for number, name in enumerate(names):
+        await Told(store, number, room=name).begin("ana")
+    for wanted, expected in (
+        ("support-1", ["support-1"]),
+        ("support-1*", ["support-10", "support-1"]),
+        ("supp*", ["supper", "support-10", "support-1"]),
+        ("100%*", ["100%_a\\b"]),
+        ("100%_a\\*", ["100%_a\\b"]),
+        ("1000_*", ["1000_a"]),
+        ("名*", ["名前-1"]),
+        ("port*", []),
+        ("*", list(reversed(names))),
+        ("sup\x00*", []),
+    ):
+        found = [one.room_name for one in await find(store, room_name=wanted)]
+        assert found == expected, wanted
+    by_user = await find(store, "user_id", room_name="supp*", user_id="ana")
+    assert [one.room_name for one in by_user] == ["support-1", "support-10", "supper"]
+
+
+async def test_sessions_are_found_and_sorted_by_who_is_to_review_them(store: Store) -> None:
+    told = [Told(store, number) for number in range(4)]
+    for one in told:
+        await one.begin("ana")
+    for one, reviewer in zip(told, ("zoe", "", "bob", "zoe"), strict=True):
+        await one.tell(Kind.ASSIGNED, 5, to=reviewer)
+    assert await ids(store, assignee="zoe") == [told[3].id, told[0].id]
+    assert await ids(store, assignee="-") == [told[1].id]
+    assert await ids(store, assignee="nobody") == []
+    assert await ids(store, "assignee") == [told[2].id, told[0].id, told[3].id]
+    assert (await store.session_search.values())["assignee"] == ("bob", "zoe")
+
+
 @pytest.mark.parametrize("ended", [True, False], ids=["ended", "waiting"])
 async def test_pages_go_on_without_gaps_in_every_order(store: Store, ended: bool) -> None:
     for number in range(7):
@@ -193,6 +233,7 @@ async def test_pages_go_on_without_gaps_in_every_order(store: Store, ended: bool
             await told.turn(turn * 5, "a", "b…" if number % 2 else "b", 100.5 * (number % 4))
             await told.tell(Kind.AGENT_ERROR, 20 + turn, message="x")
         await told.tell(Kind.INTERRUPT_RAISED, 30, interrupt_id="i", value={})
+        await told.tell(Kind.ASSIGNED, 40, to=f"reviewer {number % 2}")
         if ended:
             await told.end(60 + number % 2)
     for sort in SORTS:

@@ -103,6 +103,12 @@ async def test_the_api_gives_the_view_that_was_asked_for(wired: Wired) -> None:
         assert [row["session_id"] for row in await exported(server, user_id="ana")] == [
             ana["session_id"]
         ]
+        where = f"{ana['room_name'][:-4]}*"
+        assert [row["room_name"] for row in await exported(server, room_name=where)] == [
+            ana["room_name"]
+        ]
+        assert len(await exported(server, assignee="-")) == 2
+        assert await exported(server, assignee="zoe") == []
         bad = await server.http.get("/api/voice/sessions/export", params={"format": "xls"})
         assert (bad.status_code, bad.json()["field"]) == (422, "format")
 
