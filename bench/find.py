@@ -79,6 +79,13 @@ CASES: Final = (
     _Case("one week", _where(created_after=_T0 + timedelta(days=60), created_before=_T0 + timedelta(days=67))),
     _Case("ended by expiry, of one agent", _where(status=(SessionStatus.EXPIRED,), agent_name="sales")),
     _Case("of an old version", _where(version="v1")),
+    _Case("of a room", _where(room_name="support-night-5000")),
+    _Case("of few rooms, by their beginning", _where(room_name="support-night-*")),
+    _Case("of one room in fifty, by its beginning", _where(room_name="echo-*")),
+    _Case("of most rooms, by their beginning", _where(room_name="pm-agent-*")),
+    _Case("of most rooms, by max latency", _where(room_name="pm-agent-*"), "-latency_max_ms"),
+    _Case("of a reviewer", _where(assignee="zoe")),
+    _Case("by reviewer", SessionFilter(), "assignee"),
     _Case("by user", SessionFilter(), "user_id"),
     _Case("by verdict", SessionFilter(), "-verdict"),
     _Case("by errors", SessionFilter(), "-errors"),
@@ -224,7 +231,7 @@ def _made(sessions: int) -> Iterator[list[tuple[str, dict[str, Any]]]]:
         duration = 20 + turns * chance.uniform(4, 14)
         status = chance.choices(("ended", "expired", "failed"), (96, 3, 1))[0]
         shared = {"created_at": created, "status": status, "agent_name": agent, "user_id": user}
-        room = f"{agent}-{session_id[4:]}"
+        room = f"support-night-{number}" if number % 5_000 == 0 else f"{agent}-{session_id[4:]}"
         made: list[tuple[str, dict[str, Any]]] = [
             ("sessions", {
                 **shared, "id": session_id, "room_name": room, "room_sid": f"RM_{number}",
@@ -244,6 +251,7 @@ def _made(sessions: int) -> Iterator[list[tuple[str, dict[str, Any]]]]:
                 "interrupts_pending": int(number > sessions - 200 and chance.random() < 0.1),
                 "errors": int(chance.random() < 0.01),
                 "verdict": chance.choices(("", "pass", "fail", "unsure"), (94, 4, 1.5, 0.5))[0],
+                "assignee": "zoe" if number % 500 == 0 else "",
                 "version": f"v{1 + 6 * number // sessions}",
             }),
         ]  # fmt: skip
