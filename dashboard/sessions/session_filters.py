@@ -73,6 +73,7 @@ _DAYS: Final = ("since", "from", "to")
 _ADDRESS: Final = (*PARAMETERS, *_DAYS, "sort", "columns")
 _ANY: Final = ""
 _MOVES: Final = f"{KEY}.moves"
+_FIRST: Final = f"{KEY}.first"  # what the address says, which each field holds at first
 _FIELD_PX: Final = 170
 _SINCE: Final = {"": None, "1d": 1, "7d": 7, "30d": 30, "90d": 90}
 _SINCE_WORDS: Final = {
@@ -90,26 +91,29 @@ def wanted() -> tuple[SessionFilter, str]:
     if st.session_state.setdefault(_MOVES, where.moves) != where.moves:  # a link, or Back
         st.session_state[_MOVES] = where.moves
         drafts.sent(KEY)
-    _seed(where.values)
+    st.session_state[_FIRST] = _first(where.values)
     there = bridge.read(bridge.runtime().store.session_search.values)
     left, middle, right = st.columns([5, 2, 1], vertical_alignment="bottom")
     with left:
         st.text_input(
             "Search what was said and noted",
+            _value("q"),
             key=_field("q"),
             max_chars=TEXT_MOST,
             placeholder="Words; or a session's id, or its room",
             help="All of the words in one text. Looked for in the newest 5,000 texts that have them.",
         )
     with middle:
+        names = [one.name for one in SORT_KEYS]
         st.selectbox(
             "Sort by",
-            [one.name for one in SORT_KEYS],
+            names,
+            names.index(_value("sort")),
             format_func=column_label,
             key=_field("sort"),
         )
     with right:
-        st.toggle("Ascending", key=_field("ascending"))
+        st.toggle("Ascending", _value("ascending"), key=_field("ascending"))
     count = sum(bool(_word(name)) for name in (*(one.name for one, _ in _DRAWN), *_DAYS))
     label = f"Filters · {count}" if count else "Filters"
     with st.expander(label, icon=":material/filter_alt:", key=f"{KEY}.filters"):
@@ -140,13 +144,13 @@ def choose_columns() -> list[str]:
     st.multiselect(
         "Columns",
         list(COLUMNS),
+        _value("columns"),
         format_func=column_label,
         key=_field("columns"),
         placeholder="The usual ones",
         width="stretch",
     )
-    chosen = st.session_state[_field("columns")]
-    return [name for name in COLUMNS if name in chosen] or _USUAL
+    return [name for name in COLUMNS if name in _value("columns")] or _USUAL
 
 
 def column_label(name: str) -> str:
@@ -159,12 +163,20 @@ def _field(name: str) -> str:
     return f"{drafts.draft_key(KEY)}.{name}"
 
 
-def _seed(told: Mapping[str, str]) -> None:
-    """The fields as the address names them, unless they hold something already."""
+def _value(name: str) -> Any:
+    """What a field holds; before it is drawn, what the address says.
+
+    A field is given that as its default: a state that is set from here could get lost.
+    """
+    return st.session_state.get(_field(name), st.session_state[_FIRST][name])
+
+
+def _first(told: Mapping[str, str]) -> dict[str, Any]:
+    """The fields' values as the address names them."""
     sort = told.get("sort", "")
     sort = sort if sort in SORTS else DEFAULT_SORT
     columns = [one for one in told.get("columns", "").split(",") if one in COLUMNS]
-    first: dict[str, Any] = {
+    return {
         **{one.name: _held(one, told.get(one.name, "")) for one in PARAMETERS.values()},
         "since": told.get("since", "") if told.get("since", "") in _SINCE else "",
         "from": _day(told.get("from", "")),
@@ -173,8 +185,6 @@ def _seed(told: Mapping[str, str]) -> None:
         "ascending": not sort.startswith("-"),
         "columns": columns or _USUAL,
     }
-    for name, value in first.items():
-        st.session_state.setdefault(_field(name), value)
 
 
 def _held(of: SessionParameter, text: str) -> Any:
@@ -207,15 +217,14 @@ def _day(text: str) -> date | None:
 
 
 def _sort() -> str:
-    sign = "" if st.session_state[_field("ascending")] else "-"
-    return f"{sign}{st.session_state[_field('sort')]}"
+    return f"{'' if _value('ascending') else '-'}{_value('sort')}"
 
 
 def _word(name: str) -> str:
     """What the address says of a field; "" for what needs no word."""
     if name == "sort":
         return "" if _sort() == DEFAULT_SORT else _sort()
-    value = st.session_state[_field(name)]
+    value = _value(name)
     match value:
         case list():
             return "" if value in (_USUAL, []) else ",".join(value)
@@ -230,10 +239,14 @@ def _word(name: str) -> str:
 def _draw_filters(there: Mapping[str, tuple[str, ...]]) -> None:
     grid = st.grid(4, min_column_width=_FIELD_PX)
     grid.selectbox(
-        "Created", list(_SINCE), format_func=_SINCE_WORDS.__getitem__, key=_field("since")
+        "Created",
+        list(_SINCE),
+        list(_SINCE).index(_value("since")),
+        format_func=_SINCE_WORDS.__getitem__,
+        key=_field("since"),
     )
-    grid.date_input("Created from", value=None, key=_field("from"), format="YYYY-MM-DD")
-    grid.date_input("Created until", value=None, key=_field("to"), format="YYYY-MM-DD")
+    for label, name in (("Created from", "from"), ("Created until", "to")):
+        grid.date_input(label, _value(name), key=_field(name), format="YYYY-MM-DD")
     for one, of in sorted(_DRAWN, key=lambda drawn: drawn[0].op is Op.HAS):  # toggles last
         _draw_filter(grid, one, of, there)
     grid.button("Clear all", key=f"{KEY}.clear", icon=":material/filter_alt_off:", on_click=clear)
@@ -242,18 +255,19 @@ def _draw_filters(there: Mapping[str, tuple[str, ...]]) -> None:
 def _draw_filter(
     grid: Any, one: SessionParameter, of: SessionField, there: Mapping[str, tuple[str, ...]]
 ) -> None:
-    key = _field(one.name)
+    key, value = _field(one.name), _value(one.name)
     words = {_ANY: "any", of.none: "none", **WORDS.get(of.name, {})}
 
-    def text(value: str) -> str:
-        return words.get(value, fmt.plain(value))
+    def text(option: str) -> str:
+        return words.get(option, fmt.plain(option))
 
     if one.op is Op.HAS:
-        grid.toggle(f"Has {of.label.lower()}", key=key, help=of.description)
+        grid.toggle(f"Has {of.label.lower()}", value, key=key, help=of.description)
     elif one.op is Op.AT_LEAST:
         unit = f" ({of.unit})" if of.unit else ""
         grid.number_input(
             f"{of.label} ≥{unit}",
+            value=value,
             min_value=0,
             max_value=int(of.most),
             step=of.step,
@@ -262,19 +276,18 @@ def _draw_filter(
             help=of.description,
         )
     elif one.op is Op.ONE_OF:
-        grid.multiselect(of.label, list(of.values), format_func=text, key=key)
+        grid.multiselect(of.label, list(of.values), value, format_func=text, key=key)
     elif of.values or of.suggested:
         known = of.values or (*there[one.name], *([of.none] if one.op is Op.EQUAL else []))
-        held = st.session_state[key]
-        options = [_ANY, *known, *([held] if held and held not in known else [])]
-        grid.selectbox(of.label, options, format_func=text, key=key)
+        options = [_ANY, *known, *([value] if value and value not in known else [])]
+        grid.selectbox(of.label, options, options.index(value), format_func=text, key=key)
     else:
-        grid.text_input(of.label, key=key, max_chars=TEXT_MOST, help=one.description)
+        grid.text_input(of.label, value, key=key, max_chars=TEXT_MOST, help=one.description)
 
 
 def _drill_down() -> None:
     """What a link asked for that has no field, in words, and the way to be rid of it."""
-    held = {name: _read(name, st.session_state[_field(name)]) for name in _LINKED}
+    held = {name: _read(name, _value(name)) for name in _LINKED}
     if all(value is None for value in held.values()):
         return
     said = []
@@ -309,7 +322,7 @@ def _clear_drill_down() -> None:
 
 
 def _filter() -> SessionFilter:
-    held = {name: st.session_state[_field(name)] for name in (*PARAMETERS, *_DAYS)}
+    held = {name: _value(name) for name in (*PARAMETERS, *_DAYS)}
     values = {name: _read(name, held[name]) for name in _LINKED}
     for one, _ in _DRAWN:
         value = held[one.name]
