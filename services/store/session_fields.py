@@ -13,7 +13,7 @@ and the docs show them, too.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from datetime import datetime
 from enum import Enum, StrEnum, auto
 from types import NoneType
@@ -33,7 +33,8 @@ NONE: Final = "-"
 PREFIX: Final = "*"
 """At the end of a name that is filtered by: all names that begin so."""
 DEFAULT_SORT: Final = "-created_at"
-_MS_MOST: Final = 600_000
+_RANGES: Final = {"ms": (600_000, 100), "s": (10_000_000, 60), "": (1_000_000, 1)}
+"""By unit: the greatest bound of a filter, and the step of its field."""
 
 
 class Match(Enum):
@@ -65,29 +66,55 @@ class Column(Enum):
     SHOWN = auto()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class SessionField:
-    """What is known of one field; its attribute gives `name`, `annotation`, `kind`, `optional`."""
+    """What is known of one field; its attribute gives `name`, `annotation`, `kind`, `optional`.
+
+    What is filtered and kept by the search can also be sorted by.
+    """
 
     label: str
     description: str
-    name: str = ""
-    annotation: Any = None
-    kind: type = str
-    optional: bool = False
-    unit: Literal["", "ms", "s"] = ""
+    _: KW_ONLY
     match: Match | None = None
-    parameter: str = ""  # of the filter; "": the field's name
     values: tuple[str, ...] = ()  # all that can be asked for
     suggested: bool = False  # the page offers the values that there are
-    most: float = 1_000_000  # the greatest bound that a range takes
-    step: int = 1
-    sort: bool = False
     sparse: bool = False  # few sessions have one: its index and its order hold only these
     exported: bool = True
     column: Column = Column.NO
     source: Source = Source.INDEX
     stored_as: str = ""  # in its source; "": the field's name
+    name: str = ""
+    annotation: Any = None
+    kind: type = str
+    optional: bool = False
+
+    @property
+    def unit(self) -> str:
+        """`ms` or `s`, which is in the name; else nothing."""
+        end = self.name.rpartition("_")[2]
+        return end if end in _RANGES else ""
+
+    @property
+    def most(self) -> int:
+        """The greatest bound that a range takes."""
+        return _RANGES[self.unit][0]
+
+    @property
+    def step(self) -> int:
+        """By how much the page's buttons change a bound."""
+        return _RANGES[self.unit][1]
+
+    @property
+    def sort(self) -> bool:
+        """Whether it is a sort key."""
+        return self.match is not None and self.source is Source.INDEX
+
+    @property
+    def parameter(self) -> str:
+        """What its filters are named after."""
+        ends = {Match.PERIOD: "_at", Match.MEMBER: "s"}
+        return self.name.removesuffix(ends.get(self.match, "")) if self.match else self.name
 
     @property
     def plain_type(self) -> type:
@@ -110,300 +137,95 @@ class SessionField:
         return self.kind(value) if value and issubclass(self.kind, StrEnum) else value
 
 
+# fmt: off
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRow:
     """One session as lists, exports and the API show it, in the order of the exports' columns."""
 
-    session_id: Annotated[
-        SessionId,
-        SessionField(
-            label="Session",
-            description="The session's id; also that of its LangGraph thread.",
-            column=Column.CHOOSABLE,
-        ),
-    ]
-    room_name: Annotated[
-        str,
-        SessionField(
-            label="Room",
-            description="Name of the LiveKit room.",
-            match=Match.NAME,
-            sort=True,
-            column=Column.CHOOSABLE,
-        ),
-    ]
-    user_id: Annotated[
-        str,
-        SessionField(
-            label="User",
-            description="The end user on the call, as the API's caller named them.",
-            match=Match.EXACT,
-            sort=True,
-            column=Column.SHOWN,
-        ),
-    ]
-    agent_name: Annotated[
-        str,
-        SessionField(
-            label="Agent",
-            description="Name of the dispatched agent.",
-            match=Match.EXACT,
-            suggested=True,
-            sort=True,
-            column=Column.SHOWN,
-        ),
-    ]
-    status: Annotated[
-        SessionStatus,
-        SessionField(
-            label="Status",
-            description="`created`: nobody joined yet. `expired`: ended when its time was over.",
-            match=Match.ONE_OF,
-            sort=True,
-            column=Column.SHOWN,
-        ),
-    ]
-    origin: Annotated[
-        Origin,
-        SessionField(
-            label="Origin",
-            description="Who created the room; `adopted`: another program.",
-            source=Source.SESSION,
-        ),
-    ]
-    created_at: Annotated[
-        datetime,
-        SessionField(
-            label="Created",
-            description="When the session was created.",
-            match=Match.PERIOD,
-            parameter="created",
-            sort=True,
-            column=Column.SHOWN,
-        ),
-    ]
-    started_at: Annotated[
-        datetime | None,
-        SessionField(
-            label="Started",
-            description="When the first participant joined.",
-            source=Source.SESSION,
-        ),
-    ]
-    ended_at: Annotated[
-        datetime | None,
-        SessionField(label="Ended", description="When it ended.", source=Source.SESSION),
-    ]
-    end_reason: Annotated[
-        str,
-        SessionField(
-            label="End reason",
-            description="Why it ended, in words.",
-            column=Column.CHOOSABLE,
-            source=Source.SESSION,
-        ),
-    ]
-    duration_s: Annotated[
-        float | None,
-        SessionField(
-            label="Duration",
-            description="From `started_at` (else `created_at`) to the end; open sessions have none.",
-            unit="s",
-            match=Match.RANGE,
-            most=10_000_000,
-            step=60,
-            sort=True,
-            column=Column.SHOWN,
-        ),
-    ]
-    turns: Annotated[
-        int,
-        SessionField(
-            label="Turns",
-            description="Turns in which the caller said something.",
-            match=Match.RANGE,
-            sort=True,
-            column=Column.SHOWN,
-        ),
-    ]
-    latency_p50_ms: Annotated[
-        float | None,
-        SessionField(
-            label="p50 latency",
-            description="Median time from the end of speech to the first audio of the answer.",
-            unit="ms",
-            match=Match.RANGE,
-            most=_MS_MOST,
-            step=100,
-            sort=True,
-            column=Column.SHOWN,
-        ),
-    ]
-    latency_max_ms: Annotated[
-        float | None,
-        SessionField(
-            label="Max latency",
-            description="Longest time from the end of speech to the first audio of the answer.",
-            unit="ms",
-            match=Match.RANGE,
-            most=_MS_MOST,
-            step=100,
-            sort=True,
-            column=Column.SHOWN,
-        ),
-    ]
-    interruptions: Annotated[
-        int,
-        SessionField(
-            label="Interruptions",
-            description="Answers that the caller interrupted.",
-            match=Match.RANGE,
-            sort=True,
-            column=Column.CHOOSABLE,
-        ),
-    ]
-    interrupts_pending: Annotated[
-        int,
-        SessionField(
-            label="Pending interrupts",
-            description="Interrupts of the graph that wait for a human.",
-            match=Match.HAS,
-            sort=True,
-            sparse=True,
-            column=Column.CHOOSABLE,
-        ),
-    ]
-    errors: Annotated[
-        int,
-        SessionField(
-            label="Errors",
-            description="Failed runs of the graph and errors of the agent.",
-            match=Match.HAS,
-            sort=True,
-            sparse=True,
-            column=Column.CHOOSABLE,
-        ),
-    ]
-    verdict: Annotated[
-        str,
-        SessionField(
-            label="Verdict",
-            description="The newest review; the filter `none` finds what was not reviewed.",
-            match=Match.EXACT,
-            values=("pass", "fail", "unsure", "none"),
-            sort=True,
-            column=Column.SHOWN,
-        ),
-    ]
-    tags: Annotated[
-        tuple[str, ...],
-        SessionField(
-            label="Tags",
-            description="Tags of the session and of its notes.",
-            match=Match.MEMBER,
-            parameter="tag",
-            suggested=True,
-            column=Column.SHOWN,
-            source=Source.TAGS,
-        ),
-    ]
-    provenance: Annotated[
-        Certainty,
-        SessionField(
-            label="Source",
-            description="How the beginning and the end are known. `inferred`: LiveKit sent no "
-            "webhook, polling found it seconds later. `incomplete`: its time is not known.",
-            match=Match.EXACT,
-            sort=True,
-            column=Column.SHOWN,
-        ),
-    ]
-    participants_peak: Annotated[
-        int,
-        SessionField(
-            label="Peak participants",
-            description="The most participants at the same time, without agents.",
-            source=Source.SESSION,
-            stored_as="people_peak",
-        ),
-    ]
-    version: Annotated[
-        str,
-        SessionField(
-            label="Version",
-            description="The agent's version (`SWITCHBOARD_AGENT_VERSION`).",
-            match=Match.EXACT,
-            suggested=True,
-            sort=True,
-            column=Column.CHOOSABLE,
-        ),
-    ]
-    assignee: Annotated[
-        str,
-        SessionField(
-            label="Assignee",
-            description="The reviewer whom the session is assigned to.",
-            match=Match.EXACT,
-            suggested=True,
-            sort=True,
-            sparse=True,
-            column=Column.CHOOSABLE,
-        ),
-    ]
-    participant_identity: Annotated[
-        str,
-        SessionField(
-            label="Identity",
-            description="The caller's identity in the room.",
-            exported=False,
-            source=Source.SESSION,
-            stored_as="identity",
-        ),
-    ]
-    dispatch_id: Annotated[
-        str,
-        SessionField(
-            label="Dispatch",
-            description="LiveKit's id of the agent dispatch.",
-            exported=False,
-            source=Source.SESSION,
-        ),
-    ]
-    expires_at: Annotated[
-        datetime | None,
-        SessionField(
-            label="Expires",
-            description="When Switchboard ends the session, unless it ends before.",
-            exported=False,
-            source=Source.SESSION,
-        ),
-    ]
-    created_provenance: Annotated[
-        Certainty,
-        SessionField(
-            label="Source of the beginning",
-            description="How the beginning is known.",
-            exported=False,
-            source=Source.SESSION,
-            stored_as="created_certainty",
-        ),
-    ]
-    ended_provenance: Annotated[
-        Certainty | None,
-        SessionField(
-            label="Source of the end",
-            description="How the end is known.",
-            exported=False,
-            source=Source.SESSION,
-            stored_as="ended_certainty",
-        ),
-    ]
+    session_id: Annotated[SessionId, SessionField(
+        "Session", "The session's id; also that of its LangGraph thread.", column=Column.CHOOSABLE)]
+    room_name: Annotated[str, SessionField(
+        "Room", "Name of the LiveKit room.", match=Match.NAME, column=Column.CHOOSABLE)]
+    user_id: Annotated[str, SessionField(
+        "User", "The end user on the call, as the API's caller named them.",
+        match=Match.EXACT, column=Column.SHOWN)]
+    agent_name: Annotated[str, SessionField(
+        "Agent", "Name of the dispatched agent.",
+        match=Match.EXACT, suggested=True, column=Column.SHOWN)]
+    status: Annotated[SessionStatus, SessionField(
+        "Status", "`created`: nobody joined yet. `expired`: ended when its time was over.",
+        match=Match.ONE_OF, column=Column.SHOWN)]
+    origin: Annotated[Origin, SessionField(
+        "Origin", "Who created the room; `adopted`: another program.", source=Source.SESSION)]
+    created_at: Annotated[datetime, SessionField(
+        "Created", "When the session was created.", match=Match.PERIOD, column=Column.SHOWN)]
+    started_at: Annotated[datetime | None, SessionField(
+        "Started", "When the first participant joined.", source=Source.SESSION)]
+    ended_at: Annotated[datetime | None, SessionField(
+        "Ended", "When it ended.", source=Source.SESSION)]
+    end_reason: Annotated[str, SessionField(
+        "End reason", "Why it ended, in words.", column=Column.CHOOSABLE, source=Source.SESSION)]
+    duration_s: Annotated[float | None, SessionField(
+        "Duration", "From `started_at` (else `created_at`) to the end; open sessions have none.",
+        match=Match.RANGE, column=Column.SHOWN)]
+    turns: Annotated[int, SessionField(
+        "Turns", "Turns in which the caller said something.",
+        match=Match.RANGE, column=Column.SHOWN)]
+    latency_p50_ms: Annotated[float | None, SessionField(
+        "p50 latency", "Median time from the end of speech to the first audio of the answer.",
+        match=Match.RANGE, column=Column.SHOWN)]
+    latency_max_ms: Annotated[float | None, SessionField(
+        "Max latency", "Longest time from the end of speech to the first audio of the answer.",
+        match=Match.RANGE, column=Column.SHOWN)]
+    interruptions: Annotated[int, SessionField(
+        "Interruptions", "Answers that the caller interrupted.",
+        match=Match.RANGE, column=Column.CHOOSABLE)]
+    interrupts_pending: Annotated[int, SessionField(
+        "Pending interrupts", "Interrupts of the graph that wait for a human.",
+        match=Match.HAS, sparse=True, column=Column.CHOOSABLE)]
+    errors: Annotated[int, SessionField(
+        "Errors", "Failed runs of the graph and errors of the agent.",
+        match=Match.HAS, sparse=True, column=Column.CHOOSABLE)]
+    verdict: Annotated[str, SessionField(
+        "Verdict", "The newest review; the filter `none` finds what was not reviewed.",
+        match=Match.EXACT, values=("pass", "fail", "unsure", "none"), column=Column.SHOWN)]
+    tags: Annotated[tuple[str, ...], SessionField(
+        "Tags", "Tags of the session and of its notes.",
+        match=Match.MEMBER, suggested=True, column=Column.SHOWN, source=Source.TAGS)]
+    provenance: Annotated[Certainty, SessionField(
+        "Source",
+        "How the beginning and the end are known. `inferred`: LiveKit sent no webhook, "
+        "polling found it seconds later. `incomplete`: its time is not known.",
+        match=Match.EXACT, column=Column.SHOWN)]
+    participants_peak: Annotated[int, SessionField(
+        "Peak participants", "The most participants at the same time, without agents.",
+        source=Source.SESSION, stored_as="people_peak")]
+    version: Annotated[str, SessionField(
+        "Version", "The agent's version (`SWITCHBOARD_AGENT_VERSION`).",
+        match=Match.EXACT, suggested=True, column=Column.CHOOSABLE)]
+    assignee: Annotated[str, SessionField(
+        "Assignee", "The reviewer whom the session is assigned to.",
+        match=Match.EXACT, suggested=True, sparse=True, column=Column.CHOOSABLE)]
+    participant_identity: Annotated[str, SessionField(
+        "Identity", "The caller's identity in the room.",
+        exported=False, source=Source.SESSION, stored_as="identity")]
+    dispatch_id: Annotated[str, SessionField(
+        "Dispatch", "LiveKit's id of the agent dispatch.", exported=False, source=Source.SESSION)]
+    expires_at: Annotated[datetime | None, SessionField(
+        "Expires", "When Switchboard ends the session, unless it ends before.",
+        exported=False, source=Source.SESSION)]
+    created_provenance: Annotated[Certainty, SessionField(
+        "Source of the beginning", "How the beginning is known.",
+        exported=False, source=Source.SESSION, stored_as="created_certainty")]
+    ended_provenance: Annotated[Certainty | None, SessionField(
+        "Source of the end", "How the end is known.",
+        exported=False, source=Source.SESSION, stored_as="ended_certainty")]
+# fmt: on
 
 
 def _read_catalogue() -> Iterator[SessionField]:
-    hints = get_type_hints(SessionRow, include_extras=True)
-    for name in (one.name for one in fields(SessionRow)):
-        hint, known = get_args(hints[name])
+    for name, entry in get_type_hints(SessionRow, include_extras=True).items():
+        hint, known = get_args(entry)
         kinds = [one for one in get_args(hint) if one is not NoneType]
         optional = len(kinds) < len(get_args(hint))
         kind = kinds[0] if optional else get_origin(hint) or hint
@@ -415,7 +237,6 @@ def _read_catalogue() -> Iterator[SessionField]:
             kind=kind,
             optional=optional,
             values=known.values or (tuple(kind) if issubclass(kind, StrEnum) else ()),
-            parameter=known.parameter or name,
             stored_as=known.stored_as or name,
         )
 

@@ -336,7 +336,7 @@ found: Final = Table(
     metadata,
     Column("session_id", String(40), primary_key=True),
     *(_column(one) for one in INDEXED if one.name != "session_id"),
-    *(_index(one) for one in INDEXED if one.match or one.sort),
+    *(_index(one) for one in INDEXED if one.match),
     Index(
         "ix_found_judged",
         "created_at",
