@@ -18,7 +18,7 @@ from pydantic import (
 )
 
 from services.clock import rfc3339
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 from services.exports.sessions_table import TableFormat
 from services.sessions.service import NewSession
 from services.store.records import Origin, SessionStatus
@@ -104,16 +104,18 @@ class CreateVoiceSession(BaseModel):
         """The use case's own form.
 
         Raises:
-            BadInputError: who calls, or which agent is wanted, is not said.
+            InvalidInputError: who calls, or which agent is wanted, is not said.
         """
         config = self.room_config or RoomConfig()
         asked = config.agents[0] if config.agents else None
         agent_id = self.agent_id or (asked.agent_name if asked is not None else None)
         user_id = self.user_id or self.participant_identity or self.participant_name
         if not user_id:
-            raise BadInputError("user_id: Field required.", hint="Say who calls.", field="user_id")
+            raise InvalidInputError(
+                "user_id: Field required.", hint="Say who calls.", field="user_id"
+            )
         if not agent_id:
-            raise BadInputError(
+            raise InvalidInputError(
                 "agent_id: Field required.",
                 hint="Name the agent; GET /api/agents lists them.",
                 field="agent_id",

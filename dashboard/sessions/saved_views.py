@@ -13,7 +13,7 @@ from dashboard.ui import format as fmt
 from dashboard.ui.actions import attempt, show_failure
 from services.exports.sessions_table import TableFormat
 from services.sessions.saved_items import NAME_MOST
-from services.store.records import Kept
+from services.store.records import SavedItem
 from services.store.session_fields import SessionFilter
 
 _KEY: Final = f"{session_filters.KEY}.views"
@@ -57,13 +57,13 @@ def bar(wanted: SessionFilter, sort: str) -> list[str]:
     return columns
 
 
-def _show(kept: Mapping[str, Kept]) -> None:
+def _show(kept: Mapping[str, SavedItem]) -> None:
     view = kept.get(st.session_state[_CHOICE] or "")
     if view is not None:
         session_filters.show({name: str(value) for name, value in view.options.items()})
 
 
-def _keeping(kept: Mapping[str, Kept]) -> None:
+def _keeping(kept: Mapping[str, SavedItem]) -> None:
     draft = drafts.draft_key(_KEY)
     views = bridge.runtime().views
     name = st.text_input(
@@ -87,7 +87,7 @@ def _keeping(kept: Mapping[str, Kept]) -> None:
         attempt(_KEY, lambda: _delete(chosen), done=f"The view {fmt.code(chosen.name)} is deleted.")
 
 
-def _delete(view: Kept) -> None:
+def _delete(view: SavedItem) -> None:
     views = bridge.runtime().views
     bridge.write(lambda caller: views.delete(view.name, actor=caller))
     feedback.flash(

@@ -13,9 +13,9 @@ from dashboard.sessions import session_filters
 from dashboard.ui import bridge, dialogs, feedback, nav, paging, viewer
 from dashboard.ui import format as fmt
 from dashboard.ui.actions import attempt, show_failure
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.errors import SwitchboardError
-from services.events import Certainty
+from services.events import Provenance
 from services.reviews.service import TAGS_MOST
 from services.store.session_fields import FIELDS, SessionFilter, SessionRow
 from services.store.session_search import SessionPage
@@ -186,7 +186,7 @@ def issues_text(session: SessionRow) -> str:
 def provenance_text(session: SessionRow) -> str:
     """How well it is known, and of what it is not: `observed`, `inferred: end`."""
     parts = {"beginning": session.created_provenance, "end": session.ended_provenance}
-    unseen = [part for part, known in parts.items() if known not in (None, Certainty.OBSERVED)]
+    unseen = [part for part, known in parts.items() if known not in (None, Provenance.OBSERVED)]
     whole = session.provenance
     return f"{whole}: {' and '.join(unseen)}" if unseen else whole.value
 
@@ -215,7 +215,7 @@ def _actions(chosen: list[SessionRow]) -> None:
                 kwargs={"room_names": names},
             )
         over = tuple(one.session_id for one in chosen if not one.status.is_open)
-        if over and bridge.caller().may(Right.DELETE):
+        if over and bridge.caller().may(Permission.DELETE):
             st.button(
                 f"Delete {fmt.count_text(len(over), 'session')}",
                 key=f"{_KEY}.delete.button",

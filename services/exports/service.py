@@ -13,7 +13,7 @@ from typing import Final
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded, note
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.clock import Now
 from services.exports.chrome_trace import as_chrome
 from services.exports.pytest_case import as_pytest
@@ -53,7 +53,7 @@ class Exports:
         self.audit = audit
         self._now = now
 
-    @guarded(Right.EXPORT, target="session_id")
+    @guarded(Permission.EXPORT, target="session_id")
     async def session(self, session_id: str, wanted: Format, *, actor: Caller) -> Export:
         """The session in that format.
 
@@ -64,7 +64,7 @@ class Exports:
         note(written_as=wanted.value)
         return await export(self._store, session_id, wanted)
 
-    @guarded(Right.EXPORT)
+    @guarded(Permission.EXPORT)
     async def table(
         self,
         wanted: SessionFilter,

@@ -12,10 +12,10 @@ from typing import Final
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded, note
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.analytics.significance import wilson
 from services.clock import Now
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 from services.events import Event, Kind, Source
 from services.rooms.watcher import Rooms
 from services.store.records import OVER
@@ -109,17 +109,17 @@ class Quality:
         queued.sort(key=lambda one: len(one.why), reverse=True)
         return tuple(queued)
 
-    @guarded(Right.REVIEW, target="session_ids")
+    @guarded(Permission.REVIEW, target="session_ids")
     async def assign(self, session_ids: Sequence[str], to: str, *, actor: Caller) -> None:
         """Say who is to review sessions; "" takes that back.
 
         Raises:
-            BadInputError: the name is too long, or more than 200 sessions.
+            InvalidInputError: the name is too long, or more than 200 sessions.
             NotFoundError: one of the sessions is not there; none is assigned.
         """
         to = " ".join(to.split())
         if len(to) > NAME_MOST or len(session_ids) > AT_ONCE:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"At most {AT_ONCE} sessions are assigned at once, to a name of {NAME_MOST} "
                 "characters.",
                 hint="Choose fewer.",

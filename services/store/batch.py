@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, case, func, or_, select, update
 
-from services.events import Certainty, Event, Kind, Source
+from services.events import Event, Kind, Provenance, Source
 from services.ids import session_id_in
 from services.store import tables as t
 from services.store.agent_projections import apply_agent_events
@@ -33,7 +33,7 @@ _OVER: Final = Kind.ROOM_FINISHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class CommittedEvent:
     """What a commit made of one event. `fresh` is False for one that was there already."""
 
     event: Event
@@ -41,15 +41,15 @@ class Written:
     session: SessionRecord | None
 
 
-def write_batch(connection: Connection, events: Sequence[Event]) -> tuple[Written, ...]:
+def write_batch(connection: Connection, events: Sequence[Event]) -> tuple[CommittedEvent, ...]:
     """Write the events and what they make of sessions, inside the connection's transaction."""
     folding = _Folding.load(connection, events)
     for event in events:
         folding.take(event)
     fresh = folding.save(connection)
-    written: list[Written] = []
+    written: list[CommittedEvent] = []
     for event, session in zip(events, folding.by_event, strict=True):
-        written.append(Written(event=event, fresh=event.id in fresh, session=session))
+        written.append(CommittedEvent(event=event, fresh=event.id in fresh, session=session))
         fresh.discard(event.id)  # the same once more in this batch
     return tuple(written)
 
@@ -167,7 +167,7 @@ class _Folding:
             connection.execute(
                 update(t.visits)
                 .where(t.visits.c.session_id == session_id, t.visits.c.left_at.is_(None))
-                .values(left_at=event.at, left_certainty=Certainty.INFERRED)
+                .values(left_at=event.at, left_certainty=Provenance.INFERRED)
             )
         for session_id in self._joined:
             _raise_peak(connection, session_id)

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Final, Literal, Self, get_args, get_origin, g
 
 from pydantic import AfterValidator, Field
 
-from services.events import Certainty
+from services.events import Provenance
 from services.ids import SessionId
 from services.store.records import Origin, SessionStatus
 
@@ -192,7 +192,7 @@ class SessionRow:
     tags: Annotated[tuple[str, ...], SessionField(
         "Tags", "Tags of the session and of its notes.",
         match=Match.MEMBER, suggested=True, column=Column.SHOWN, source=Source.TAGS)]
-    provenance: Annotated[Certainty, SessionField(
+    provenance: Annotated[Provenance, SessionField(
         "Source",
         "How the beginning and the end are known. `inferred`: LiveKit sent no webhook, "
         "polling found it seconds later. `incomplete`: its time is not known.",
@@ -214,10 +214,10 @@ class SessionRow:
     expires_at: Annotated[datetime | None, SessionField(
         "Expires", "When Switchboard ends the session, unless it ends before.",
         exported=False, source=Source.SESSION)]
-    created_provenance: Annotated[Certainty, SessionField(
+    created_provenance: Annotated[Provenance, SessionField(
         "Source of the beginning", "How the beginning is known.",
         exported=False, source=Source.SESSION, stored_as="created_certainty")]
-    ended_provenance: Annotated[Certainty | None, SessionField(
+    ended_provenance: Annotated[Provenance | None, SessionField(
         "Source of the end", "How the end is known.",
         exported=False, source=Source.SESSION, stored_as="ended_certainty")]
 # fmt: on

@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 from services.ids import is_session_id
 from services.store import tables as t
 from services.store.rows import clean
@@ -87,11 +87,11 @@ class SessionSearch:
         text come by the time of their creation.
 
         Raises:
-            BadInputError: no such order; or the cursor is not one of ours, or of another order.
+            InvalidInputError: no such order; or the cursor is not one of ours, or of another order.
         """
         limit = max(1, min(limit, PAGE_MOST))
         if sort not in SORTS:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"Sessions are not sorted by {sort!r}.",
                 hint="See the list of fields.",
                 field="sort",
@@ -311,7 +311,7 @@ def _read_cursor(cursor: str, sort: str) -> tuple[Any, ...]:
             raise ValueError("of another order")
         return tuple(map(_read_value, names, values))
     except (ValueError, TypeError, AttributeError) as exc:
-        raise BadInputError(
+        raise InvalidInputError(
             "The cursor is not one that was given for this list.",
             hint="Begin at the first page.",
             field="cursor",

@@ -26,7 +26,7 @@ from services.store import tables as t
 from services.store.access_store import AccessStore
 from services.store.agent_store import AgentStore
 from services.store.alert_store import AlertStore
-from services.store.batch import Written
+from services.store.batch import CommittedEvent
 from services.store.engine import (
     DATABASE_ERRORS,
     database_url,
@@ -52,7 +52,7 @@ from services.store.rows import (
     upsert,
     visit_record,
 )
-from services.store.saved_item_store import KeptStore
+from services.store.saved_item_store import SavedItemStore
 from services.store.session_search import SessionSearch
 from services.store.writer import Writer
 
@@ -86,7 +86,9 @@ async def open_store(
         StoreUnavailableError: the database cannot be reached or migrated.
     """
     url = database_url(settings)
-    redaction = redaction_of(settings.switchboard_redact, settings.switchboard_redact_patterns)
+    redaction = redaction_of(
+        settings.switchboard_pii_redaction, settings.switchboard_pii_redaction_patterns_file
+    )
     if (path := settings.sqlite_path) is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -148,15 +150,15 @@ class Store:
         self.session_search = SessionSearch(self.reading)
         self.quality = QualityStore(self.reading)
         self.alerts = AlertStore(self.reading, self.writing)
-        self.alert_rules = KeptStore(self.reading, self.writing, t.alert_rules)
+        self.alert_rules = SavedItemStore(self.reading, self.writing, t.alert_rules)
         self.access = AccessStore(self.reading, self.writing)
-        self.presets = KeptStore(self.reading, self.writing, t.presets)
-        self.views = KeptStore(self.reading, self.writing, t.views)
-        self.retention_rules = KeptStore(self.reading, self.writing, t.retention_rules)
+        self.presets = SavedItemStore(self.reading, self.writing, t.presets)
+        self.views = SavedItemStore(self.reading, self.writing, t.views)
+        self.retention_rules = SavedItemStore(self.reading, self.writing, t.retention_rules)
 
     def append(
         self, *events: Event, soon: bool = False
-    ) -> Coroutine[Any, Any, tuple[Written, ...]]:
+    ) -> Coroutine[Any, Any, tuple[CommittedEvent, ...]]:
         """Queue events at once, so that later reads see them; await it until they are committed.
 
         `soon`: nobody waits for it, so the commit may wait a moment for others.
@@ -167,7 +169,7 @@ class Store:
         """
         return self._committed(self.writer.append(events, soon=soon))
 
-    async def commit(self, *events: Event) -> tuple[Written, ...]:
+    async def commit(self, *events: Event) -> tuple[CommittedEvent, ...]:
         """Write events and wait until they are committed, however long the database is away.
 
         Raises:
@@ -191,7 +193,9 @@ class Store:
                     found[kind] = stored_event(row)
         return found
 
-    async def _committed(self, writing: Awaitable[tuple[Written, ...]]) -> tuple[Written, ...]:
+    async def _committed(
+        self, writing: Awaitable[tuple[CommittedEvent, ...]]
+    ) -> tuple[CommittedEvent, ...]:
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await writing

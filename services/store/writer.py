@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.errors import StoreRejectedError, StoreUnavailableError
 from services.events import Event
 from services.redaction import Redaction
-from services.store.batch import Written, write_batch
+from services.store.batch import CommittedEvent, write_batch
 from services.store.engine import CONNECT_ERRORS
 from services.store.rows import cleaned
 
@@ -39,7 +39,7 @@ _PASSING_STATES: Final = ("08", "25006", "40", "53", "55", "57", "58")
 @dataclass(slots=True)
 class _Waiting:
     events: tuple[Event, ...]
-    done: asyncio.Future[tuple[Written, ...]] = field(
+    done: asyncio.Future[tuple[CommittedEvent, ...]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
@@ -63,7 +63,7 @@ class Writer:
 
     def append(
         self, events: Sequence[Event], *, soon: bool = False
-    ) -> Awaitable[tuple[Written, ...]]:
+    ) -> Awaitable[tuple[CommittedEvent, ...]]:
         """Queue the events at once; awaited, it gives them when they are committed, in order.
 
         `soon`: write them within 20 ms, or with the next that are written or read.
@@ -142,7 +142,7 @@ class Writer:
             self._settle(batch, written)
             return
 
-    def _settle(self, batch: list[_Waiting], written: tuple[Written, ...]) -> None:
+    def _settle(self, batch: list[_Waiting], written: tuple[CommittedEvent, ...]) -> None:
         start = 0
         for waiting in batch:
             end = start + len(waiting.events)
@@ -165,14 +165,14 @@ class Writer:
             )
             batch[0].done.exception()  # nobody may be waiting any more
 
-    async def _write(self, events: list[Event]) -> tuple[Written, ...]:
+    async def _write(self, events: list[Event]) -> tuple[CommittedEvent, ...]:
         if self._sqlite is not None:
             return await asyncio.to_thread(self._write_here, self._sqlite, events)
         async with self._engine.begin() as connection:
             return await connection.run_sync(write_batch, events)
 
     @staticmethod
-    def _write_here(engine: Engine, events: list[Event]) -> tuple[Written, ...]:
+    def _write_here(engine: Engine, events: list[Event]) -> tuple[CommittedEvent, ...]:
         with engine.begin() as connection:
             return write_batch(connection, events)
 

@@ -219,11 +219,11 @@ async def test_a_mark_that_many_have_is_looked_for_in_another_way(
 
 async def test_creations_that_failed_are_told_by_their_cause(store: Store) -> None:
     told = Told(store, 1)
-    for error in ("livekit_unavailable", "bad_input", "livekit_unavailable"):
+    for error in ("livekit_unavailable", "invalid_argument", "livekit_unavailable"):
         await told.tell(Kind.SESSION_FAILED, 5, error=error, message="m")
     day = T0.replace(hour=0)
     found = await RollupStore(store).not_created(day, day + timedelta(days=1))
-    assert found == {"livekit_unavailable": 2, "bad_input": 1}
+    assert found == {"livekit_unavailable": 2, "invalid_argument": 1}
     assert await RollupStore(store).not_created(T0 - timedelta(days=9), day) == {}
     assert await RollupStore(store).busiest(day, FAR) is None
 

@@ -10,7 +10,7 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from services.clock import utc_now
-from services.errors import BadInputError, NotFoundError
+from services.errors import InvalidInputError, NotFoundError
 from services.events import Event, Kind, Source
 from services.ids import new_session_id, room_name_for
 from services.reviews.queue import PART, Rule, is_drawn
@@ -118,7 +118,7 @@ async def test_sessions_are_assigned_and_taken_back(server: ApiServer) -> None:
             lambda: quality.assign((one, "ses_" + "0" * 32), "ben", actor=person("ana"))
         )
     assert await mine("ben") == []
-    with pytest.raises(BadInputError):
+    with pytest.raises(InvalidInputError):
         await server.runtime.acall(lambda: quality.assign((one,), "x" * 201, actor=person("ana")))
 
 

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from services.errors import BadInputError
-from services.events import Certainty, Event, Kind, Source
+from services.errors import InvalidInputError
+from services.events import Event, Kind, Provenance, Source
 from services.ids import SessionId, new_session_id, room_name_for
 from services.store import session_search
 from services.store.records import SessionStatus
@@ -48,7 +48,7 @@ class Told:
         self._at = T0 + timedelta(hours=number)
 
     async def tell(self, kind: Kind, after_s: float, /, **data: Any) -> None:
-        certainty = data.pop("certainty", Certainty.OBSERVED)
+        certainty = data.pop("certainty", Provenance.OBSERVED)
         at = self._at + timedelta(seconds=after_s)
         ours = kind in {
             Kind.MESSAGE, Kind.INTERRUPT_RAISED, Kind.RUN_FINISHED, Kind.AGENT_ERROR, Kind.RUN_FAILED,
@@ -121,7 +121,7 @@ async def test_a_session_is_told_in_figures_as_it_goes_on(store: Store) -> None:
     await told.tell(Kind.REVIEWED, 71, verdict="pass", remark="", scores={})
     (found,) = await find(store)
     assert (found.duration_s, found.interrupts_pending, found.verdict) == (60, 0, "pass")
-    assert (found.status, found.provenance) == (SessionStatus.ENDED, Certainty.OBSERVED)
+    assert (found.status, found.provenance) == (SessionStatus.ENDED, Provenance.OBSERVED)
 
 
 async def test_tags_and_words_of_notes_go_with_them(store: Store) -> None:
@@ -150,7 +150,7 @@ async def test_each_filter_finds_what_it_says_and_all_must_hold(store: Store) ->
     await two.tell(Kind.INTERRUPT_RAISED, 3, interrupt_id="i", value={})
     await three.begin("ana")
     await three.tell(Kind.AGENT_ERROR, 2, message="broken")
-    await three.end(10, certainty=Certainty.INFERRED)
+    await three.end(10, certainty=Provenance.INFERRED)
     await one.tell(Kind.REVIEWED, 40, verdict="fail", remark="", scores={})
 
     for wanted, expected in (
@@ -167,7 +167,7 @@ async def test_each_filter_finds_what_it_says_and_all_must_hold(store: Store) ->
         ({"agent_name": "echo"}, [two]),
         ({"user_id": "ana"}, [three, one]),
         ({"user_id": "ana", "errors": True}, [three]),
-        ({"provenance": Certainty.INFERRED}, [three]),
+        ({"provenance": Provenance.INFERRED}, [three]),
         ({"verdict": "fail"}, [one]),
         ({"verdict": "none"}, [three, two]),
         ({"interrupts_pending": True}, [two]),
@@ -259,7 +259,7 @@ async def walk(store: Store, sort: str) -> list[str]:
 
 async def test_a_cursor_of_another_making_is_refused(store: Store) -> None:
     for cursor in ("x", "AAAA", "WyJ0dXJucyIsZmFsc2UsMSwieCJd"):
-        with pytest.raises(BadInputError):
+        with pytest.raises(InvalidInputError):
             await store.session_search.page(cursor=cursor)
 
 

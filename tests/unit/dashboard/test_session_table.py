@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from dashboard.sessions.session_table import issues_text, provenance_text
-from services.events import Certainty
+from services.events import Provenance
 from tests.support.session_rows import session_row
 
-SEEN, INFERRED, INCOMPLETE = Certainty.OBSERVED, Certainty.INFERRED, Certainty.INCOMPLETE
+SEEN, INFERRED, INCOMPLETE = Provenance.OBSERVED, Provenance.INFERRED, Provenance.INCOMPLETE
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ SEEN, INFERRED, INCOMPLETE = Certainty.OBSERVED, Certainty.INFERRED, Certainty.I
     ],
 )
 def test_how_well_a_session_is_known(
-    whole: Certainty, beginning: Certainty, end: Certainty | None, text: str
+    whole: Provenance, beginning: Provenance, end: Provenance | None, text: str
 ) -> None:
     session = replace(
         session_row(), provenance=whole, created_provenance=beginning, ended_provenance=end

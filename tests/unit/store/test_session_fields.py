@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from api.voice_models import ExportQuery, ListedSession, SessionQuery
 from dashboard.sessions.session_filters import COLUMNS, ISSUES, WORDS, column_label
-from services.events import Certainty
+from services.events import Provenance
 from services.exports import sessions_table
 from services.store import tables as t
 from services.store.records import SessionStatus
@@ -35,7 +35,7 @@ _VALUES: Final[dict[Op, Any]] = {
 }
 _ODD: Final = {
     "verdict": "none",
-    "provenance": Certainty.INFERRED,
+    "provenance": Provenance.INFERRED,
     "created_after": datetime(2026, 1, 1, 9, tzinfo=UTC),
     "created_before": datetime(2026, 1, 2, tzinfo=UTC),
     "mark_over_ms": 1.5,
