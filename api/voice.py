@@ -26,10 +26,11 @@ from api.voice_models import (
     VoiceSession,
 )
 from services.clock import rfc3339
+from services.ids import SessionId
 from services.runtime import Runtime
 from services.sessions.service import CreatedSession
 from services.store.records import Origin, SessionRecord
-from services.store.session_search import SessionRow
+from services.store.session_fields import FIELDS, SessionRow
 
 router = APIRouter(prefix="/voice", tags=["Voice sessions"])
 
@@ -121,12 +122,8 @@ async def list_voice_sessions(
     are looked for in the newest 5,000 texts that have them.
     """
     page = await runtime.acall(
-        lambda: runtime.store.found.page(
-            wanted.find(),
-            order=wanted.sort,
-            ascending=wanted.ascending,
-            cursor=wanted.cursor,
-            limit=wanted.limit,
+        lambda: runtime.store.session_search.page(
+            wanted.filter(), sort=wanted.sort, cursor=wanted.cursor, limit=wanted.limit
         )
     )
     return SessionList(
@@ -143,19 +140,15 @@ async def export_voice_sessions(
     """All sessions of a view, however many, as `csv`, `parquet` or `jsonl`: docs/exports.md."""
     file = await runtime.acall(
         lambda: runtime.exports.table(
-            wanted.find(),
-            order=wanted.sort,
-            ascending=wanted.ascending,
-            written_as=wanted.format,
-            actor=caller,
+            wanted.filter(), sort=wanted.sort, written_as=wanted.format, actor=caller
         )
     )
     return download(file.name, file.media_type, pieces_of(runtime, file.pieces))
 
 
 def _listed(runtime: Runtime, one: SessionRow) -> ListedSession:
-    figures = {name: getattr(one, name) for name in ListedSession.FIGURES}
-    return ListedSession.model_validate({**_told(runtime, one.session), **figures})
+    values = {name: getattr(one, name) for name in FIELDS}
+    return ListedSession(**values, dashboard_url=_dashboard_url(runtime, one.session_id))
 
 
 def _details(runtime: Runtime, session: SessionRecord) -> SessionDetails:
@@ -179,8 +172,12 @@ def _told(runtime: Runtime, session: SessionRecord) -> dict[str, Any]:
         "end_reason": session.end_reason,
         "expires_at": _moment(session.expires_at),
         "people_peak": session.people_peak,
-        "dashboard_url": f"{runtime.dashboard_url or ''}/session?id={session.id}",
+        "dashboard_url": _dashboard_url(runtime, session.id),
     }
+
+
+def _dashboard_url(runtime: Runtime, session_id: SessionId) -> str:
+    return f"{runtime.dashboard_url or ''}/session?id={session_id}"
 
 
 def _with_token(runtime: Runtime, made: CreatedSession) -> dict[str, Any]:

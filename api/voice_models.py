@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
 
+from services.clock import rfc3339
 from services.errors import InvalidInputError
-from services.events import Provenance
 from services.exports.sessions_table import TableFormat
 from services.sessions.service import NewSession
 from services.store.records import Origin, SessionStatus
-from services.store.session_search import PAGE_MOST, TEXT_MOST, Order, SessionFilter
+from services.store.session_fields import (
+    DEFAULT_SORT,
+    FIELDS,
+    PARAMETERS,
+    SORTS,
+    Op,
+    SessionFilter,
+)
+from services.store.session_search import PAGE_MOST
 
 DEFAULT_HOURS: Final = 2.0
 _NAME_BYTES: Final = 256  # LiveKit's limit for names and identities
@@ -149,26 +166,62 @@ class VoiceSession(SessionDetails):
     token_expires_at: str
 
 
-class ListedSession(SessionDetails):
-    """A session with its figures. Answers in ms, from the end of speech to the first audio."""
+Model = TypeVar("Model", bound=BaseModel)
 
-    FIGURES: ClassVar[tuple[str, ...]] = (
-        "evidence", "duration_s", "turns", "answer_median_ms", "answer_worst_ms", "interruptions",
-        "asks", "errors", "verdict", "version", "assignee", "tags",
-    )  # fmt: skip
 
-    evidence: Provenance
-    duration_s: float | None
-    turns: int
-    answer_median_ms: float | None
-    answer_worst_ms: float | None
-    interruptions: int
-    asks: int
-    errors: int
-    verdict: str
-    version: str
-    assignee: str
-    tags: tuple[str, ...]
+def with_session_fields(model: type[Model]) -> type[Model]:
+    """The model with every field of the catalogue (`services/store/session_fields.py`)."""
+    return _with(
+        model,
+        {
+            one.name: (
+                _on_the_wire(one.annotation),
+                Field(title=one.label, description=one.description),
+            )
+            for one in FIELDS.values()
+        },
+    )
+
+
+def with_session_parameters(model: type[Model]) -> type[Model]:
+    """The model with every filter of the catalogue, each of which can be left out, and `sort`."""
+    added: dict[str, Any] = {
+        one.name: (
+            one.type if one.op is Op.ONE_OF else one.type | None,
+            Field(default=[] if one.op is Op.ONE_OF else None, description=one.description),
+        )
+        for one in PARAMETERS.values()
+    }
+    sort = Field(default=DEFAULT_SORT, description="A field; `-`: the greatest or newest first.")
+    return _with(model, {**added, "sort": (Literal[SORTS], sort)})
+
+
+def _with(model: type[Model], added: dict[str, Any]) -> type[Model]:
+    made: type[Model] = create_model(
+        model.__name__, __base__=model, __doc__=model.__doc__, __module__=__name__, **added
+    )
+    return made
+
+
+def _on_the_wire(annotation: Any) -> Any:
+    """Moments as everywhere in the API: RFC 3339 with a `Z`."""
+    if annotation == datetime:
+        return WireMoment
+    return WireMoment | None if annotation == datetime | None else annotation
+
+
+WireMoment = Annotated[
+    datetime,
+    PlainSerializer(rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
+@with_session_fields
+class ListedSession(BaseModel):
+    """A session with what it is listed by. Units are in the names."""
+
+    dashboard_url: str
 
 
 class SessionList(BaseModel):
@@ -178,62 +231,19 @@ class SessionList(BaseModel):
     next_cursor: str | None
 
 
-def _near(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ValueError("has no time zone: write it like 2026-01-31T12:00:00Z")
-    if not 1970 < moment.year < 9999:
-        raise ValueError("lies too far away")
-    return moment
-
-
-Moment = Annotated[datetime, AfterValidator(_near)]
-
-
 class _View(BaseModel):
-    """Which sessions, in which order. Every part that is set must hold."""
+    """Which sessions, in which order. A misspelt filter is refused: without it, all are found."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
-    q: str = Field(default="", max_length=TEXT_MOST)
-    status: list[SessionStatus] = []
-    agent_id: str | None = None
-    user_id: str | None = None
-    room_name: str | None = None
-    evidence: Provenance | None = None
-    verdict: Literal["pass", "fail", "unsure", "none"] | None = None
-    tag: str | None = None
-    asks: bool = False
-    errors: bool = False
-    slower_than_ms: float | None = Field(default=None, ge=0, le=600_000)
-    median_from_ms: float | None = Field(default=None, ge=0, le=600_000)
-    duration_from_s: float | None = Field(default=None, ge=0, le=1e7)
-    turns_from: int | None = Field(default=None, ge=0, le=1_000_000)
-    interruptions_from: int | None = Field(default=None, ge=0, le=1_000_000)
-    version: str | None = Field(default=None, max_length=80)
-    assignee: str | None = Field(default=None, max_length=200)
-    mark: str | None = Field(default=None, max_length=500)
-    mark_over_ms: float | None = Field(default=None, ge=0, le=1e9)
-    created_after: Moment | None = None
-    created_before: Moment | None = None
-    sort: Order = Order.STARTED
-    ascending: bool = False
+    sort: str = DEFAULT_SORT
 
-    def find(self) -> SessionFilter:
+    def filter(self) -> SessionFilter:
         """What the store is asked for."""
-        same = (
-            "room_name", "user_id", "evidence", "verdict", "tag", "asks", "errors",
-            "slower_than_ms", "median_from_ms", "duration_from_s", "turns_from",
-            "interruptions_from", "version", "assignee", "mark", "mark_over_ms", "created_after",
-            "created_before",
-        )  # fmt: skip
-        return SessionFilter(
-            text=self.q,
-            statuses=tuple(self.status),
-            agent_name=self.agent_id,
-            **{name: getattr(self, name) for name in same},
-        )
+        return SessionFilter({name: getattr(self, name) for name in PARAMETERS})
 
 
+@with_session_parameters
 class SessionQuery(_View):
     """A page of such a view."""
 
@@ -241,10 +251,12 @@ class SessionQuery(_View):
     limit: int = Field(default=50, ge=1, le=PAGE_MOST)
 
 
+@with_session_parameters
 class ExportQuery(_View):
     """All of such a view, as a file."""
 
     format: TableFormat = TableFormat.CSV
+    page_pass: str | None = Field(default=None, alias="pass", description="Of the page's link.")
 
 
 class NewToken(BaseModel):

@@ -28,7 +28,7 @@ from services.settings import Settings
 from services.store import tables as t
 from services.store.engine import database_url, make_engine
 from services.store.records import SessionStatus
-from services.store.session_search import Order, SessionFilter
+from services.store.session_fields import DEFAULT_SORT, SessionFilter
 from services.store.store import Store, open_store
 from tests.support.postgres import PostgresServer
 
@@ -51,44 +51,51 @@ _TAGS: Final = ("slow", "wrong", "misheard", "good", "billing", "escalated")
 @dataclass(frozen=True)
 class _Case:
     name: str
-    find: SessionFilter
-    order: Order = Order.STARTED
-    ascending: bool = False
+    wanted: SessionFilter
+    sort: str = DEFAULT_SORT
 
 
+_where: Final = SessionFilter.where
 CASES: Final = (
     _Case("all, newest first", SessionFilter()),
-    _Case("all, oldest first", SessionFilter(), ascending=True),
-    _Case("by worst answer", SessionFilter(), Order.WORST_ANSWER),
-    _Case("by duration", SessionFilter(), Order.DURATION),
-    _Case("of one agent", SessionFilter(agent_name="support")),
-    _Case("of one user", SessionFilter(user_id="user-4711")),
-    _Case("of one agent, by median answer", SessionFilter(agent_name="echo"), Order.MEDIAN_ANSWER),
-    _Case("failed verdicts", SessionFilter(verdict="fail")),
+    _Case("all, oldest first", SessionFilter(), "created_at"),
+    _Case("by worst answer", SessionFilter(), "-latency_max_ms"),
+    _Case("by duration", SessionFilter(), "-duration_s"),
+    _Case("of one agent", _where(agent_name="support")),
+    _Case("of one user", _where(user_id="user-4711")),
+    _Case("of one agent, by median answer", _where(agent_name="echo"), "-latency_p50_ms"),
+    _Case("failed verdicts", _where(verdict="fail")),
     _Case("failed verdicts of one agent, by worst answer",
-          SessionFilter(verdict="fail", agent_name="sales"), Order.WORST_ANSWER),
-    _Case("with errors", SessionFilter(errors=True)),
-    _Case("with a question that waits", SessionFilter(asks=True)),
-    _Case("slower than 4 s", SessionFilter(slower_than_ms=4_000)),
-    _Case("with a tag", SessionFilter(tag="escalated")),
-    _Case("a frequent word", SessionFilter(text="ticket")),
-    _Case("two words", SessionFilter(text="bicycle invoice")),
-    _Case("a word that is in one session", SessionFilter(text="zzunique")),
-    _Case("a word nobody said", SessionFilter(text="qqnever")),
-    _Case("a word, by worst answer", SessionFilter(text="lantern"), Order.WORST_ANSWER),
-    _Case("one week", SessionFilter(created_after=_T0 + timedelta(days=60), created_before=_T0 + timedelta(days=67))),
-    _Case("ended by expiry, of one agent", SessionFilter(statuses=(SessionStatus.EXPIRED,), agent_name="sales")),
-    _Case("of an old version", SessionFilter(version="v1")),
-    _Case("by user", SessionFilter(), Order.USER, ascending=True),
-    _Case("by verdict", SessionFilter(), Order.VERDICT),
-    _Case("by errors", SessionFilter(), Order.ERRORS),
-    _Case("by questions that wait", SessionFilter(), Order.ASKS),
-    _Case("through a node that all go through", SessionFilter(mark="node|route")),
-    _Case("through a node that one of five does", SessionFilter(mark="node|create")),
-    _Case("that failed in a node", SessionFilter(mark="node|create|errors")),
-    _Case("whose synthesis took 1.5 s", SessionFilter(mark="part|synthesis", mark_over_ms=1_500)),
-    _Case("that failed in a node, by worst answer", SessionFilter(mark="node|create|errors"), Order.WORST_ANSWER),
-    _Case("of one agent, abandoned", SessionFilter(mark="outcome|abandoned", agent_name="echo")),
+          _where(verdict="fail", agent_name="sales"), "-latency_max_ms"),
+    _Case("with errors", _where(errors=True)),
+    _Case("with a question that waits", _where(interrupts_pending=True)),
+    _Case("slower than 4 s", _where(min_latency_max_ms=4_000)),
+    _Case("with a tag", _where(tag="escalated")),
+    _Case("a frequent word", _where(q="ticket")),
+    _Case("two words", _where(q="bicycle invoice")),
+    _Case("a word that is in one session", _where(q="zzunique")),
+    _Case("a word nobody said", _where(q="qqnever")),
+    _Case("a word, by worst answer", _where(q="lantern"), "-latency_max_ms"),
+    _Case("one week", _where(created_after=_T0 + timedelta(days=60), created_before=_T0 + timedelta(days=67))),
+    _Case("ended by expiry, of one agent", _where(status=(SessionStatus.EXPIRED,), agent_name="sales")),
+    _Case("of an old version", _where(version="v1")),
+    _Case("of a room", _where(room_name="support-night-5000")),
+    _Case("of few rooms, by their beginning", _where(room_name="support-night-*")),
+    _Case("of one room in fifty, by its beginning", _where(room_name="echo-*")),
+    _Case("of most rooms, by their beginning", _where(room_name="pm-agent-*")),
+    _Case("of most rooms, by max latency", _where(room_name="pm-agent-*"), "-latency_max_ms"),
+    _Case("of a reviewer", _where(assignee="zoe")),
+    _Case("by reviewer", SessionFilter(), "assignee"),
+    _Case("by user", SessionFilter(), "user_id"),
+    _Case("by verdict", SessionFilter(), "-verdict"),
+    _Case("by errors", SessionFilter(), "-errors"),
+    _Case("by questions that wait", SessionFilter(), "-interrupts_pending"),
+    _Case("through a node that all go through", _where(mark="node|route")),
+    _Case("through a node that one of five does", _where(mark="node|create")),
+    _Case("that failed in a node", _where(mark="node|create|errors")),
+    _Case("whose synthesis took 1.5 s", _where(mark="part|synthesis", mark_over_ms=1_500)),
+    _Case("that failed in a node, by worst answer", _where(mark="node|create|errors"), "-latency_max_ms"),
+    _Case("of one agent, abandoned", _where(mark="outcome|abandoned", agent_name="echo")),
 )  # fmt: skip
 
 
@@ -124,7 +131,7 @@ async def _measure(store: Store, report: Report, name: str) -> None:
     took: list[float] = []
     for _ in range(_EACH):
         begun = time.perf_counter()
-        await store.found.values()
+        await store.session_search.values()
         took.append((time.perf_counter() - begun) * 1000)
     report.add(f"{name}: what can be filtered by", spread(took), "p95 100 ms")
     worst: tuple[float, str] = (0.0, "")
@@ -141,9 +148,7 @@ async def _measure(store: Store, report: Report, name: str) -> None:
         cursor: str | None = None
         for _ in range(_EACH):  # page after page, from the first again where there is no more
             begun = time.perf_counter()
-            page = await store.found.page(
-                case.find, order=case.order, ascending=case.ascending, cursor=cursor
-            )
+            page = await store.session_search.page(case.wanted, sort=case.sort, cursor=cursor)
             took.append((time.perf_counter() - begun) * 1000)
             found += len(page.sessions)
             cursor = page.next_cursor
@@ -178,8 +183,8 @@ _AFTER: Final = (
     UNION ALL SELECT session_id, created_at, 'node|create|errors', 0 FROM found WHERE errors > 0
     UNION ALL SELECT session_id, created_at, CASE WHEN turns > 0 THEN 'outcome|answered'
                                                   ELSE 'outcome|abandoned' END, 0 FROM found
-    UNION ALL SELECT session_id, created_at, 'part|synthesis', answer_worst_ms / 3 FROM found
-              WHERE answer_worst_ms IS NOT NULL
+    UNION ALL SELECT session_id, created_at, 'part|synthesis', latency_max_ms / 3 FROM found
+              WHERE latency_max_ms IS NOT NULL
     """,
 )
 
@@ -226,7 +231,7 @@ def _made(sessions: int) -> Iterator[list[tuple[str, dict[str, Any]]]]:
         duration = 20 + turns * chance.uniform(4, 14)
         status = chance.choices(("ended", "expired", "failed"), (96, 3, 1))[0]
         shared = {"created_at": created, "status": status, "agent_name": agent, "user_id": user}
-        room = f"{agent}-{session_id[4:]}"
+        room = f"support-night-{number}" if number % 5_000 == 0 else f"{agent}-{session_id[4:]}"
         made: list[tuple[str, dict[str, Any]]] = [
             ("sessions", {
                 **shared, "id": session_id, "room_name": room, "room_sid": f"RM_{number}",
@@ -238,14 +243,15 @@ def _made(sessions: int) -> Iterator[list[tuple[str, dict[str, Any]]]]:
             }),
             ("found", {
                 **shared, "session_id": session_id, "room_name": room,
-                "evidence": chance.choices(("observed", "inferred", "incomplete"), (94, 5, 1))[0],
+                "provenance": chance.choices(("observed", "inferred", "incomplete"), (94, 5, 1))[0],
                 "duration_s": duration, "turns": turns,
-                "answer_median_ms": median if turns else None,
-                "answer_worst_ms": worst if turns else None,
+                "latency_p50_ms": median if turns else None,
+                "latency_max_ms": worst if turns else None,
                 "interruptions": int(chance.expovariate(1)),
-                "asks": int(number > sessions - 200 and chance.random() < 0.1),
+                "interrupts_pending": int(number > sessions - 200 and chance.random() < 0.1),
                 "errors": int(chance.random() < 0.01),
                 "verdict": chance.choices(("", "pass", "fail", "unsure"), (94, 4, 1.5, 0.5))[0],
+                "assignee": "zoe" if number % 500 == 0 else "",
                 "version": f"v{1 + 6 * number // sessions}",
             }),
         ]  # fmt: skip

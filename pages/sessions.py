@@ -10,9 +10,9 @@ from dashboard.ui import bridge
 from dashboard.ui.title import title
 
 title("Sessions")
-find, order, ascending = session_filters.wanted()
-columns = saved_views.bar(find, order, ascending=ascending)
+wanted, sort = session_filters.wanted()
+columns = saved_views.bar(wanted, sort)
 with st.container():
-    session_table.results(find, order, ascending=ascending, columns=columns)
+    session_table.results(wanted, sort, columns=columns)
 session_table.ask_dialogs()
 live(bridge.live_ticket("sessions"), key="sessions.live", max_per_second=0.5)

@@ -104,7 +104,7 @@ def _table(rules: tuple[RetentionRule, ...]) -> None:
 
 
 def _form() -> None:
-    there = bridge.read(bridge.runtime().store.found.values)
+    there = bridge.read(bridge.runtime().store.session_search.values)
     draft = drafts.draft_key(_RULE)
     with st.form(f"{_RULE}.form"):
         first = st.columns([3, 1], vertical_alignment="bottom")

@@ -154,7 +154,7 @@ def _test(name: str) -> None:
 
 def _form() -> None:
     draft = drafts.draft_key(_RULE)
-    there = bridge.read(bridge.runtime().store.found.values)
+    there = bridge.read(bridge.runtime().store.session_search.values)
     with st.expander("A new rule", icon=":material/add:", key=f"{_RULE}.new"):
         st.selectbox("Watch for", list(Watch), format_func=_title, key=f"{draft}.watch")
         watch = Watch(st.session_state[f"{draft}.watch"])

@@ -11,7 +11,6 @@ import streamlit as st
 from dashboard.analytics import time_range
 from dashboard.analytics.latency import QUANTILES, quantile_cells
 from dashboard.components.path_map import Fact, Traffic, path_map
-from dashboard.sessions.session_filters import UNTOLD
 from dashboard.ui import bridge, drill_down, nav
 from dashboard.ui import format as fmt
 from dashboard.ui.drill_down import COUNT, MS, Seen
@@ -19,6 +18,7 @@ from services.analytics.comparison import runs_failed
 from services.analytics.metrics import Figures
 from services.analytics.service import Report
 from services.graphs import Drawing
+from services.store.session_fields import NONE
 
 _DRAWING_S: Final = 40.0  # a cold start imports every graph in a process of its own
 _PATHS: Final = 50
@@ -67,7 +67,7 @@ class _OfAgent:
         self.whole = whole
 
     def find(self, **more: str) -> dict[str, str]:
-        return time_range.find(self.report.scope, agent=self.agent or UNTOLD, **more)
+        return time_range.find(self.report.scope, agent_name=self.agent or NONE, **more)
 
     def query(self, **more: str) -> str:
         return urlencode(self.find(**more), quote_via=quote)
@@ -147,7 +147,7 @@ def _on_nodes(mine: _OfAgent) -> Mapping[str, Traffic]:
             facts.append(
                 Fact(
                     text=f"p95 {fmt.latency(p95 / 1000)}: those that took longer",
-                    query=mine.query(mark=mark, over=f"{p95:.4g}"),
+                    query=mine.query(mark=mark, mark_over_ms=f"{p95:.4g}"),
                 )
             )
         for what, words in (

@@ -126,8 +126,8 @@ def lead(of: Scope, line: Line, value: float | None) -> dict[str, str]:
     return time_range.find(
         of,
         mark=line.mark,
-        over=over,
-        errors="1" if line.errors else "",
+        mark_over_ms=over,
+        errors="true" if line.errors else "",
         verdict=line.verdict,
     )
 
@@ -177,7 +177,7 @@ def _at_once(report: Report) -> None:
             "sessions",
             "See who began before it",
             icon=":material/arrow_forward:",
-            **time_range.find(report.scope, before=f"{busiest.minute:%Y-%m-%dT%H:%MZ}"),
+            **time_range.find(report.scope, created_before=f"{busiest.minute:%Y-%m-%dT%H:%MZ}"),
         )
 
 

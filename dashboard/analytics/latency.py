@@ -67,7 +67,7 @@ def quantile_cells(find: SessionFilter, name: str, spread: Spread) -> list[Seen]
     cells = [Seen(spread.n, find(mark=name) if spread.n else None)]
     for part in QUANTILES.values():
         value = spread.quantile(part)
-        lead = None if value is None else find(mark=name, over=f"{value:.4g}")
+        lead = None if value is None else find(mark=name, mark_over_ms=f"{value:.4g}")
         cells.append(Seen(value, lead))
     return cells
 
@@ -101,7 +101,9 @@ def _over_time(report: Report, part: str) -> None:
                     "Measured": spread.n,
                 }
             )
-            leads.append(time_range.find(part_of(report, at), mark=name, over=f"{value:.4g}"))
+            leads.append(
+                time_range.find(part_of(report, at), mark=name, mark_over_ms=f"{value:.4g}")
+            )
     if not rows:
         st.caption("This part was not measured in this time.")
         return

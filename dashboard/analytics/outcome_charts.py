@@ -12,7 +12,6 @@ import streamlit as st
 from dashboard.analytics import time_range
 from dashboard.analytics.latency import QUANTILES, quantile_cells
 from dashboard.sessions import session_filters
-from dashboard.sessions.session_filters import UNTOLD
 from dashboard.ui import bridge, drill_down, nav
 from dashboard.ui import format as fmt
 from dashboard.ui.drill_down import COUNT, MS, SHARE, Seen
@@ -20,6 +19,7 @@ from services.analytics.metrics import Figures
 from services.analytics.service import Report
 from services.analytics.session_metrics import Outcome
 from services.analytics.significance import wilson
+from services.store.session_fields import NONE
 
 _WORDS: Final = {
     Outcome.ANSWERED: "answered at least once",
@@ -94,7 +94,12 @@ def questions(report: Report) -> None:
     waiting = bridge.read(lambda: bridge.runtime().store.agents.pending_interrupts(limit=100))
     if waiting:
         count = f"{len(waiting)}{'+' if len(waiting) == 100 else ''}"
-        nav.link("sessions", f"{count} wait for an answer now", icon=":material/help:", asks="1")
+        nav.link(
+            "sessions",
+            f"{count} wait for an answer now",
+            icon=":material/help:",
+            interrupts_pending="true",
+        )
     nodes = report.whole.questions()
     if not nodes:
         st.caption("No graph asked a human in the sessions that began and ended in this time.")
@@ -205,7 +210,7 @@ def versions(report: Report) -> None:
 def _version(report: Report, agent: str, version: str, one: Figures) -> list[object]:
     def lead(**more: str) -> dict[str, str]:
         return time_range.find(
-            report.scope, agent=agent or UNTOLD, version=version or UNTOLD, **more
+            report.scope, agent_name=agent or NONE, version=version or NONE, **more
         )
 
     answer, lasts = one.spread("part|answer"), one.spread("duration").quantile(0.5)
@@ -219,9 +224,9 @@ def _version(report: Report, agent: str, version: str, one: Figures) -> list[obj
         Seen(one.sessions, lead()),
         None if lasts is None else lasts / 1000,
         Seen(answer.quantile(0.5), lead(mark="part|answer") if answer.n else None),
-        Seen(p95, lead(mark="part|answer", over=f"{p95:.4g}") if p95 is not None else None),
+        Seen(p95, lead(mark="part|answer", mark_over_ms=f"{p95:.4g}") if p95 is not None else None),
         Seen(abandoned / one.over if one.over else None, lead(mark=f"outcome|{Outcome.ABANDONED}")),
-        Seen(troubled / one.sessions, lead(errors="1")),
+        Seen(troubled / one.sessions, lead(errors="true")),
         one.judged,
         Seen(
             f"{low:.0%} to {high:.0%}" if one.judged else fmt.ABSENT,

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 import streamlit as st
 
-from dashboard.sessions.session_filters import UNTOLD
 from dashboard.ui import address, bridge, viewer
 from dashboard.ui import format as fmt
 from services.analytics.service import DAYS_MOST, Scope
 from services.clock import utc_now
+from services.store.session_fields import NONE
 
 KEY: Final = "analytics"
 PERIODS: Final = {
@@ -58,14 +58,14 @@ class Asked:
 def asked() -> Asked:
     """Draw the fields; gives what they say. The address follows them."""
     fields = _Fields(address.follow(KEY, _FIELDS))
-    there = bridge.read(bridge.runtime().store.found.values)
+    there = bridge.read(bridge.runtime().store.session_search.values)
     held: dict[str, Any] = {}
     held["period"] = fields.choice("Sessions that began in the", "period", PERIODS)
     if held["period"] == "days":
         held["from"] = fields.date("From", "from", back=6)
         held["to"] = fields.date("Until", "to", back=0)
     held["agent"] = fields.choice("Agent", "agent", fields.names(there["agent_name"], "agent"))
-    versions = fields.names((*there["version"], UNTOLD), "version", "other")
+    versions = fields.names((*there["version"], NONE), "version", "other")
     held["version"] = fields.choice("Version", "version", versions)
     held["against"] = fields.choice("Compared with", "against", AGAINST)
     if held["against"] == "time":
@@ -80,9 +80,9 @@ def asked() -> Asked:
 def find(scope: Scope, **more: str) -> dict[str, str]:
     """The address of the sessions page that lists what a figure of `scope` counts."""
     address = {
-        "after": _iso(scope.begin),
-        "before": _iso(scope.end),
-        "agent": _word(scope.agent_name),
+        "created_after": _iso(scope.begin),
+        "created_before": _iso(scope.end),
+        "agent_name": _word(scope.agent_name),
         "version": _word(scope.version),
         **more,
     }
@@ -90,7 +90,7 @@ def find(scope: Scope, **more: str) -> dict[str, str]:
 
 
 def _word(name: str | None) -> str:
-    return "" if name is None else name or UNTOLD
+    return "" if name is None else name or NONE
 
 
 def _asked(held: Mapping[str, Any]) -> Asked:
@@ -197,11 +197,11 @@ def _said(name: str, value: Any) -> str:
 
 
 def _named(version: str) -> str:
-    return "not told" if version == UNTOLD else fmt.plain(version)
+    return "not told" if version == NONE else fmt.plain(version)
 
 
 def _name(held: str) -> str | None:
-    return None if not held else "" if held == UNTOLD else held
+    return None if not held else "" if held == NONE else held
 
 
 def _day(text: str) -> date | None:

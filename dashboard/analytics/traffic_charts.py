@@ -11,10 +11,10 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.analytics import time_range
-from dashboard.sessions import session_filters
 from dashboard.ui import drill_down
 from dashboard.ui import format as fmt
 from services.analytics.service import Report, Scope, Slot
+from services.store.session_fields import NONE
 
 _HEIGHT: Final = 260
 _SPLITS: Final[dict[str, Callable[[Slot], str]]] = {
@@ -94,7 +94,7 @@ def _bars(report: Report, of: Callable[[Slot], str]) -> None:
         if name != "others":
             by_agent = of is _SPLITS["agent"]
             whose_ = slot.agent_name if by_agent else slot.version
-            one = {"agent" if by_agent else "version": whose_ or session_filters.UNTOLD}
+            one = {"agent_name" if by_agent else "version": whose_ or NONE}
         whose[key] = time_range.find(part_of(report, slot.begins_at), **one)
     keys = [key for key, count in counts.items() if count]
     rows = pd.DataFrame(

@@ -38,7 +38,7 @@ def panel() -> None:
     mine = bridge.caller().name
     assignees = {"mine": {mine}, "nobody": {""}}.get(whose)
     if assignees is not None:
-        queued = tuple(one for one in queued if one.found.assignee in assignees)
+        queued = tuple(one for one in queued if one.session.assignee in assignees)
     if not queued:
         feedback.show_empty(
             "Nothing waits for a review.",
@@ -75,7 +75,7 @@ def _wanted() -> tuple[list[Rule], int, str]:
 def _table(queued: tuple[Queued, ...]) -> list[Queued]:
     event = st.dataframe(
         pd.DataFrame([_row(one) for one in queued]),
-        key=f"{_KEY}.table.{hash(tuple(one.found.session.id for one in queued))}",
+        key=f"{_KEY}.table.{hash(tuple(one.session.session_id for one in queued))}",
         hide_index=True,
         alt="Sessions to be reviewed, those with the most reasons first",
         on_select="rerun",
@@ -85,17 +85,16 @@ def _table(queued: tuple[Queued, ...]) -> list[Queued]:
 
 
 def _row(one: Queued) -> dict[str, Any]:
-    found = one.found
-    worst = found.answer_worst_ms
+    session, longest = one.session, one.session.latency_max_ms
     return {
-        "Started": viewer.moment(found.session.created_at),
-        "Agent": fmt.plain(found.session.agent_name) or fmt.ABSENT,
-        "Version": fmt.plain(found.version) or fmt.ABSENT,
-        "User": fmt.plain(found.session.user_id) or fmt.ABSENT,
+        "Started": viewer.moment(session.created_at),
+        "Agent": fmt.plain(session.agent_name) or fmt.ABSENT,
+        "Version": fmt.plain(session.version) or fmt.ABSENT,
+        "User": fmt.plain(session.user_id) or fmt.ABSENT,
         "Why": ", ".join(_WHY[rule] for rule in one.why),
-        "Turns": found.turns,
-        "Worst": fmt.ABSENT if worst is None else fmt.latency(worst / 1000),
-        "For": fmt.plain(found.assignee),
+        "Turns": session.turns,
+        "Worst": fmt.ABSENT if longest is None else fmt.latency(longest / 1000),
+        "For": fmt.plain(session.assignee),
     }
 
 
@@ -103,7 +102,7 @@ def _actions(chosen: list[Queued], mine: str) -> None:
     if not chosen:
         st.caption("Choose one by its box to review it here, or several to assign them.")
         return
-    ids = tuple(one.found.session.id for one in chosen)
+    ids = tuple(one.session.session_id for one in chosen)
     count = fmt.count_text(len(ids), "session")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if st.button("Assign to me", key=f"{_KEY}.mine", icon=":material/person_add:"):
@@ -115,7 +114,7 @@ def _actions(chosen: list[Queued], mine: str) -> None:
             "Assign", key=f"{_KEY}.assign", icon=":material/group_add:", disabled=not to.strip()
         ):
             attempt(_KEY, lambda: _assign(ids, to), done=f"{count} assigned to {fmt.code(to)}.")
-        if any(one.found.assignee for one in chosen) and st.button(
+        if any(one.session.assignee for one in chosen) and st.button(
             "Take back", key=f"{_KEY}.back", icon=":material/person_remove:"
         ):
             attempt(_KEY, lambda: _assign(ids, ""), done=f"{count} assigned to nobody.")
@@ -128,7 +127,7 @@ def _assign(ids: tuple[str, ...], to: str) -> None:
 
 
 def _look(one: Queued) -> None:
-    session_id = one.found.session.id
+    session_id = one.session.session_id
     st.header("The session", anchor=False)
     nav.link("session", "Open in the inspector", icon=":material/forum:", id=session_id)
     left, right = st.columns([3, 2], gap="large")

@@ -16,6 +16,7 @@ from dashboard.ui.title import Badge, title_bar
 from services.clock import utc_now
 from services.events import Event, Kind, Provenance
 from services.store.records import SessionRecord, SessionStatus, StoredEvent, Visit
+from services.store.session_fields import SessionRow
 
 _STATUS: Final[dict[SessionStatus, Badge]] = {
     SessionStatus.CREATED: ("blue", ":material/schedule:", "Waiting"),
@@ -59,30 +60,30 @@ _WHO_PX: Final = 180
 _DETAILS_PX: Final = 290
 
 
-def session_list(sessions: Sequence[SessionRecord], *, key: str) -> None:
+def session_list(sessions: Sequence[SessionRow], *, key: str) -> None:
     """Sessions, newest first; each one's name leads to its page."""
     with st.container(border=True, gap="xsmall"):
         for session in sessions:
-            _session(session, key=f"{key}.{session.id}")
+            _session(session, key=f"{key}.{session.session_id}")
 
 
-def _session(session: SessionRecord, *, key: str) -> None:
+def _session(session: SessionRow, *, key: str) -> None:
     colour, icon, word = _STATUS[session.status]
     with st.container(key=key, horizontal=True, vertical_alignment="center", gap="xxsmall"):
         st.badge(word, icon=icon, color=colour, width=_STATUS_PX)
         with st.container(horizontal=True, width=_NAME_PX):
             name = fmt.md(fmt.shorten(_title(session), _TITLE_CHARS))
-            nav.link("session", name, icon=":material/forum:", id=session.id)
+            nav.link("session", name, icon=":material/forum:", id=session.session_id)
         # Each of its own width: what belongs together stands one below the other.
         with st.container(horizontal=True, gap="small", wrap=False):
-            people = fmt.count_text(session.people_peak, "person", "people")
+            people = fmt.count_text(session.participants_peak, "person", "people")
             st.caption(f"created {viewer.moment(session.created_at)}", width=_CREATED_PX)
             st.caption(f"{_lasted(session)} · {people}", width=_LASTED_PX)
             parts = (_agent_state(session), _end(session))
             st.caption(fmt.md(" · ".join(part for part in parts if part)))
 
 
-def _agent_state(session: SessionRecord) -> str:
+def _agent_state(session: SessionRow) -> str:
     """LiveKit's word for what the agent of an open session does, as it is now."""
     if not session.status.is_open:
         return ""
@@ -90,17 +91,17 @@ def _agent_state(session: SessionRecord) -> str:
     return f"agent {view.agent_state}" if view is not None and view.agent_state else ""
 
 
-def _lasted(session: SessionRecord) -> str:
+def _lasted(session: SessionRecord | SessionRow) -> str:
     end = session.ended_at or (None if not session.status.is_open else utc_now())
     if end is None:
         return fmt.ABSENT
     return fmt.duration((end - session.created_at).total_seconds())
 
 
-def _end(session: SessionRecord) -> str:
+def _end(session: SessionRow) -> str:
     if session.status.is_open:
         return f"ends {fmt.until(session.expires_at, now=utc_now())}" if session.expires_at else ""
-    how = "" if session.ended_certainty is Provenance.OBSERVED else " (inferred)"
+    how = "" if session.ended_provenance is Provenance.OBSERVED else " (inferred)"
     return f"{session.end_reason or 'Its room closed.'}{how}"
 
 
@@ -123,7 +124,7 @@ def heading(session: SessionRecord) -> None:
     st.caption(f"Session {fmt.code(session.id)}")
 
 
-def _title(session: SessionRecord) -> str:
+def _title(session: SessionRecord | SessionRow) -> str:
     if session.user_id and session.agent_name:
         return f"{session.user_id} with {session.agent_name}"
     return session.user_id or session.agent_name or session.room_name

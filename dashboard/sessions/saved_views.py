@@ -14,7 +14,7 @@ from dashboard.ui.actions import attempt, show_failure
 from services.exports.sessions_table import TableFormat
 from services.sessions.saved_items import NAME_MOST
 from services.store.records import SavedItem
-from services.store.session_search import Order, SessionFilter
+from services.store.session_fields import SessionFilter
 
 _KEY: Final = f"{session_filters.KEY}.views"
 _CHOICE: Final = f"{_KEY}.choice"
@@ -25,7 +25,7 @@ _FORMATS: Final = {
 }
 
 
-def bar(find: SessionFilter, order: Order, *, ascending: bool) -> list[str]:
+def bar(wanted: SessionFilter, sort: str) -> list[str]:
     """Kept views, columns, and files of this view; gives the columns that are to be drawn."""
     kept = {one.name: one for one in bridge.read(lambda: bridge.runtime().views.all())}
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -47,7 +47,7 @@ def bar(find: SessionFilter, order: Order, *, ascending: bool) -> list[str]:
             columns = session_filters.choose_columns()
         with st.popover("Take away", icon=":material/download:", key=f"{_KEY}.files"):
             st.caption("All sessions of this view, however many.")
-            query = session_filters.api_query(find, order, ascending=ascending)
+            query = {**wanted.query(), "sort": sort}
             for written_as, label in _FORMATS.items():
                 address = bridge.download_url(
                     "voice/sessions/export", **query, format=written_as.value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Final
 
 import pandas as pd
@@ -16,13 +17,10 @@ from services.access.permissions import Caller, Permission
 from services.errors import SwitchboardError
 from services.events import Provenance
 from services.reviews.service import TAGS_MOST
-from services.store.session_search import Order, SessionFilter, SessionPage, SessionRow
+from services.store.session_fields import FIELDS, SessionFilter, SessionRow
+from services.store.session_search import SessionPage
 
 _KEY: Final = session_filters.KEY
-_EVIDENCE: Final = (
-    "Inferred: no webhook told of it, it was found by asking LiveKit some seconds later. "
-    "Incomplete: we came late or were away, and its time is not known."
-)
 _AT_ONCE: Final = 50
 _PAGE: Final = f"{_KEY}.page"
 _END: Final = f"{_KEY}.end"
@@ -30,7 +28,7 @@ _DELETE: Final = f"{_KEY}.delete"
 _TAG: Final = f"{_KEY}.tag.these"
 
 
-def results(find: SessionFilter, order: Order, *, ascending: bool, columns: list[str]) -> None:
+def results(wanted: SessionFilter, sort: str, *, columns: list[str]) -> None:
     """A page of them; what can be done with those that are chosen."""
     view = session_filters.view()
     cursors = paging.cursors(_KEY, view)
@@ -38,8 +36,8 @@ def results(find: SessionFilter, order: Order, *, ascending: bool, columns: list
     if page is None:
         try:
             page = bridge.read(
-                lambda: bridge.runtime().store.found.page(
-                    find, order=order, ascending=ascending, cursor=cursors[-1], limit=_AT_ONCE
+                lambda: bridge.runtime().store.session_search.page(
+                    wanted, sort=sort, cursor=cursors[-1], limit=_AT_ONCE
                 )
             )
         except SwitchboardError as error:
@@ -47,7 +45,7 @@ def results(find: SessionFilter, order: Order, *, ascending: bool, columns: list
             return
         st.session_state[_PAGE] = (view, cursors[-1], page)
     if not page.sessions:
-        _nothing(find)
+        _nothing(wanted)
         return
     chosen = _table(page, columns)
     _actions(chosen)
@@ -92,8 +90,8 @@ def _do(make: Callable[[Caller], Awaitable[object]]) -> None:
     st.session_state.pop(_PAGE, None)
 
 
-def _nothing(find: SessionFilter) -> None:
-    if find == SessionFilter():
+def _nothing(wanted: SessionFilter) -> None:
+    if not wanted.values:
         feedback.show_empty(
             "There is no session yet.",
             hint="Talk to an agent, or create one by the API.",
@@ -122,72 +120,75 @@ def _held(view: dict[str, str], cursor: str | None) -> SessionPage | None:
 
 def _table_key(page: SessionPage) -> str:
     """What is chosen belongs to these rows."""
-    return f"{_KEY}.table.{hash(tuple(one.session.id for one in page.sessions))}"
+    return f"{_KEY}.table.{hash(tuple(one.session_id for one in page.sessions))}"
 
 
 def _table(page: SessionPage, columns: list[str]) -> list[SessionRow]:
-    rows = pd.DataFrame([_row(one) for one in page.sessions])[columns]
     event = st.dataframe(
-        rows,
+        pd.DataFrame([{name: _cell(one, name) for name in columns} for one in page.sessions]),
         key=_table_key(page),
         hide_index=True,
-        alt=f"{len(rows)} sessions",
+        alt=f"{len(page.sessions)} sessions",
         on_select="rerun",
         selection_mode="multi-row",
         height="content",
-        column_config={
-            "Started": st.column_config.TextColumn(width=104),
-            "User": st.column_config.TextColumn(width=96),
-            "Lasted": st.column_config.TextColumn(width=64),
-            "Turns": st.column_config.NumberColumn(width=52),
-            "Median": st.column_config.TextColumn(width=68, help="Median time to an answer"),
-            "Worst": st.column_config.TextColumn(width=68, help="Time to the slowest answer"),
-            "Trouble": st.column_config.TextColumn(width=124),
-            "Known": st.column_config.TextColumn(help=_EVIDENCE),
-        },
+        column_config={name: _config(name) for name in columns},
     )
     picked = [index for index in event.selection.rows if index < len(page.sessions)]
     return [page.sessions[index] for index in picked]
 
 
-def _row(found: SessionRow) -> dict[str, Any]:
-    session = found.session
-    trouble = [
-        fmt.count_text(found.errors, "error") if found.errors else "",
-        fmt.count_text(found.interruptions, "interruption") if found.interruptions else "",
-        fmt.count_text(found.asks, "question waits", "questions wait") if found.asks else "",
+def _config(name: str) -> Any:
+    label = session_filters.column_label(name)
+    if name == session_filters.ISSUES:
+        return st.column_config.TextColumn(label, width=124)
+    of = FIELDS[name]
+    if of.plain_type is int:
+        return st.column_config.NumberColumn(label, width=64, help=of.description)
+    width = 104 if of.plain_type is datetime else 84 if of.unit else None
+    return st.column_config.TextColumn(label, width=width, help=of.description)
+
+
+def _cell(session: SessionRow, name: str) -> Any:
+    if name == session_filters.ISSUES:
+        return issues_text(session)
+    if name == "provenance":
+        return provenance_text(session)
+    value = getattr(session, name)
+    if value is None:
+        return fmt.ABSENT
+    match FIELDS[name].plain_type, FIELDS[name].unit:
+        case _, "s":
+            return fmt.duration(value)
+        case _, "ms":
+            return fmt.latency(value / 1000)
+        case kind, _ if kind is datetime:
+            return viewer.moment(value)
+        case kind, _ if kind is tuple:
+            return fmt.plain(", ".join(value))
+        case kind, _ if kind is str:
+            return session_filters.WORDS.get(name, {}).get(value) or fmt.plain(value)
+        case _:
+            return value
+
+
+def issues_text(session: SessionRow) -> str:
+    """`2 errors, 1 question waits`."""
+    waiting = session.interrupts_pending
+    issues = [
+        fmt.count_text(session.errors, "error") if session.errors else "",
+        fmt.count_text(session.interruptions, "interruption") if session.interruptions else "",
+        fmt.count_text(waiting, "question waits", "questions wait") if waiting else "",
     ]
-    return {
-        "Started": viewer.moment(session.created_at),
-        "User": fmt.plain(session.user_id) or fmt.ABSENT,
-        "Agent": fmt.plain(session.agent_name) or fmt.ABSENT,
-        "Status": session_filters.STATUSES[session.status],
-        "Lasted": fmt.ABSENT if found.duration_s is None else fmt.duration(found.duration_s),
-        "Turns": found.turns,
-        "Median": _ms(found.answer_median_ms),
-        "Worst": _ms(found.answer_worst_ms),
-        "Trouble": ", ".join(one for one in trouble if one),
-        "Verdict": session_filters.VERDICTS.get(found.verdict, ""),
-        "Tags": fmt.plain(", ".join(found.tags)),
-        "Known": evidence_text(found),
-        "Ended because": fmt.plain(session.end_reason),
-        "Version": fmt.plain(found.version),
-        "Reviewer": fmt.plain(found.assignee),
-        "Room": fmt.plain(session.room_name),
-        "Session": session.id,
-    }
+    return ", ".join(one for one in issues if one)
 
 
-def evidence_text(found: SessionRow) -> str:
+def provenance_text(session: SessionRow) -> str:
     """How well it is known, and of what it is not: `observed`, `inferred: end`."""
-    session = found.session
-    parts = {"beginning": session.created_certainty, "end": session.ended_certainty}
+    parts = {"beginning": session.created_provenance, "end": session.ended_provenance}
     unseen = [part for part, known in parts.items() if known not in (None, Provenance.OBSERVED)]
-    return f"{found.evidence}: {' and '.join(unseen)}" if unseen else found.evidence.value
-
-
-def _ms(value: float | None) -> str:
-    return fmt.ABSENT if value is None else fmt.latency(value / 1000)
+    whole = session.provenance
+    return f"{whole}: {' and '.join(unseen)}" if unseen else whole.value
 
 
 def _actions(chosen: list[SessionRow]) -> None:
@@ -199,11 +200,11 @@ def _actions(chosen: list[SessionRow]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if len(chosen) == 1:
             nav.link(
-                "session", "Open the session", icon=":material/forum:", id=chosen[0].session.id
+                "session", "Open the session", icon=":material/forum:", id=chosen[0].session_id
             )
         with st.popover("Tag", icon=":material/label:", key=_TAG):
             _tagging(chosen)
-        names = tuple(one.session.room_name for one in chosen if one.session.status.is_open)
+        names = tuple(one.room_name for one in chosen if one.status.is_open)
         if names:
             st.button(
                 f"End {fmt.count_text(len(names), 'session')}",
@@ -213,7 +214,7 @@ def _actions(chosen: list[SessionRow]) -> None:
                 args=(_END,),
                 kwargs={"room_names": names},
             )
-        over = tuple(one.session.id for one in chosen if not one.session.status.is_open)
+        over = tuple(one.session_id for one in chosen if not one.status.is_open)
         if over and bridge.caller().may(Permission.DELETE):
             st.button(
                 f"Delete {fmt.count_text(len(over), 'session')}",
@@ -232,8 +233,8 @@ def _actions(chosen: list[SessionRow]) -> None:
 
 def _tagging(chosen: list[SessionRow]) -> None:
     """Tags for all that are chosen; those that any has can be taken away."""
-    known = bridge.read(bridge.runtime().store.found.values)["tag"]
-    ids = tuple(one.session.id for one in chosen)
+    known = bridge.read(bridge.runtime().store.session_search.values)["tag"]
+    ids = tuple(one.session_id for one in chosen)
     with st.form(f"{_TAG}.form", border=False):
         add = st.multiselect(
             "Add",

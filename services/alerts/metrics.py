@@ -16,7 +16,7 @@ from services.livekit.embedded import EmbeddedServer
 from services.processes.worker import WorkerProcess
 from services.rooms.watcher import Rooms
 from services.store.records import SessionStatus
-from services.store.session_search import SessionFilter
+from services.store.session_fields import SessionFilter
 from services.store.store import Store
 
 _ANSWERS: Final = timedelta(minutes=15)
@@ -107,15 +107,15 @@ class Watcher:
 
     async def _errors(self, rule: AlertRule) -> list[Problem]:
         since = self._now() - _ERRORS
-        page = await self._store.found.page(
-            SessionFilter(created_after=since, agent_name=rule.agent_name), limit=500
+        page = await self._store.session_search.page(
+            SessionFilter.where(created_after=since, agent_name=rule.agent_name), limit=500
         )
         begun = len(page.sessions)
         failed = [one for one in page.sessions if one.errors]
         if begun < _ERRORS_LEAST or 100 * len(failed) / begun <= rule.threshold:
             return []
         text = f"{len(failed)} of {begun} sessions of the last hour had errors."
-        return [Problem(key="errors", text=text, session_id=failed[0].session.id)]
+        return [Problem(key="errors", text=text, session_id=failed[0].session_id)]
 
     async def _interrupts(self, rule: AlertRule) -> list[Problem]:
         now, found = self._now(), []

@@ -21,7 +21,7 @@ from services.exports.session_json import as_json
 from services.exports.sessions_table import MEDIA_TYPES, TableFormat, as_table
 from services.exports.transcript import as_csv, as_text, as_vtt
 from services.store.records import SessionRecord
-from services.store.session_search import Order, SessionFilter
+from services.store.session_fields import DEFAULT_SORT, SessionFilter
 from services.store.store import Store
 
 
@@ -69,20 +69,17 @@ class Exports:
         self,
         wanted: SessionFilter,
         *,
-        order: Order = Order.STARTED,
-        ascending: bool = False,
+        sort: str = DEFAULT_SORT,
         written_as: TableFormat,
         actor: Caller,
     ) -> Export:
-        """All sessions of that view, in its order; docs/exports.md has the columns."""
-        note(target="sessions", view=_told(wanted), written_as=written_as.value)
+        """All sessions of that view, in its order; docs/session-fields.md has the columns."""
+        note(target="sessions", view=wanted.query(), written_as=written_as.value)
         stamp = self._now().strftime("%Y%m%d-%H%M%S")
         return Export(
             name=f"switchboard-sessions-{stamp}.{written_as.value}",
             media_type=MEDIA_TYPES[written_as],
-            pieces=as_table(
-                self._store, wanted, order=order, ascending=ascending, written_as=written_as
-            ),
+            pieces=as_table(self._store, wanted, sort=sort, written_as=written_as),
         )
 
 
@@ -122,12 +119,6 @@ async def export(store: Store, session_id: str, wanted: Format) -> Export:
         media_type=way.media_type,
         pieces=way.write(store, session),
     )
-
-
-def _told(wanted: SessionFilter) -> dict[str, str]:
-    """What the view looks for, for the audit log; only what is set."""
-    values = {name: getattr(wanted, name) for name in SessionFilter.__dataclass_fields__}
-    return {name: str(value) for name, value in values.items() if value}
 
 
 async def _whole(text: str) -> AsyncIterator[str]:

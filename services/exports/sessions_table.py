@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from services.clock import rfc3339
 from services.csv_rows import csv_row
-from services.store.session_search import PAGE_MOST, Order, SessionFilter, SessionRow
+from services.store.session_fields import EXPORTED, SessionFilter, SessionRow
+from services.store.session_search import PAGE_MOST
 from services.store.store import Store
 
 
@@ -30,32 +31,25 @@ MEDIA_TYPES: Final = {
     TableFormat.PARQUET: "application/vnd.apache.parquet",
     TableFormat.JSONL: "application/jsonl; charset=utf-8",
 }
-COLUMNS: Final = (
-    "session_id", "room_name", "user_id", "agent_id", "status", "origin", "created_at",
-    "started_at", "ended_at", "end_reason", "duration_s", "turns", "answer_median_ms",
-    "answer_worst_ms", "interruptions", "asks", "errors", "verdict", "tags", "evidence",
-    "people_peak", "version", "assignee",
-)  # fmt: skip
-"""Of every format, in this order. Moments are UTC, durations seconds, answers milliseconds."""
+COLUMNS: Final = tuple(one.name for one in EXPORTED)
+"""Of every format, in this order. Moments are UTC; units are in the names."""
 _ROW_GROUP: Final = 5_000
 
 Pages = AsyncIterator[list[dict[str, Any]]]
 
 
 def as_table(
-    store: Store, wanted: SessionFilter, *, order: Order, ascending: bool, written_as: TableFormat
+    store: Store, wanted: SessionFilter, *, sort: str, written_as: TableFormat
 ) -> AsyncIterator[bytes]:
     """All sessions of that view, in its order, piece by piece."""
-    return _WRITERS[written_as](_pages(store, wanted, order, ascending=ascending))
+    return _WRITERS[written_as](_pages(store, wanted, sort))
 
 
-async def _pages(store: Store, wanted: SessionFilter, order: Order, *, ascending: bool) -> Pages:
+async def _pages(store: Store, wanted: SessionFilter, sort: str) -> Pages:
     cursor: str | None = None
     while True:
-        page = await store.found.page(
-            wanted, order=order, ascending=ascending, cursor=cursor, limit=PAGE_MOST
-        )
-        yield [_row(found) for found in page.sessions]
+        page = await store.session_search.page(wanted, sort=sort, cursor=cursor, limit=PAGE_MOST)
+        yield [_row(session) for session in page.sessions]
         if (cursor := page.next_cursor) is None:
             return
 
@@ -76,15 +70,14 @@ async def _as_parquet(pages: Pages) -> AsyncIterator[bytes]:
     import pyarrow as pa  # 0.1 s, for who needs it
     from pyarrow import parquet
 
-    moment, some = pa.timestamp("us", tz="UTC"), pa.list_(pa.string())
     types = {
-        **dict.fromkeys(COLUMNS, pa.string()),
-        **dict.fromkeys(("created_at", "started_at", "ended_at"), moment),
-        **dict.fromkeys(("duration_s", "answer_median_ms", "answer_worst_ms"), pa.float64()),
-        **dict.fromkeys(("turns", "interruptions", "asks", "errors", "people_peak"), pa.int64()),
-        "tags": some,
+        str: pa.string(),
+        int: pa.int64(),
+        float: pa.float64(),
+        datetime: pa.timestamp("us", tz="UTC"),
+        tuple: pa.list_(pa.string()),
     }
-    schema = pa.schema(list(types.items()))
+    schema = pa.schema([(one.name, types[one.plain_type]) for one in EXPORTED])
     sink = _Pieces()
     writer = parquet.ParquetWriter(sink, schema, compression="zstd")
     held: list[dict[str, Any]] = []
@@ -130,20 +123,11 @@ _WRITERS: Final[dict[TableFormat, Callable[[Pages], AsyncIterator[bytes]]]] = {
 }
 
 
-def _row(found: SessionRow) -> dict[str, Any]:
-    session = found.session
-    values: dict[str, Any] = {
-        "session_id": session.id,
-        "agent_id": session.agent_name,
-        "status": session.status.value,
-        "origin": session.origin.value,
-        "evidence": found.evidence.value,
-        "tags": list(found.tags),
+def _row(session: SessionRow) -> dict[str, Any]:
+    values = {name: getattr(session, name) for name in COLUMNS}
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in values.items()
     }
-    for name in COLUMNS:
-        if name not in values:
-            values[name] = getattr(session if hasattr(session, name) else found, name)
-    return {name: values[name] for name in COLUMNS}
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from services.processes.worker import WorkerProcess
 from services.rooms.views import Health, RoomsSnapshot, RoomView
 from services.rooms.watcher import Rooms
 from services.store.agent_records import InterruptRecord
-from services.store.records import Sample, SessionRecord
+from services.store.records import Sample
+from services.store.session_fields import SessionRow
 from services.store.store import Store
 
 TOPIC: Final = "overview"
@@ -73,7 +74,7 @@ class OverviewView:
     trend: tuple[Sample, ...]  # of the last hour, oldest first
     attention: tuple[Attention, ...]
     attention_more: int  # so many did not fit
-    latest: tuple[SessionRecord, ...]
+    latest: tuple[SessionRow, ...]
     store_error: StoreUnavailableError | None = None
 
 
@@ -120,14 +121,13 @@ class Overview:
     async def _read(self) -> OverviewView:
         now, snapshot = self._now(), self._rooms.snapshot
         trend: tuple[Sample, ...] = ()
-        latest: tuple[SessionRecord, ...] = ()
+        latest: tuple[SessionRow, ...] = ()
         failed: tuple[Event, ...] = ()
         asked: tuple[InterruptRecord, ...] = ()
         store_error = None
         try:
             trend = await self._store.samples(now - _TREND)
-            found = await self._store.found.page(limit=LATEST)
-            latest = tuple(one.session for one in found.sessions)
+            latest = (await self._store.session_search.page(limit=LATEST)).sessions
             failed = await self._store.events_of_kind(Kind.SESSION_FAILED, since=now - _TREND)
             asked = await self._store.agents.pending_interrupts(limit=ATTENTION)
         except StoreUnavailableError as exc:
@@ -252,7 +252,7 @@ def _of_room(view: RoomView, now: datetime) -> Attention | None:
     return None
 
 
-def _of_failures(failed: tuple[Event, ...], latest: tuple[SessionRecord, ...]) -> list[Attention]:
+def _of_failures(failed: tuple[Event, ...], latest: tuple[SessionRow, ...]) -> list[Attention]:
     """The newest failed creation of each caller and agent that was not made up for since."""
     found: dict[tuple[str, str], Attention] = {}
     for event in failed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -20,7 +20,7 @@ from services.events import Event, Kind, Source
 from services.rooms.watcher import Rooms
 from services.store.records import OVER
 from services.store.review_store import PairCount, VersionCount
-from services.store.session_search import Order, SessionFilter, SessionRow
+from services.store.session_fields import SessionFilter, SessionRow
 from services.store.store import Store
 
 AT_ONCE: Final = 200
@@ -45,7 +45,7 @@ class Rule(StrEnum):
 class Queued:
     """A session that nobody has judged, and why it is looked at."""
 
-    found: SessionRow
+    session: SessionRow
     why: tuple[Rule, ...]
 
 
@@ -101,11 +101,11 @@ class Quality:
         why: dict[str, list[Rule]] = {}
         by_id: dict[str, SessionRow] = {}
         for rule in rules:
-            for found in await self._of(rule, self._now() - timedelta(days=days)):
-                by_id[found.session.id] = found
-                why.setdefault(found.session.id, []).append(rule)
-        queued = [Queued(found=by_id[key], why=tuple(rules)) for key, rules in why.items()]
-        queued.sort(key=lambda one: one.found.session.created_at, reverse=True)
+            for session in await self._of(rule, self._now() - timedelta(days=days)):
+                by_id[session.session_id] = session
+                why.setdefault(session.session_id, []).append(rule)
+        queued = [Queued(session=by_id[key], why=tuple(rules)) for key, rules in why.items()]
+        queued.sort(key=lambda one: one.session.created_at, reverse=True)
         queued.sort(key=lambda one: len(one.why), reverse=True)
         return tuple(queued)
 
@@ -153,20 +153,20 @@ class Quality:
         return scores(counts)
 
     async def _of(self, rule: Rule, since: datetime) -> tuple[SessionRow, ...]:
-        unjudged = SessionFilter(statuses=OVER, verdict="none", created_after=since)
-        page = self._store.found.page
+        unjudged = SessionFilter.where(status=OVER, verdict="none", created_after=since)
+        page = self._store.session_search.page
         match rule:
             case Rule.SLOWEST:
-                found = await page(unjudged, order=Order.WORST_ANSWER, limit=OF_EACH)
+                found = await page(unjudged, sort="-latency_max_ms", limit=OF_EACH)
                 return found.sessions
             case Rule.FAILED:
-                return (await page(replace(unjudged, errors=True), limit=OF_EACH)).sessions
+                return (await page(unjudged.and_where(errors=True), limit=OF_EACH)).sessions
             case Rule.INTERRUPTED:
-                found = await page(unjudged, order=Order.INTERRUPTIONS, limit=OF_EACH)
+                found = await page(unjudged, sort="-interruptions", limit=OF_EACH)
                 return tuple(one for one in found.sessions if one.interruptions >= OFTEN)
             case Rule.RANDOM:
                 found = await page(unjudged, limit=500)
-                drawn = [one for one in found.sessions if is_drawn(one.session.id)]
+                drawn = [one for one in found.sessions if is_drawn(one.session_id)]
                 return tuple(drawn[:OF_EACH])
 
 

@@ -26,7 +26,7 @@ from services.errors import ConflictError, InvalidInputError, SwitchboardError
 from services.live.hub import Hub
 from services.settings import Settings
 from services.store.records import OPEN, OVER, SavedItem
-from services.store.session_search import SessionFilter, SessionRow
+from services.store.session_fields import SessionFilter, SessionRow
 from services.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -103,9 +103,9 @@ class DataRetention:
         """
         if not user_id.strip():
             raise InvalidInputError("There is no user id.", hint="Write whose data goes.")
-        of_user = SessionFilter(user_id=user_id)
+        of_user = SessionFilter.where(user_id=user_id)
         if (
-            await self._store.found.page(SessionFilter(user_id=user_id, statuses=OPEN), limit=1)
+            await self._store.session_search.page(of_user.and_where(status=OPEN), limit=1)
         ).sessions:
             raise ConflictError(
                 "A session of this user goes on.", hint="End it, wait a minute, and try again."
@@ -157,7 +157,7 @@ class DataRetention:
 
     async def due(self, rule: RetentionRule) -> int:
         """How many of the sessions that a rule would delete now are found in one page (≤ 500)."""
-        page = await self._store.found.page(self._find(rule), limit=500)
+        page = await self._store.session_search.page(self._find(rule), limit=500)
         return sum(KEEP_TAG not in found.tags for found in page.sessions)
 
     async def apply(self) -> int:
@@ -168,7 +168,7 @@ class DataRetention:
             if count:
                 self.audit.write(
                     SYSTEM_PRINCIPAL,
-                    "Erasing.apply",
+                    "DataRetention.apply",
                     target=rule.name,
                     outcome="done",
                     facts={"sessions": count, "rule": _options(rule)},
@@ -188,8 +188,8 @@ class DataRetention:
     # -- inside
 
     def _find(self, rule: RetentionRule) -> SessionFilter:
-        return SessionFilter(
-            statuses=OVER,
+        return SessionFilter.where(
+            status=OVER,
             agent_name=rule.agent_name,
             tag=rule.tag,
             verdict=rule.verdict,
@@ -199,8 +199,8 @@ class DataRetention:
     async def _erase_all(self, wanted: SessionFilter, *, spare_kept: bool) -> int:
         count, cursor = 0, None
         while True:
-            page = await self._store.found.page(wanted, cursor=cursor, limit=AT_ONCE)
-            gone = [one.session.id for one in page.sessions if not (spare_kept and _kept(one))]
+            page = await self._store.session_search.page(wanted, cursor=cursor, limit=AT_ONCE)
+            gone = [one.session_id for one in page.sessions if not (spare_kept and _kept(one))]
             if gone:
                 await self._erase(gone)
             count += len(gone)
@@ -224,8 +224,8 @@ class DataRetention:
             return gone + db.execute("DELETE FROM standups WHERE user_id = ?", [user_id]).rowcount
 
 
-def _kept(found: SessionRow) -> bool:
-    return KEEP_TAG in found.tags
+def _kept(session: SessionRow) -> bool:
+    return KEEP_TAG in session.tags
 
 
 def _options(rule: RetentionRule) -> dict[str, Any]:

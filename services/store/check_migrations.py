@@ -37,8 +37,8 @@ async def differences(url: URL) -> list[Any]:
 
 
 def _known(_item: object, name: str | None, *_: object) -> bool:
-    """The search's own tables and index: SQLAlchemy knows neither."""
-    return not (name or "").startswith(("words", "ix_texts_words"))
+    """The search's own tables and indexes: SQLAlchemy knows neither."""
+    return not (name or "").startswith(("words", "ix_texts_words", "ix_found_prefix"))
 
 
 def main() -> int:

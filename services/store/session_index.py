@@ -116,7 +116,7 @@ class _Facts:
         for session_id, figures in _turns(self._db, self._said).items():
             self._change(session_id, figures)
         for session_id in self._asked:
-            self._change(session_id, {"asks": _waiting(self._db, session_id)})
+            self._change(session_id, {"interrupts_pending": _waiting(self._db, session_id)})
         for session_id, count in self._failed.items():
             self._change(session_id, {"errors": t.found.c.errors + count})
         for session_id, values in self._changes.items():
@@ -140,7 +140,7 @@ def _base(session: SessionRecord) -> dict[str, Any]:
         "agent_name": session.agent_name,
         "user_id": session.user_id,
         "room_name": session.room_name,
-        "evidence": next((c for c in _WORST_FIRST if c in known), Provenance.OBSERVED),
+        "provenance": next((c for c in _WORST_FIRST if c in known), Provenance.OBSERVED),
         "duration_s": None if ended is None else max(0.0, (ended - began).total_seconds()),
     }
 
@@ -170,8 +170,8 @@ def _turns(connection: Connection, session_ids: set[str]) -> dict[str, dict[str,
         figures[session_id] = {
             "turns": sum(asked for asked, _, _ in turns),
             "interruptions": sum(bool(interrupted) for _, interrupted, _ in turns),
-            "answer_median_ms": median(answers) if answers else None,
-            "answer_worst_ms": max(answers, default=None),
+            "latency_p50_ms": median(answers) if answers else None,
+            "latency_max_ms": max(answers, default=None),
         }
     return figures
 

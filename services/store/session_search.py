@@ -1,7 +1,7 @@
-"""Sessions found by what happened in them: filters, an order, and the words that were said.
+"""Sessions by what happened in them: filters, an order, and the words that were said.
 
-Made by `Store`, as its `found`. One page at a time; where a page ends is in its cursor, so that the
-thousandth costs as much as the first.
+`Store.session_search` is one. One page at a time; where a page ends is in its cursor, so that the
+thousandth costs as much as the first. What there is to filter and sort by: `session_fields.py`.
 """
 
 from __future__ import annotations
@@ -9,114 +9,54 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, FromClause, column, func, or_, select, table, text, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Select,
+    and_,
+    column,
+    func,
+    literal_column,
+    or_,
+    select,
+    table,
+    text,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.errors import InvalidInputError
-from services.events import Provenance
 from services.ids import is_session_id
 from services.store import tables as t
-from services.store.records import SessionRecord, SessionStatus
-from services.store.rows import clean, session_record
+from services.store.rows import clean
+from services.store.session_fields import (
+    DEFAULT_SORT,
+    FIELDS,
+    PARAMETERS,
+    PREFIX,
+    SORTS,
+    TEXT_MOST,
+    Op,
+    SessionField,
+    SessionFilter,
+    SessionRow,
+    Source,
+)
 
 Connect = Callable[[], AbstractAsyncContextManager[AsyncConnection]]
 
 PAGE_MOST: Final = 500
-TEXT_MOST: Final = 200
-"""Characters of what is searched for."""
 _HITS: Final = 5_000  # texts of the newest that a search looks at
 _WORDS: Final = 12
 _FEW: Final = 5_000
-"""Sessions with a mark; of a million with more of them, one of 200 that are looked at has it."""
-
-
-class Order(StrEnum):
-    """What sessions are sorted by. Those that have no such figure are not listed then.
-
-    By words, those of one word come by the time of their beginning.
-    """
-
-    STARTED = "created_at"
-    DURATION = "duration_s"
-    TURNS = "turns"
-    MEDIAN_ANSWER = "answer_median_ms"
-    WORST_ANSWER = "answer_worst_ms"
-    INTERRUPTIONS = "interruptions"
-    ASKS = "asks"
-    ERRORS = "errors"
-    AGENT = "agent_name"
-    VERSION = "version"
-    USER = "user_id"
-    ROOM = "room_name"
-    STATUS = "status"
-    VERDICT = "verdict"
-    EVIDENCE = "evidence"
-
-
-_FEW_HAVE: Final = {Order.ASKS, Order.ERRORS}  # listed are those with any
-_WORDS_OF: Final = {
-    Order.AGENT, Order.VERSION, Order.USER, Order.ROOM, Order.STATUS, Order.VERDICT, Order.EVIDENCE,
-}  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionFilter:
-    """Every part that is set must hold.
-
-    `text`: words that were all said or noted in one text, of the newest 5,000 that have them.
-    `verdict` "none": nobody gave one. `slower_than_ms`: the worst answer took longer.
-    `duration_from_s` and the others `from`: those with as much or more.
-    `mark`: what `services.analytics.session_metrics` marks a session with, such as `node|route|errors`;
-    `mark_over_ms`: it took so long at least once.
-    """
-
-    text: str = ""
-    statuses: tuple[SessionStatus, ...] = ()
-    agent_name: str | None = None
-    user_id: str | None = None
-    room_name: str | None = None
-    evidence: Provenance | None = None
-    verdict: str | None = None
-    tag: str | None = None
-    assignee: str | None = None
-    version: str | None = None
-    asks: bool = False
-    errors: bool = False
-    slower_than_ms: float | None = None
-    median_from_ms: float | None = None
-    duration_from_s: float | None = None
-    turns_from: int | None = None
-    interruptions_from: int | None = None
-    mark: str | None = None
-    mark_over_ms: float | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionRow:
-    """A session with what it is found by. Answers in ms, from end of speech to first audio."""
-
-    session: SessionRecord
-    evidence: Provenance
-    duration_s: float | None
-    turns: int
-    answer_median_ms: float | None
-    answer_worst_ms: float | None
-    interruptions: int
-    asks: int
-    errors: int
-    verdict: str
-    version: str
-    assignee: str
-    tags: tuple[str, ...]
+"""Sessions that are listed first; of a million with more, one of 200 that are looked at is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,151 +77,183 @@ class SessionSearch:
         self,
         wanted: SessionFilter | None = None,
         *,
-        order: Order = Order.STARTED,
-        ascending: bool = False,
+        sort: str = DEFAULT_SORT,
         cursor: str | None = None,
         limit: int = 50,
     ) -> SessionPage:
-        """A page of sessions in that order; `limit` is 1 to 500.
+        """A page of sessions; `sort` is one of `SORTS`, `limit` is 1 to 500.
+
+        Sorted by a number, sessions that have none are not listed; by text, those with the same
+        text come by the time of their creation.
 
         Raises:
-            InvalidInputError: the cursor is not one of ours, or of another order.
+            InvalidInputError: no such order; or the cursor is not one of ours, or of another order.
         """
         limit = max(1, min(limit, PAGE_MOST))
-        wanted = wanted or SessionFilter()
-        by_mark = wanted.mark is not None and order is Order.STARTED
+        if sort not in SORTS:
+            raise InvalidInputError(
+                f"Sessions are not sorted by {sort!r}.",
+                hint="See the list of fields.",
+                field="sort",
+            )
+        values = (wanted or SessionFilter()).values
+        by, descending = FIELDS[sort.removeprefix("-")], sort.startswith("-")
+        by_mark = "mark" in values and by.kind is datetime
         # a mark has its sessions in the order of their beginning: any page of any mark at once
-        keys = [(t.marks if by_mark else t.found).c[name] for name in _keys(order)]
+        keys = [(t.marks if by_mark else t.found).c[name] for name in _keys(by)]
         async with self._reading() as db:
-            where = _conditions(wanted, db.dialect.name)
+            where = _conditions(values, db.dialect.name)
             source: FromClause = t.found
             if by_mark:
                 source = t.marks.join(t.found, t.marks.c.session_id == t.found.c.session_id)
-                where += _like(wanted)
-            elif wanted.mark is not None:
-                where.append(await _marked(db, wanted))
-            if order in _FEW_HAVE:
-                where.append(keys[0] > 0)
-            elif order is not Order.STARTED and order not in _WORDS_OF:
+                where += _like(values)
+            elif "mark" in values:
+                where.append(await _marked(db, values))
+            where += [await _named(db, of, value) for of, value in _beginnings(values)]
+            if by.sparse:
+                where.append(_has(by))
+            elif by.optional:
                 where.append(keys[0].is_not(None))
             if cursor:
-                at = _read_cursor(cursor, order, ascending=ascending)
-                where.append(tuple_(*keys) > at if ascending else tuple_(*keys) < at)
+                at = _read_cursor(cursor, sort)
+                where.append(tuple_(*keys) < at if descending else tuple_(*keys) > at)
             query = (
                 select(t.found)
                 .select_from(source)
                 .where(*where)
-                .order_by(*(key if ascending else key.desc() for key in keys))
+                .order_by(*(key.desc() if descending else key for key in keys))
                 .limit(limit + 1)
             )
             rows = (await db.execute(query)).mappings().all()
             more, rows = len(rows) > limit, rows[:limit]
             ids = [row["session_id"] for row in rows]
-            sessions = await db.execute(select(t.sessions).where(t.sessions.c.id.in_(ids)))
-            records = {row["id"]: session_record(row) for row in sessions.mappings()}
+            of_ids = await db.execute(select(t.sessions).where(t.sessions.c.id.in_(ids)))
+            records = {row["id"]: row for row in of_ids.mappings()}
             tags: dict[str, list[str]] = {}
-            marked = select(t.tags).where(t.tags.c.session_id.in_(ids)).order_by(t.tags.c.tag)
-            for row in (await db.execute(marked)).mappings():
+            tagged = select(t.tags).where(t.tags.c.session_id.in_(ids)).order_by(t.tags.c.tag)
+            for row in (await db.execute(tagged)).mappings():
                 tags.setdefault(row["session_id"], []).append(row["tag"])
-        found = tuple(
-            _found(row, records[row["session_id"]], tags.get(row["session_id"], []))
-            for row in rows
-            if row["session_id"] in records
-        )
-        last = rows[-1] if rows else None
         return SessionPage(
-            sessions=found,
-            next_cursor=_write_cursor(last, order, ascending=ascending) if more and last else None,
+            sessions=tuple(
+                _row(row, records[row["session_id"]], tags.get(row["session_id"], ()))
+                for row in rows
+                if row["session_id"] in records
+            ),
+            next_cursor=_write_cursor(rows[-1], sort) if more else None,
         )
 
     async def values(self, *, limit: int = 200) -> dict[str, tuple[str, ...]]:
-        """What can be filtered by: `agent_name`, `version` and `tag`, each in alphabetical order."""
+        """The values that there are of each field that suggests them, in alphabetical order."""
         async with self._reading() as db:
             return {
-                "agent_name": await _different(db, t.found.c.agent_name, limit),
-                "version": await _different(db, t.found.c.version, limit),
-                "tag": await _different(db, t.tags.c.tag, limit),
+                one.parameter: await _different(db, one, limit)
+                for one in FIELDS.values()
+                if one.suggested
             }
 
 
-async def _different(
-    db: AsyncConnection, values: ColumnElement[str], limit: int
-) -> tuple[str, ...]:
+def _row(row: Any, record: Any, tags: Any) -> SessionRow:
+    of = {Source.INDEX: row, Source.SESSION: record, Source.TAGS: {"tags": tuple(tags)}}
+    return SessionRow(**{one.name: one.read(of[one.source]) for one in FIELDS.values()})
+
+
+async def _different(db: AsyncConnection, of: SessionField, limit: int) -> tuple[str, ...]:
     """Different values, each found from the one before by the index: DISTINCT would read all rows."""
-    step = select(func.min(values).label("value")).where(values > "").cte("step", recursive=True)
-    later = select(func.min(values)).where(values > step.c.value).scalar_subquery()
-    step = step.union_all(select(later).where(step.c.value.is_not(None)))
-    found = select(step.c.value).where(step.c.value.is_not(None)).limit(limit)
+    values = t.tags.c.tag if of.source is Source.TAGS else t.found.c[of.name]
+    also = [_has(of)] if of.sparse else []
+    step = select(func.min(values).label("value")).where(values > "", *also)
+    steps = step.cte("step", recursive=True)
+    later = select(func.min(values)).where(values > steps.c.value, *also).scalar_subquery()
+    steps = steps.union_all(select(later).where(steps.c.value.is_not(None)))
+    found = select(steps.c.value).where(steps.c.value.is_not(None)).limit(limit)
     return tuple((await db.execute(found)).scalars())
 
 
-def _found(row: Any, session: SessionRecord, tags: list[str]) -> SessionRow:
-    return SessionRow(
-        session=session,
-        evidence=Provenance(row["evidence"]),
-        duration_s=row["duration_s"],
-        turns=row["turns"],
-        answer_median_ms=row["answer_median_ms"],
-        answer_worst_ms=row["answer_worst_ms"],
-        interruptions=row["interruptions"],
-        asks=row["asks"],
-        errors=row["errors"],
-        verdict=row["verdict"],
-        version=row["version"],
-        assignee=row["assignee"],
-        tags=tuple(tags),
+def _has(of: SessionField) -> ColumnElement[bool]:
+    """In the words of the sparse index: SQLite uses it for no others."""
+    return (
+        t.found.c[of.name] != literal_column("''")
+        if of.is_text
+        else t.found.c[of.name] > literal_column("0")
     )
 
 
-def _conditions(wanted: SessionFilter, dialect: str) -> list[ColumnElement[bool]]:
-    c = t.found.c
-    where: list[ColumnElement[bool]] = []
-    if wanted.statuses:
-        where.append(c.status.in_(wanted.statuses))
-    same = ("agent_name", "user_id", "room_name", "evidence", "assignee", "version")
-    where += [
-        c[name] == clean(value) for name in same if (value := getattr(wanted, name)) is not None
-    ]
-    if wanted.verdict is not None:
-        where.append(c.verdict == ("" if wanted.verdict == "none" else wanted.verdict))
-    if wanted.tag is not None:
-        marked = select(t.tags.c.session_id).where(t.tags.c.tag == clean(wanted.tag))
-        where.append(c.session_id.in_(marked))
-    if wanted.asks:
-        where.append(c.asks > 0)
-    if wanted.errors:
-        where.append(c.errors > 0)
-    if wanted.slower_than_ms is not None:
-        where.append(c.answer_worst_ms > wanted.slower_than_ms)
-    least = {
-        c.answer_median_ms: wanted.median_from_ms,
-        c.duration_s: wanted.duration_from_s,
-        c.turns: wanted.turns_from,
-        c.interruptions: wanted.interruptions_from,
-    }
-    where += [figure >= least_ for figure, least_ in least.items() if least_ is not None]
-    if wanted.created_after is not None:
-        where.append(c.created_at >= wanted.created_after)
-    if wanted.created_before is not None:
-        where.append(c.created_at < wanted.created_before)
-    if wanted.text.strip():
-        where.append(_said(wanted.text, dialect))
+def _conditions(values: Mapping[str, Any], dialect: str) -> list[ColumnElement[bool]]:
+    where = [_said(values["q"], dialect)] if "q" in values else []
+    for name, value in values.items():
+        parameter = PARAMETERS[name]
+        if parameter.field is not None:
+            where += _condition(parameter.field, parameter.op, value)
     return where
 
 
-def _like(wanted: SessionFilter) -> tuple[ColumnElement[bool], ...]:
+def _condition(of: SessionField, op: Op, value: Any) -> list[ColumnElement[bool]]:
+    c = t.found.c
+    match op:
+        case Op.NAME:
+            return [] if value.endswith(PREFIX) else [c[of.name] == clean(value)]
+        case Op.EQUAL:
+            value = "" if value == of.none else clean(value)
+            return [c[of.name] == value, *([_has(of)] if of.sparse and value else [])]
+        case Op.ONE_OF:
+            return [c[of.name].in_(value)]
+        case Op.HAS:
+            return [_has(of)]
+        case Op.MEMBER:
+            having = select(t.tags.c.session_id).where(t.tags.c.tag == clean(value))
+            return [c.session_id.in_(having)]
+        case Op.AT_LEAST:
+            return [c[of.name] >= value]
+        case Op.AT_MOST:
+            return [c[of.name] <= value]
+        case Op.BEFORE:
+            return [c[of.name] < value]
+        case Op.SEARCH:
+            return []
+
+
+def _like(values: Mapping[str, Any]) -> tuple[ColumnElement[bool], ...]:
     c = t.marks.c
-    return c.mark == clean(wanted.mark), c.worst_ms >= (wanted.mark_over_ms or 0.0)
+    return c.mark == clean(values["mark"]), c.worst_ms >= values.get("mark_over_ms", 0.0)
 
 
-async def _marked(db: AsyncConnection, wanted: SessionFilter) -> ColumnElement[bool]:
+async def _marked(db: AsyncConnection, values: Mapping[str, Any]) -> ColumnElement[bool]:
     """Sessions with that mark: few are listed first, of many each session is asked for its own."""
     c = t.marks.c
-    some = select(c.session_id).where(*_like(wanted))
-    few = select(func.count()).select_from(some.limit(_FEW + 1).subquery())
-    if (await db.execute(few)).scalar_one() <= _FEW:
+    some = select(c.session_id).where(*_like(values))
+    if await _are_few(db, some):
         return t.found.c.session_id.in_(some)
-    return select(c.mark).where(c.session_id == t.found.c.session_id, *_like(wanted)).exists()
+    return select(c.mark).where(c.session_id == t.found.c.session_id, *_like(values)).exists()
+
+
+async def _named(db: AsyncConnection, of: SessionField, beginning: str) -> ColumnElement[bool]:
+    """Sessions whose name begins so: few are listed first, of many each session's own is read."""
+    c, some = t.found.c, clean(beginning.removesuffix(PREFIX))
+
+    def begins(name: ColumnElement[Any]) -> ColumnElement[bool]:
+        if db.dialect.name == "postgresql":  # LIKE for any collation; SQLite's would ignore case
+            return name.like(re.sub(r"([\\%_])", r"\\\1", some) + "%")
+        return and_(name >= some, name < some + chr(sys.maxunicode))
+
+    listed = select(c.session_id).where(begins(c[of.name]))
+    if await _are_few(db, listed):
+        return c.session_id.in_(listed)
+    # `+`: SQLite would read all of them by the name's index, and sort them
+    own = "" if db.dialect.name == "postgresql" else "+"
+    return begins(literal_column(f"{own}found.{of.name}", c[of.name].type))
+
+
+def _beginnings(values: Mapping[str, Any]) -> Iterator[tuple[SessionField, str]]:
+    """The filters that ask for the beginning of a name."""
+    for name, value in values.items():
+        of = PARAMETERS[name].field
+        if of is not None and PARAMETERS[name].op is Op.NAME and value.endswith(PREFIX):
+            yield of, value
+
+
+async def _are_few(db: AsyncConnection, some: Select[Any]) -> bool:
+    count = select(func.count()).select_from(some.limit(_FEW + 1).subquery())
+    return bool((await db.execute(count)).scalar_one() <= _FEW)
 
 
 def _said(wanted: str, dialect: str) -> ColumnElement[bool]:
@@ -318,26 +290,24 @@ def _said(wanted: str, dialect: str) -> ColumnElement[bool]:
     return c.session_id.in_(told.union_all(itself))
 
 
-def _keys(order: Order) -> tuple[str, ...]:
+def _keys(by: SessionField) -> tuple[str, ...]:
     """The columns that the order goes by; there is an index for each that begins with them."""
-    if order in _WORDS_OF:
-        return order.value, Order.STARTED.value, "session_id"
-    return order.value, "session_id"
+    return (by.name, "created_at", "session_id") if by.is_text else (by.name, "session_id")
 
 
-def _write_cursor(last: Any, order: Order, *, ascending: bool) -> str:
-    values = [last[name] for name in _keys(order)]
+def _write_cursor(last: Any, sort: str) -> str:
+    values = [last[name] for name in _keys(FIELDS[sort.removeprefix("-")])]
     told = [one.isoformat() if isinstance(one, datetime) else one for one in values]
-    raw = json.dumps([order.value, ascending, *told]).encode()
+    raw = json.dumps([sort, *told]).encode()
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def _read_cursor(cursor: str, order: Order, *, ascending: bool) -> tuple[Any, ...]:
-    names = _keys(order)
+def _read_cursor(cursor: str, sort: str) -> tuple[Any, ...]:
+    names = _keys(FIELDS[sort.removeprefix("-")])
     try:
         raw = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        name, upwards, *values = raw
-        if (name, upwards) != (order.value, ascending) or len(values) != len(names):
+        sorted_by, *values = raw
+        if sorted_by != sort or len(values) != len(names):
             raise ValueError("of another order")
         return tuple(map(_read_value, names, values))
     except (ValueError, TypeError, AttributeError) as exc:
@@ -353,12 +323,12 @@ def _read_value(name: str, value: Any) -> Any:
         if not is_session_id(value):
             raise ValueError("no session's id")
         return value
-    if name == Order.STARTED:
+    if FIELDS[name].kind is datetime:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is None:
             raise ValueError("naive")
         return moment.astimezone(UTC)
-    right: type | tuple[type, ...] = str if name in _WORDS_OF else (int, float)
+    right: type | tuple[type, ...] = str if FIELDS[name].is_text else (int, float)
     if isinstance(value, bool) or not isinstance(value, right):
         raise ValueError("of another kind")
     return value

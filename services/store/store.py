@@ -147,7 +147,7 @@ class Store:
         self._giving_back: set[asyncio.Task[None]] = set()
         self.writer = Writer(engine, sqlite, redaction=redaction)
         self.agents = AgentStore(self.reading, self.writing)
-        self.found = SessionSearch(self.reading)
+        self.session_search = SessionSearch(self.reading)
         self.quality = QualityStore(self.reading)
         self.alerts = AlertStore(self.reading, self.writing)
         self.alert_rules = SavedItemStore(self.reading, self.writing, t.alert_rules)

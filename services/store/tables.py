@@ -24,6 +24,8 @@ from sqlalchemy import (
     text,
 )
 
+from services.store.session_fields import INDEXED, SessionField
+
 metadata: Final = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -304,11 +306,24 @@ turns: Final = Table(
 # -- for finding sessions: one row each, kept up in the transaction that changes what it tells
 
 
-def _some(name: str) -> Index:
-    """For the few sessions that have any of these; a range of values would give no order."""
-    any_of = text(f"{name} > 0")
+def _column(one: SessionField) -> Column[Any]:
+    """What the search keeps of a field; text and numbers that are missing are empty and 0."""
+    if one.is_text:
+        closed = String(16) if one.values else Text
+        return Column(one.name, closed, nullable=False, default=None if one.kind is not str else "")
+    kind = {int: Integer, float: Float, datetime: Utc}[one.kind]
+    return Column(one.name, kind, nullable=one.optional, default=0 if one.kind is int else None)
+
+
+def _index(one: SessionField) -> Index:
+    """What a page in the order of this field is read by."""
+    if not one.sparse:
+        tie = ("created_at",) if one.is_text else ()
+        return Index(None, one.name, *tie, "session_id")
+    any_of = text(f"{one.name} <> ''" if one.is_text else f"{one.name} > 0")
     return Index(
-        f"ix_found_with_{name}",
+        f"ix_found_with_{one.name}",
+        *((one.name,) if one.is_text else ()),
         "created_at",
         "session_id",
         sqlite_where=any_of,
@@ -320,30 +335,8 @@ found: Final = Table(
     "found",
     metadata,
     Column("session_id", String(40), primary_key=True),
-    Column("created_at", Utc, nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("agent_name", Text, nullable=False, default=""),
-    Column("user_id", Text, nullable=False, default=""),
-    Column("room_name", Text, nullable=False, default=""),
-    Column("evidence", String(16), nullable=False),  # the worse of what is known of both ends
-    Column("duration_s", Float),
-    Column("turns", Integer, nullable=False, default=0),
-    Column("answer_median_ms", Float),
-    Column("answer_worst_ms", Float),
-    Column("interruptions", Integer, nullable=False, default=0),
-    Column("asks", Integer, nullable=False, default=0),  # questions that wait for a human
-    Column("errors", Integer, nullable=False, default=0),
-    Column("verdict", String(16), nullable=False, default=""),
-    Column("version", Text, nullable=False, default="", server_default=""),  # the agent's own word
-    Column("assignee", Text, nullable=False, default="", server_default=""),
-    Index(
-        "ix_found_with_assignee",
-        "assignee",
-        "created_at",
-        "session_id",
-        sqlite_where=text("assignee <> ''"),
-        postgresql_where=text("assignee <> ''"),
-    ),
+    *(_column(one) for one in INDEXED if one.name != "session_id"),
+    *(_index(one) for one in INDEXED if one.match),
     Index(
         "ix_found_judged",
         "created_at",
@@ -353,21 +346,6 @@ found: Final = Table(
         sqlite_where=text("verdict <> ''"),
         postgresql_where=text("verdict <> ''"),
     ),
-    Index(None, "created_at", "session_id"),
-    Index(None, "status", "created_at", "session_id"),
-    Index(None, "agent_name", "created_at", "session_id"),
-    Index(None, "user_id", "created_at", "session_id"),
-    Index(None, "room_name", "created_at", "session_id"),
-    Index(None, "evidence", "created_at", "session_id"),
-    Index(None, "verdict", "created_at", "session_id"),
-    Index(None, "version", "created_at", "session_id"),
-    _some("asks"),
-    _some("errors"),
-    Index(None, "duration_s", "session_id"),
-    Index(None, "turns", "session_id"),
-    Index(None, "answer_median_ms", "session_id"),
-    Index(None, "answer_worst_ms", "session_id"),
-    Index(None, "interruptions", "session_id"),
 )
 
 reviews: Final = Table(  # the newest verdict of each reviewer

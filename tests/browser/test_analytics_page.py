@@ -48,11 +48,7 @@ def past_room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]
 
 async def listed(room: ControlRoom, page: Page) -> int:
     """How many sessions the view that the page shows has."""
-    names = {"agent": "agent_id", "over": "mark_over_ms", "after": "created_after",
-             "before": "created_before"}  # fmt: skip
-    told = {names.get(k, k): v[0] for k, v in parse_qs(urlsplit(page.url).query).items()}
-    if "errors" in told:
-        told["errors"] = "true"
+    told = {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
     async with steps.http(room.url) as http:
         answer = await http.get("/api/voice/sessions", params={**told, "limit": 500})
         answer.raise_for_status()
@@ -89,7 +85,7 @@ async def test_figures_lead_to_the_sessions_that_they_count(
     troubled = page.get_by_test_id("stMetric").filter(has_text="With errors")
     share = float((await troubled.inner_text()).split("\n")[-1].rstrip("%") or 0)
     await page.get_by_role("link", name="See them").nth(5).click()
-    await page.wait_for_url("**errors=1**")
+    await page.wait_for_url("**errors=true**")
     assert await listed(room, page) == round(share / 100 * SESSIONS)
 
     await at(page, f"{analytics}&tab=ends")
@@ -119,7 +115,7 @@ async def test_a_node_tells_its_figures_and_leads_to_where_it_failed(
     assert await listed(past_room, page) == count
     await page.get_by_role("button", name="Show others, too").click()
     await expect(page.get_by_text("that failed in the node tools")).to_have_count(0)
-    await page.wait_for_url(re.compile(r"/sessions\?agent=pm-agent$"))
+    await page.wait_for_url(re.compile(r"/sessions\?agent_name=pm-agent$"))
 
     await at(page, f"{past_room.url}/analytics?period=30d&tab=paths")
     hear = page.get_by_role("group").filter(has=page.locator('[data-node="hear"]'))
@@ -140,7 +136,7 @@ async def test_a_cell_of_a_table_leads_to_those_that_took_longer(
     box = await grid.bounding_box()
     assert box is not None
     await grid.click(position={"x": box["width"] - 240, "y": 52 + 35 * 4})  # p95 of the answer
-    await page.wait_for_url("**mark=part%7Canswer&over=**")
+    await page.wait_for_url("**mark=part%7Canswer&mark_over_ms=**")
     await expect(page.get_by_text("a measured time of answer, with")).to_be_visible()
     assert 0 < await listed(past_room, page) < SESSIONS / 2
 

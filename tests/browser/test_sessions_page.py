@@ -48,6 +48,9 @@ async def test_a_session_is_found_by_its_words_and_a_link_leads_there(
     other = await open_page(f"{page.url}&tag=odd")
     await expect(other.get_by_text("Filters · 1")).to_be_visible()
     await expect(other.get_by_test_id("stDataFrame")).to_contain_text("ana <b>")
+    await expect(other.get_by_role("combobox", name="Sort by")).to_have_value("Created")
+    await other.get_by_text("Filters · 1").click()
+    await expect(other.get_by_role("combobox", name="Tags")).to_have_value("odd")
     await choose_row(other, 0)
     await other.get_by_role("link", name="Open the session").click()
     await other.wait_for_url(f"**/session?id={ana['session_id']}*")
@@ -137,7 +140,8 @@ async def test_a_view_with_its_columns_is_kept_linked_and_taken_away(
     ana = f"ana-{secrets.token_hex(3)}"
     await steps.new_session(room.url, ana)
     await steps.new_session(room.url, "ben")
-    page = await open_page(f"{room.url}/sessions?user={ana}&cols=User,Session")
+    view = f"user_id={ana}&room_name=pm-agent-*&assignee=-&columns=user_id,session_id"
+    page = await open_page(f"{room.url}/sessions?{view}")
     grid = page.get_by_test_id("stDataFrame")
     await expect(grid).to_contain_text("ses_")
     await expect(grid).not_to_contain_text("pm-agent")
@@ -151,7 +155,10 @@ async def test_a_view_with_its_columns_is_kept_linked_and_taken_away(
     await expect(rows).to_contain_text("ben")
     await steps.choose(other.get_by_role("combobox", name="View"), f"{ana}, short")
     await expect(rows).not_to_contain_text("ben")
-    await other.wait_for_url("**cols=User%2CSession**")
+    await other.get_by_text("Filters · 3").click()
+    await expect(other.get_by_role("textbox", name="Room")).to_have_value("pm-agent-*")
+    await expect(other.get_by_role("combobox", name="Assignee")).to_have_value("none")
+    await other.wait_for_url("**columns=user_id%2Csession_id**")
     await other.get_by_role("button", name="Take away").click()
     async with other.expect_download() as taken:
         await other.get_by_role("link", name="CSV").click()

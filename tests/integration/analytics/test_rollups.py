@@ -18,7 +18,7 @@ from services.analytics.rollup_store import RollupStore, forget_sessions
 from services.analytics.service import Analytics, Scope
 from services.events import Kind
 from services.live.hub import Hub
-from services.store.session_search import Order, SessionFilter
+from services.store.session_fields import SessionFilter
 from services.store.store import Store, open_store
 from tests.integration.sessions.test_session_search import T0, Told, ids
 from tests.integration.store.test_store import settings_for
@@ -191,13 +191,13 @@ async def test_sessions_are_found_by_marks_and_by_how_long_they_took(store: Stor
         slow.id,
         quick.id,
     ]
-    assert await ids(store, Order.WORST_ANSWER, mark="path|route") == [slow.id, quick.id]
+    assert await ids(store, "-latency_max_ms", mark="path|route") == [slow.id, quick.id]
     assert await ids(store, mark="node|nowhere") == []
-    page = await store.found.page(SessionFilter(mark="node|route"), limit=1)
-    rest = await store.found.page(
-        SessionFilter(mark="node|route"), limit=1, cursor=page.next_cursor
+    page = await store.session_search.page(SessionFilter.where(mark="node|route"), limit=1)
+    rest = await store.session_search.page(
+        SessionFilter.where(mark="node|route"), limit=1, cursor=page.next_cursor
     )
-    assert [one.session.id for one in rest.sessions] == [quick.id]
+    assert [one.session_id for one in rest.sessions] == [quick.id]
 
 
 async def test_a_mark_that_many_have_is_looked_for_in_another_way(
@@ -206,13 +206,15 @@ async def test_a_mark_that_many_have_is_looked_for_in_another_way(
     calls = [await a_call(store, number) for number in range(4)]
     await catch_up(store)
     monkeypatch.setattr("services.store.session_search._FEW", 2)
-    order = Order.WORST_ANSWER
-    page = await store.found.page(SessionFilter(mark="node|route"), order=order, limit=3)
-    assert [one.session.id for one in page.sessions] == [call.id for call in calls[:0:-1]]
-    rest = await store.found.page(
-        SessionFilter(mark="node|route"), order=order, limit=3, cursor=page.next_cursor
+    sort = "-latency_max_ms"
+    page = await store.session_search.page(
+        SessionFilter.where(mark="node|route"), sort=sort, limit=3
     )
-    assert [one.session.id for one in rest.sessions] == [calls[0].id]
+    assert [one.session_id for one in page.sessions] == [call.id for call in calls[:0:-1]]
+    rest = await store.session_search.page(
+        SessionFilter.where(mark="node|route"), sort=sort, limit=3, cursor=page.next_cursor
+    )
+    assert [one.session_id for one in rest.sessions] == [calls[0].id]
 
 
 async def test_creations_that_failed_are_told_by_their_cause(store: Store) -> None:

@@ -48,5 +48,5 @@ async def test_the_notebook_reads_what_is_there(
         left = await asyncio.to_thread(run_cells)
     frame = left["switchboard_frame"]
     assert sorted(frame["session_id"]) == sorted(made)
-    assert set(frame["agent_id"]) == {"pm-agent"}
-    assert list(left["listen_to"].columns) == ["session_id", "agent_id", "answer_worst_ms", "link"]
+    assert set(frame["agent_name"]) == {"pm-agent"}
+    assert list(left["listen_to"].columns) == ["session_id", "agent_name", "latency_max_ms", "link"]

@@ -6,18 +6,20 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 
+from services.events import Kind
 from services.livekit.target import LiveKitTarget
 from services.runtime import Runtime, close_runtime, get_runtime
 from services.sessions.service import CreatedSession, NewSession
 from services.settings import PROJECT_DIR, Settings
 from services.store.records import Origin
 from tests.conftest import StartLiveKit
+from tests.integration.sessions.test_session_search import Told
 from tests.support.callers import person
 from tests.support.livekit_server import LiveKitServer
 from tests.support.participants import People
@@ -265,3 +267,100 @@ async def test_whoever_was_told_of_a_change_reads_an_overview_that_has_it(
             await told.next()
             after = runtime.call(runtime.overview.read)
         assert (before.sessions, after.sessions) == (number - 1, number)
+
+
+async def two_sessions(runtime: Runtime) -> str:
+    """One of ana's with pm-agent, of one turn; one of ben's with echo, of two turns and 90 s.
+
+    Gives the room of ben's.
+    """
+    ana = Told(runtime.store, 1, room="room-of-ana")
+    ben = Told(runtime.store, 2, agent="echo", room="room-of-ben")
+    await ana.begin("ana")
+    await ana.turn(1, "Hello", "Hello.", 400)
+    await ben.begin("ben")
+    for after_s in (1, 10):
+        await ben.turn(after_s, "Hello", "Hello…", 2_000)
+    await ben.tell(Kind.AGENT_ERROR, 20, message="x")
+    await ben.end(90)
+    await ben.tell(Kind.ASSIGNED, 95, to="zoe")
+    return ben.room_name
+
+
+def listed(app: AppTest) -> list[str]:
+    return [str(user) for frame in app.dataframe for user in frame.value["user_id"]]
+
+
+def address_of(app: AppTest) -> dict[str, str]:
+    """The page's query; AppTest gives a value set by the page as text, one of a link in a list."""
+    return {
+        name: value if isinstance(value, str) else value[0]
+        for name, value in app.query_params.items()
+    }
+
+
+def labelled(app: AppTest, kind: str, label: str) -> Any:
+    """The widget of that kind and label."""
+    (found,) = [one for one in app.get(kind) if getattr(one, "label", "") == label]
+    return found
+
+
+def test_a_link_to_the_sessions_page_sets_its_filters_order_and_columns(
+    start_runtime: Start,
+) -> None:
+    runtime = start_runtime(None)
+    ben = runtime.call(lambda: two_sessions(runtime), finish=True)
+    app = opened("sessions")
+    assert listed(app) == ["ben", "ana"]
+    assert list(app.dataframe[0].value.columns[:3]) == ["created_at", "user_id", "agent_name"]
+    issues = dict(zip(listed(app), app.dataframe[0].value["issues"], strict=True))
+    assert issues == {"ben": "1 error, 2 interruptions", "ana": ""}
+
+    assert listed(opened("sessions", sort="turns")) == ["ana", "ben"]
+    for link in (
+        {"agent_name": "echo"},
+        {"status": "ended,failed"},
+        {"min_turns": "2"},
+        {"min_latency_max_ms": "1000"},
+        {"errors": "true"},
+        {"created_after": "2026-01-01T11:00Z"},
+        {"assignee": "zoe"},
+        {"room_name": ben},
+        {"room_name": f"{ben[:-1]}*"},
+        {"min_duration_s": "60", "verdict": "none", "provenance": "observed"},
+    ):
+        app = opened("sessions", columns="user_id,turns", **link)
+        assert listed(app) == ["ben"], link
+        assert list(app.dataframe[0].value.columns) == ["user_id", "turns"]
+        assert address_of(app) == {"columns": "user_id,turns", **link}
+    app = opened("sessions", max_turns="1", min_turns="x", status="none", sort="loudest")
+    assert listed(app) == ["ana"]
+    assert any("with Turns ≤ 1" in one.value for one in app.markdown)
+
+
+def test_filters_that_are_chosen_stand_in_the_address_and_are_cleared(
+    start_runtime: Start,
+) -> None:
+    runtime = start_runtime(None)
+    runtime.call(lambda: two_sessions(runtime), finish=True)
+    app = opened("sessions")
+    ran(app, labelled(app, "selectbox", "Agent").set_value("pm-agent"))
+    assert labelled(app, "selectbox", "Assignee").options == ["any", "zoe", "none"]
+    ran(app, labelled(app, "selectbox", "Assignee").set_value("-"))
+    ran(app, labelled(app, "text_input", "Room").set_value("room-of-*"))
+    assert listed(app) == ["ana"]
+    ran(app, labelled(app, "number_input", "Turns ≥").set_value(1))
+    ran(app, labelled(app, "selectbox", "Sort by").set_value("duration_s"))
+    ran(app, labelled(app, "toggle", "Ascending").set_value(True))
+    assert address_of(app) == {
+        "room_name": "room-of-*",
+        "agent_name": "pm-agent",
+        "assignee": "-",
+        "min_turns": "1",
+        "sort": "duration_s",
+    }
+    assert listed(app) == []  # by a duration, what goes on is not listed
+    ran(app, app.button(key="sessions.clear").click())
+    ran(app)
+    assert address_of(app) == {}
+    assert listed(app) == ["ben", "ana"]

@@ -14,7 +14,7 @@ from services.errors import InvalidInputError, NotFoundError
 from services.events import Event, Kind, Source
 from services.ids import new_session_id, room_name_for
 from services.reviews.queue import PART, Rule, is_drawn
-from services.store.session_search import SessionFilter
+from services.store.session_fields import SessionFilter
 from tests.support.api_server import ApiServer, Wired
 from tests.support.callers import person
 
@@ -71,7 +71,7 @@ async def call(
 async def queue(server: ApiServer, *rules: Rule) -> dict[str, set[Rule]]:
     quality = server.runtime.quality
     queued = await server.runtime.acall(lambda: quality.queue(rules or tuple(Rule)))
-    return {one.found.session.user_id: set(one.why) for one in queued}
+    return {one.session.user_id: set(one.why) for one in queued}
 
 
 async def test_what_is_worth_a_look_and_why(server: ApiServer) -> None:
@@ -104,8 +104,10 @@ async def test_sessions_are_assigned_and_taken_back(server: ApiServer) -> None:
     quality, store = server.runtime.quality, server.runtime.store
 
     async def mine(name: str) -> list[str]:
-        page = await server.runtime.acall(lambda: store.found.page(SessionFilter(assignee=name)))
-        return sorted(found.session.user_id for found in page.sessions)
+        page = await server.runtime.acall(
+            lambda: store.session_search.page(SessionFilter.where(assignee=name))
+        )
+        return sorted(found.user_id for found in page.sessions)
 
     await server.runtime.acall(lambda: quality.assign((one, two), "  zoë  q ", actor=person("ana")))
     assert await mine("zoë q") == ["one", "two"]

@@ -26,7 +26,7 @@ from services.live.hub import Hub
 from services.sessions.retention import KEEP_TAG, DataRetention, RetentionRule
 from services.store import tables as t
 from services.store.audit_records import AuditQuery
-from services.store.session_search import SessionFilter
+from services.store.session_fields import SessionFilter
 from services.store.store import Store, open_store
 from tests.integration.sessions.test_session_search import T0, Told
 from tests.integration.store.test_store import settings_for
@@ -61,8 +61,10 @@ class Bed:
 
     async def left(self, **wanted: Any) -> list[str]:
         return [
-            one.session.user_id
-            for one in (await self.store.found.page(SessionFilter(**wanted))).sessions
+            one.user_id
+            for one in (
+                await self.store.session_search.page(SessionFilter.where(**wanted))
+            ).sessions
         ]
 
     async def rows(self) -> dict[str, int]:
@@ -105,14 +107,14 @@ async def test_nothing_is_left_of_a_deleted_session(
     assert held["rollups"] == 2, "an hour and a day"
     assert await bed.erasing.sessions([told.id], actor=person("ada")) == 1
     assert await bed.rows() == {}
-    assert await bed.left(text="secret") == []
+    assert await bed.left(q="secret") == []
     async with open_checkpointer(settings) as saver:
         assert await saver.aget_tuple(thread) is None
     await bed.audit.settled(timeout_s=5)
     (entry,) = (await bed.store.access.page(AuditQuery(), cursor=None)).entries
     assert (entry.actor, entry.action, entry.target, entry.outcome) == (
         "ada",
-        "Erasing.sessions",
+        "DataRetention.sessions",
         told.id,
         "done",
     )
@@ -176,11 +178,11 @@ async def test_a_rule_deletes_what_it_no_longer_keeps(bed: Bed) -> None:
     await bed.audit.settled(timeout_s=5)
     entries = (await bed.store.access.page(AuditQuery(), cursor=None)).entries
     assert [(one.action, one.target, one.facts.get("sessions")) for one in entries] == [
-        ("Erasing.delete_rule", "all", None),
-        ("Erasing.apply", "all", 1),
-        ("Erasing.save_rule", "all", None),
-        ("Erasing.apply", "sales", 1),
-        ("Erasing.save_rule", "sales", None),
+        ("DataRetention.delete_rule", "all", None),
+        ("DataRetention.apply", "all", 1),
+        ("DataRetention.save_rule", "all", None),
+        ("DataRetention.apply", "sales", 1),
+        ("DataRetention.save_rule", "sales", None),
     ]
 
 

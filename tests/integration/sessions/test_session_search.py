@@ -14,8 +14,9 @@ from sqlalchemy import text
 from services.errors import InvalidInputError
 from services.events import Event, Kind, Provenance, Source
 from services.ids import SessionId, new_session_id, room_name_for
+from services.store import session_search
 from services.store.records import SessionStatus
-from services.store.session_search import Order, SessionFilter, SessionRow
+from services.store.session_fields import DEFAULT_SORT, SORTS, SessionFilter, SessionRow
 from services.store.store import Store, open_store
 from tests.integration.store.test_store import settings_for
 
@@ -36,8 +37,11 @@ async def store(store_url: str, tmp_path: Path) -> AsyncIterator[Store]:
 class Told:
     """One session, told event by event."""
 
-    def __init__(self, store: Store, number: int, *, agent: str = "pm-agent") -> None:
+    def __init__(
+        self, store: Store, number: int, *, agent: str = "pm-agent", room: str = ""
+    ) -> None:
         self.id: SessionId = new_session_id()
+        self.room_name = room or room_name_for(self.id, "find")
         self._store = store
         self._number = number
         self._agent = agent
@@ -57,7 +61,7 @@ class Told:
                 source=Source.AGENT if ours else Source.OPERATOR,
                 certainty=certainty,
                 session_id=self.id,
-                room_name=room_name_for(self.id, "find"),
+                room_name=self.room_name,
                 room_sid=f"RM_{self._number}",
                 data=data,
             )
@@ -78,20 +82,20 @@ class Told:
         await self.tell(Kind.ROOM_FINISHED, after_s, **given)
 
 
-async def find(store: Store, order: Order = Order.STARTED, **wanted: Any) -> list[SessionRow]:
-    page = await store.found.page(SessionFilter(**wanted), order=order)
+async def find(store: Store, sort: str = DEFAULT_SORT, **wanted: Any) -> list[SessionRow]:
+    page = await store.session_search.page(SessionFilter.where(**wanted), sort=sort)
     return list(page.sessions)
 
 
-async def ids(store: Store, order: Order = Order.STARTED, **wanted: Any) -> list[str]:
-    return [one.session.id for one in await find(store, order, **wanted)]
+async def ids(store: Store, sort: str = DEFAULT_SORT, **wanted: Any) -> list[str]:
+    return [one.session_id for one in await find(store, sort, **wanted)]
 
 
 async def test_a_session_is_told_in_figures_as_it_goes_on(store: Store) -> None:
     told = Told(store, 1)
     await told.begin("ana")
     (found,) = await find(store)
-    assert (found.session.id, found.turns, found.duration_s, found.verdict) == (
+    assert (found.session_id, found.turns, found.duration_s, found.verdict) == (
         told.id,
         0,
         None,
@@ -104,15 +108,20 @@ async def test_a_session_is_told_in_figures_as_it_goes_on(store: Store) -> None:
     await told.tell(Kind.AGENT_ERROR, 17, message="x")
     await told.tell(Kind.RUN_FAILED, 18, error="CancelledError", cancelled=True)  # broken in upon
     (found,) = await find(store)
-    assert (found.turns, found.interruptions, found.asks, found.errors) == (3, 1, 1, 1)
-    assert (found.answer_median_ms, found.answer_worst_ms) == (900, 1500)
+    assert (found.turns, found.interruptions, found.interrupts_pending, found.errors) == (
+        3,
+        1,
+        1,
+        1,
+    )
+    assert (found.latency_p50_ms, found.latency_max_ms) == (900, 1500)
 
     await told.end(60)
     await told.tell(Kind.REVIEWED, 70, verdict="fail", remark="", scores={})
     await told.tell(Kind.REVIEWED, 71, verdict="pass", remark="", scores={})
     (found,) = await find(store)
-    assert (found.duration_s, found.asks, found.verdict) == (60, 0, "pass")
-    assert (found.session.status, found.evidence) == (SessionStatus.ENDED, Provenance.OBSERVED)
+    assert (found.duration_s, found.interrupts_pending, found.verdict) == (60, 0, "pass")
+    assert (found.status, found.provenance) == (SessionStatus.ENDED, Provenance.OBSERVED)
 
 
 async def test_tags_and_words_of_notes_go_with_them(store: Store) -> None:
@@ -121,14 +130,14 @@ async def test_tags_and_words_of_notes_go_with_them(store: Store) -> None:
     for note, tags in (("n1", ["slow", "wrong"]), ("n2", ["slow"])):
         words = f"Zögerlich {note}"
         await told.tell(Kind.NOTE_ADDED, 5, note_id=note, text=words, tags=tags)
-    (found,) = await find(store, tag="wrong", text="zögerlich n1")
+    (found,) = await find(store, tag="wrong", q="zögerlich n1")
     assert found.tags == ("slow", "wrong")
     await told.tell(Kind.NOTE_REMOVED, 9, note_id="n1")
     assert await find(store, tag="wrong") == []
-    assert await find(store, text="n1") == []
-    (found,) = await find(store, tag="slow", text="n2")
+    assert await find(store, q="n1") == []
+    (found,) = await find(store, tag="slow", q="n2")
     assert found.tags == ("slow",)
-    assert (await store.found.values())["tag"] == ("slow",)
+    assert (await store.session_search.values())["tag"] == ("slow",)
 
 
 async def test_each_filter_finds_what_it_says_and_all_must_hold(store: Store) -> None:
@@ -146,34 +155,73 @@ async def test_each_filter_finds_what_it_says_and_all_must_hold(store: Store) ->
 
     for wanted, expected in (
         ({}, [three, two, one]),
-        ({"text": "bicycle"}, [one]),
-        ({"text": "BICY inv"}, [one]),
-        ({"text": "bicycle hello"}, []),
-        ({"text": '"; DROP TABLE texts; -- bicycle'}, []),
-        ({"text": "bicycle) OR (a* NOT"}, []),
-        ({"text": "???"}, []),
-        ({"text": str(two.id)}, [two]),
-        ({"text": room_name_for(three.id, "find")}, [three]),
-        ({"statuses": (SessionStatus.CREATED,)}, [two]),
+        ({"q": "bicycle"}, [one]),
+        ({"q": "BICY inv"}, [one]),
+        ({"q": "bicycle hello"}, []),
+        ({"q": '"; DROP TABLE texts; -- bicycle'}, []),
+        ({"q": "bicycle) OR (a* NOT"}, []),
+        ({"q": "???"}, []),
+        ({"q": str(two.id)}, [two]),
+        ({"q": room_name_for(three.id, "find")}, [three]),
+        ({"status": (SessionStatus.CREATED,)}, [two]),
         ({"agent_name": "echo"}, [two]),
         ({"user_id": "ana"}, [three, one]),
         ({"user_id": "ana", "errors": True}, [three]),
-        ({"evidence": Provenance.INFERRED}, [three]),
+        ({"provenance": Provenance.INFERRED}, [three]),
         ({"verdict": "fail"}, [one]),
         ({"verdict": "none"}, [three, two]),
-        ({"asks": True}, [two]),
-        ({"slower_than_ms": 1_000}, [two]),
-        ({"median_from_ms": 1_000}, [two]),
-        ({"duration_from_s": 1}, [three, one]),
-        ({"turns_from": 1}, [two, one]),
-        ({"turns_from": 9}, []),
-        ({"interruptions_from": 1}, []),
+        ({"interrupts_pending": True}, [two]),
+        ({"min_latency_max_ms": 1_000}, [two]),
+        ({"min_latency_p50_ms": 1_000}, [two]),
+        ({"min_duration_s": 1}, [three, one]),
+        ({"min_turns": 1}, [two, one]),
+        ({"min_turns": 9}, []),
+        ({"min_interruptions": 1}, []),
         ({"created_after": T0 + timedelta(hours=2)}, [three, two]),
         ({"created_before": T0 + timedelta(hours=2)}, [one]),
     ):
         assert await ids(store, **wanted) == [told.id for told in expected], wanted
-    assert await ids(store, Order.WORST_ANSWER) == [two.id, one.id]  # of three there is none
-    assert await ids(store, Order.DURATION) == [one.id, three.id]
+    assert await ids(store, "-latency_max_ms") == [two.id, one.id]  # of three there is none
+    assert await ids(store, "-duration_s") == [one.id, three.id]
+
+
+@pytest.mark.parametrize("few", [5_000, 1], ids=["few", "many"])
+async def test_a_room_is_found_by_its_name_or_the_beginning_of_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch, few: int
+) -> None:
+    monkeypatch.setattr(session_search, "_FEW", few)
+    names = ("support-1", "support-10", "Support-1", "supper", "100%_a\\b", "1000_a", "名前-1")
+    for number, name in enumerate(names):
+        await Told(store, number, room=name).begin("ana")
+    for wanted, expected in (
+        ("support-1", ["support-1"]),
+        ("support-1*", ["support-10", "support-1"]),
+        ("supp*", ["supper", "support-10", "support-1"]),
+        ("100%*", ["100%_a\\b"]),
+        ("100%_a\\*", ["100%_a\\b"]),
+        ("1000_*", ["1000_a"]),
+        ("名*", ["名前-1"]),
+        ("port*", []),
+        ("*", list(reversed(names))),
+        ("sup\x00*", []),
+    ):
+        found = [one.room_name for one in await find(store, room_name=wanted)]
+        assert found == expected, wanted
+    by_user = await find(store, "user_id", room_name="supp*", user_id="ana")
+    assert [one.room_name for one in by_user] == ["support-1", "support-10", "supper"]
+
+
+async def test_sessions_are_found_and_sorted_by_who_is_to_review_them(store: Store) -> None:
+    told = [Told(store, number) for number in range(4)]
+    for one in told:
+        await one.begin("ana")
+    for one, reviewer in zip(told, ("zoe", "", "bob", "zoe"), strict=True):
+        await one.tell(Kind.ASSIGNED, 5, to=reviewer)
+    assert await ids(store, assignee="zoe") == [told[3].id, told[0].id]
+    assert await ids(store, assignee="-") == [told[1].id]
+    assert await ids(store, assignee="nobody") == []
+    assert await ids(store, "assignee") == [told[2].id, told[0].id, told[3].id]
+    assert (await store.session_search.values())["assignee"] == ("bob", "zoe")
 
 
 @pytest.mark.parametrize("ended", [True, False], ids=["ended", "waiting"])
@@ -185,25 +233,25 @@ async def test_pages_go_on_without_gaps_in_every_order(store: Store, ended: bool
             await told.turn(turn * 5, "a", "b…" if number % 2 else "b", 100.5 * (number % 4))
             await told.tell(Kind.AGENT_ERROR, 20 + turn, message="x")
         await told.tell(Kind.INTERRUPT_RAISED, 30, interrupt_id="i", value={})
+        await told.tell(Kind.ASSIGNED, 40, to=f"reviewer {number % 2}")
         if ended:
             await told.end(60 + number % 2)
-    for order in Order:
-        if (order is Order.ASKS and ended) or (order is Order.DURATION and not ended):
+    for sort in SORTS:
+        if sort.removeprefix("-") == ("interrupts_pending" if ended else "duration_s"):
             continue  # an end answers every question; what goes on has no duration
-        for ascending in (False, True):
-            seen = await walk(store, order, ascending)
-            whole = await store.found.page(order=order, ascending=ascending, limit=500)
-            assert seen == [one.session.id for one in whole.sessions], (order, ascending)
-            assert len(seen) == len(set(seen)) == 7, (order, ascending)
+        seen = await walk(store, sort)
+        whole = await store.session_search.page(sort=sort, limit=500)
+        assert seen == [one.session_id for one in whole.sessions], sort
+        assert len(seen) == len(set(seen)) == 7, sort
 
 
-async def walk(store: Store, order: Order, ascending: bool) -> list[str]:
+async def walk(store: Store, sort: str) -> list[str]:
     """Every page of two, one after the other."""
     seen: list[str] = []
     cursor = None
     while True:
-        page = await store.found.page(order=order, ascending=ascending, cursor=cursor, limit=2)
-        seen += [one.session.id for one in page.sessions]
+        page = await store.session_search.page(sort=sort, cursor=cursor, limit=2)
+        seen += [one.session_id for one in page.sessions]
         cursor = page.next_cursor
         if cursor is None:
             return seen
@@ -212,7 +260,7 @@ async def walk(store: Store, order: Order, ascending: bool) -> list[str]:
 async def test_a_cursor_of_another_making_is_refused(store: Store) -> None:
     for cursor in ("x", "AAAA", "WyJ0dXJucyIsZmFsc2UsMSwieCJd"):
         with pytest.raises(InvalidInputError):
-            await store.found.page(cursor=cursor)
+            await store.session_search.page(cursor=cursor)
 
 
 async def test_sessions_of_before_are_found_after_the_migration(
@@ -235,8 +283,8 @@ async def test_sessions_of_before_are_found_after_the_migration(
                 await db.execute(text("DROP FUNCTION audit_refuses"))
             await db.execute(text("UPDATE alembic_version SET version_num = '0003'"))
     async with open_store(settings_for(store_url, tmp_path)) as store:
-        (after,) = await find(store, text="lantern", tag="odd")
+        (after,) = await find(store, q="lantern", tag="odd")
         assert after == before
-        assert await ids(store, text="remark") == [told.id]
+        assert await ids(store, q="remark") == [told.id]
         (scored,) = await store.quality.versions(T0)
         assert (scored.verdict, scored.count) == ("unsure", 1)

@@ -13,7 +13,8 @@ import pytest_asyncio
 
 from services.events import Kind
 from services.exports.sessions_table import COLUMNS, TableFormat, as_table
-from services.store.session_search import PAGE_MOST, Order, SessionFilter
+from services.store.session_fields import DEFAULT_SORT, SessionFilter
+from services.store.session_search import PAGE_MOST
 from services.store.store import Store, open_store
 from tests.integration.sessions.test_session_search import T0, Told
 from tests.integration.store.test_store import settings_for
@@ -38,9 +39,7 @@ async def store(store_url: str, tmp_path: Path) -> AsyncIterator[Store]:
 
 
 async def table(store: Store, written_as: TableFormat, **given: object) -> bytes:
-    pieces = as_table(
-        store, SessionFilter(), order=Order.STARTED, ascending=True, written_as=written_as, **given
-    )
+    pieces = as_table(store, SessionFilter(), sort="created_at", written_as=written_as, **given)
     return b"".join([piece async for piece in pieces])
 
 
@@ -53,7 +52,7 @@ async def test_the_three_formats_hold_the_same(store: Store) -> None:
     assert list(csv["user_id"]) == ["'" + NAMES[0], NAMES[1], "'" + NAMES[2], NAMES[3]]
     assert str(parquet["created_at"].dtype).startswith("datetime64[us, UTC")
     assert list(parquet["created_at"]) == [T0 + timedelta(hours=n) for n in range(4)]
-    assert list(parquet["answer_worst_ms"]) == [100.0, 200.0, 300.0, 400.0]
+    assert list(parquet["latency_max_ms"]) == [100.0, 200.0, 300.0, 400.0]
     assert [list(tags) for tags in parquet["tags"]] == [["a", "b"]] * 4
     assert list(csv["tags"]) == ["a, b"] * 4
     assert pd.isna(parquet["ended_at"][0])
@@ -65,9 +64,8 @@ async def test_a_table_of_nothing_is_a_table(store_url: str, tmp_path: Path) -> 
         for written_as in TableFormat:
             pieces = as_table(
                 empty,
-                SessionFilter(user_id="x"),
-                order=Order.STARTED,
-                ascending=False,
+                SessionFilter.where(user_id="x"),
+                sort=DEFAULT_SORT,
                 written_as=written_as,
             )
             raw = b"".join([piece async for piece in pieces])
@@ -87,9 +85,8 @@ async def test_more_than_a_page_comes_whole_and_in_pieces(store: Store) -> None:
         piece
         async for piece in as_table(
             store,
-            SessionFilter(user_id="many"),
-            order=Order.STARTED,
-            ascending=False,
+            SessionFilter.where(user_id="many"),
+            sort=DEFAULT_SORT,
             written_as=TableFormat.JSONL,
         )
     ]
@@ -106,6 +103,12 @@ async def test_the_api_gives_the_view_that_was_asked_for(wired: Wired) -> None:
         assert [row["session_id"] for row in await exported(server, user_id="ana")] == [
             ana["session_id"]
         ]
+        where = f"{ana['room_name'][:-4]}*"
+        assert [row["room_name"] for row in await exported(server, room_name=where)] == [
+            ana["room_name"]
+        ]
+        assert len(await exported(server, assignee="-")) == 2
+        assert await exported(server, assignee="zoe") == []
         bad = await server.http.get("/api/voice/sessions/export", params={"format": "xls"})
         assert (bad.status_code, bad.json()["field"]) == (422, "format")
 

@@ -19,7 +19,7 @@ from services.settings import Settings
 from services.store.agent_records import InterruptStatus
 from services.store.check_migrations import differences
 from services.store.engine import alembic_config, database_url, make_engine, migrate
-from services.store.session_search import SessionFilter
+from services.store.session_fields import SessionFilter
 from services.store.store import open_store
 from switchboard_recorder.protocol import Action
 from tests.support.postgres import PostgresServer
@@ -59,13 +59,13 @@ async def test_a_database_of_an_early_revision_keeps_its_data(settings: Settings
     await _restore(settings, stored)
     (over,) = [row for row in stored["sessions"] if row["user_id"] == "nate"]
     async with open_store(settings) as store:
-        found = await store.found.page(SessionFilter(text="crème brûlée"))
-        assert [row.session.id for row in found.sessions] == [over["id"]]
+        found = await store.session_search.page(SessionFilter.where(q="crème brûlée"))
+        assert [row.session_id for row in found.sessions] == [over["id"]]
         (row,) = found.sessions
-        assert (row.session.room_name, row.turns, row.verdict) == (over["room_name"], 1, "fail")
+        assert (row.room_name, row.turns, row.verdict) == (over["room_name"], 1, "fail")
         assert set(row.tags) == {"order", "loop"}
-        everything = await store.found.page()
-        assert {row.session.user_id for row in everything.sessions} == {"nate", "mia"}
+        everything = await store.session_search.page()
+        assert {row.user_id for row in everything.sessions} == {"nate", "mia"}
         events = await store.events(limit=500)
         assert {one.event.id for one in events} == {row["id"] for row in stored["events"]}
         kinds = {one.event.kind for one in events}
@@ -83,19 +83,48 @@ async def test_a_database_of_an_early_revision_keeps_its_data(settings: Settings
     assert await differences(database_url(settings)) == []
 
 
-async def _restore(settings: Settings, stored: dict[str, list[dict[str, Any]]]) -> None:
+async def test_a_saved_view_keeps_what_it_shows_under_the_new_names(settings: Settings) -> None:
+    """Stored when revision 0008 was the newest."""
+    old = {
+        "agent": "echo", "slower": "2000", "asks": "1", "q": "invoice", "since": "7d",
+        "sort": "answer_worst_ms", "cols": "Started,Worst,Trouble,Gone",
+    }  # fmt: skip
+    saved = {"saved_by": "ana", "saved_at": "2026-01-01T09:00:00"}
+    views = [
+        {"name": "Slow", "options": old, **saved},
+        {"name": "Oldest", "options": {"up": "1", "errors": "1"}, **saved},
+    ]
+    await _restore(settings, {"views": views}, revision="0008")
+    async with open_store(settings) as store:
+        found = {one.name: one.options for one in await store.views.all()}
+    assert found == {
+        "Slow": {
+            "agent_name": "echo", "min_latency_max_ms": "2000", "interrupts_pending": "true",
+            "q": "invoice", "since": "7d", "sort": "-latency_max_ms",
+            "columns": "created_at,latency_max_ms,issues",
+        },
+        "Oldest": {"sort": "created_at", "errors": "true"},
+    }  # fmt: skip
+
+
+async def _restore(
+    settings: Settings,
+    stored: dict[str, list[dict[str, Any]]],
+    *,
+    revision: str = _OLD_REVISION,
+) -> None:
     settings.switchboard_data_dir.mkdir(parents=True, exist_ok=True)
     engine = make_engine(database_url(settings), timeout_s=30)
     async with engine.begin() as connection:
-        await connection.run_sync(_upgrade_to_old)
+        await connection.run_sync(_upgrade_to, revision)
         await connection.run_sync(_insert, stored)
     await engine.dispose()
 
 
-def _upgrade_to_old(connection: sa.Connection) -> None:
+def _upgrade_to(connection: sa.Connection, revision: str) -> None:
     config = alembic_config()
     config.attributes["connection"] = connection
-    command.upgrade(config, _OLD_REVISION)
+    command.upgrade(config, revision)
 
 
 def _insert(connection: sa.Connection, stored: dict[str, list[dict[str, Any]]]) -> None:

@@ -23,10 +23,10 @@ from services.store.records import (
     Denial,
     Origin,
     Sample,
-    SessionRecord,
     SessionStatus,
 )
-from services.store.session_search import SessionFilter, SessionPage
+from services.store.session_fields import SessionFilter, SessionRow
+from services.store.session_search import SessionPage
 from services.store.store import Store, open_store
 
 T0 = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -142,35 +142,35 @@ async def test_two_thousand_appends_at_once_are_all_written_once(store: Store) -
 async def test_the_list_goes_on_by_cursor_over_equal_times_without_gaps(store: Store) -> None:
     await store.append(*(started(number) for number in range(25)))  # all at the same moment
     await store.append(*(started(100 + n, at=T0 + timedelta(microseconds=n)) for n in range(5)))
-    found: list[SessionRecord] = []
+    found: list[SessionRow] = []
     cursor = None
     while True:
-        page = await store.found.page(cursor=cursor, limit=4)
+        page = await store.session_search.page(cursor=cursor, limit=4)
         assert len(page.sessions) <= 4
-        found += [one.session for one in page.sessions]
+        found += page.sessions
         cursor = page.next_cursor
         if cursor is None:
             break
     assert len(found) == 30
-    assert found == sorted(found, key=lambda s: (s.created_at, s.id), reverse=True)
-    assert len({session.id for session in found}) == 30
+    assert found == sorted(found, key=lambda s: (s.created_at, s.session_id), reverse=True)
+    assert len({session.session_id for session in found}) == 30
 
 
 async def test_a_page_that_is_just_full_is_the_last(store: Store) -> None:
     await store.append(started(1), started(2))
-    assert (await store.found.page(limit=2)).next_cursor is None
-    assert (await store.found.page(limit=1)).next_cursor is not None
-    assert len((await store.found.page(limit=0)).sessions) == 1  # at least one
+    assert (await store.session_search.page(limit=2)).next_cursor is None
+    assert (await store.session_search.page(limit=1)).next_cursor is not None
+    assert len((await store.session_search.page(limit=0)).sessions) == 1  # at least one
 
 
 async def test_what_comes_after_the_first_page_was_read_does_not_shift_the_next(
     store: Store,
 ) -> None:
     await store.append(*(started(n, at=T0 + timedelta(seconds=n)) for n in range(4)))
-    first = await store.found.page(limit=2)
+    first = await store.session_search.page(limit=2)
     await store.append(started(9, at=T0 + timedelta(seconds=9)))
-    second = await store.found.page(limit=2, cursor=first.next_cursor)
-    names = [one.session.room_name for one in (*first.sessions, *second.sessions)]
+    second = await store.session_search.page(limit=2, cursor=first.next_cursor)
+    names = [one.room_name for one in (*first.sessions, *second.sessions)]
     assert names == ["r3", "r2", "r1", "r0"]
 
 
@@ -179,7 +179,7 @@ async def test_what_comes_after_the_first_page_was_read_does_not_shift_the_next(
 )
 async def test_a_cursor_that_is_not_ours_is_refused(store: Store, cursor: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        await store.found.page(cursor=cursor)
+        await store.session_search.page(cursor=cursor)
     assert caught.value.field == "cursor"
 
 
@@ -211,17 +211,17 @@ async def test_every_filter_holds_and_they_hold_together(store: Store) -> None:
     )
 
     async def count(**given: Any) -> int:
-        return len((await store.found.page(SessionFilter(**given))).sessions)
+        return len((await store.session_search.page(SessionFilter.where(**given))).sessions)
 
     assert await count() == 4
     assert await count(user_id="nate") == 2
     assert await count(agent_name="echo") == 1
     assert await count(room_name=wanted.room_name) == 1
-    assert await count(statuses=(SessionStatus.ENDED,)) == 1
-    assert await count(statuses=(SessionStatus.CREATED, SessionStatus.ENDED)) == 4
+    assert await count(status=(SessionStatus.ENDED,)) == 1
+    assert await count(status=(SessionStatus.CREATED, SessionStatus.ENDED)) == 4
     assert await count(created_after=T0 + timedelta(seconds=1)) == 2
     assert await count(created_before=T0 + timedelta(seconds=1)) == 2
-    assert await count(user_id="nate", statuses=(SessionStatus.ENDED,)) == 1
+    assert await count(user_id="nate", status=(SessionStatus.ENDED,)) == 1
     assert await count(user_id="NATE") == 0
     assert await count(user_id="na\x00te") == 0
     assert await count(user_id="'; drop table sessions; --") == 0
@@ -323,7 +323,7 @@ async def test_old_events_are_deleted_in_portions_and_their_sessions_stay(store:
     assert await store.prune_events(before, limit=3) == 1
     assert await store.prune_events(before, limit=3) == 0
     assert [stored.event.room_name for stored in await store.events()] == ["r4", "r5"]
-    assert len((await store.found.page()).sessions) == 6
+    assert len((await store.session_search.page()).sessions) == 6
 
 
 async def test_nul_characters_and_half_characters_are_replaced_and_not_refused(
@@ -406,14 +406,14 @@ async def test_what_must_not_be_kept_is_nowhere_in_the_database(
         await store.append(told)
         (kept,) = [one.event for one in await store.events(kinds=(Kind.MESSAGE,))]
         assert kept.data["text"] == "[card], [email]"
-        found = await store.found.page(SessionFilter(text="4111"))
+        found = await store.session_search.page(SessionFilter.where(q="4111"))
         assert found.sessions == ()
-        assert len((await store.found.page(SessionFilter(text="card"))).sessions) == 1
+        assert len((await store.session_search.page(SessionFilter.where(q="card"))).sessions) == 1
         turns = await store.agents.turns_of(
-            str(found_id(await store.found.page(SessionFilter(text="card"))))
+            str(found_id(await store.session_search.page(SessionFilter.where(q="card"))))
         )
         assert [turn.user_text for turn in turns] == ["[card], [email]"]
 
 
 def found_id(page: SessionPage) -> str:
-    return page.sessions[0].session.id
+    return page.sessions[0].session_id

@@ -9,6 +9,7 @@ from typing import Final
 
 import pytest
 
+from scripts import session_fields
 from scripts.cli import switchboard
 from services.settings import PROJECT_DIR, Settings
 
@@ -103,3 +104,8 @@ def test_no_document_names_a_module_that_cannot_be_run() -> None:
             ):
                 dead.add((path.name, module))
     assert not dead
+
+
+def test_the_list_of_session_fields_is_that_of_the_catalogue() -> None:
+    written = session_fields.PAGE.read_text(encoding="utf-8")
+    assert written == session_fields.page(), "run: python -m scripts.session_fields"
