@@ -58,5 +58,5 @@ async def metrics(runtime: SharedRuntime) -> Response:
     gauge("webhooks_missed", "Facts found by a poll that no webhook told", hooks.missed)
     gauge("loop_lag_median_ms", "Median lag of the shared loop, last minute", lag.median_ms)
     gauge("loop_lag_worst_ms", "Worst lag of the shared loop, last minute", lag.worst_ms)
-    gauge("events_waiting", "Events not yet written", runtime.store.writer.waiting)
+    gauge("events_waiting", "Events not yet written", runtime.store.log.waiting)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

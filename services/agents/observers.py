@@ -172,18 +172,13 @@ class Observers:
             if kind == Kind.TRANSCRIBED and not data["final"]:
                 self._feeds.live(watch.session_id, Live(kind=kind, at=at, data=plain(data)))
                 continue
-            if kind == Kind.AGENT_STATE:
-                self._rooms.show_agent_state(watch.view.name, watch.agent, data["new"])
             await self._keep(watch, self._event(watch, Kind(kind), at, plain(data)))
 
     async def _keep(self, watch: _Watch, event: Event) -> None:
         try:
-            (written,) = await self._store.append(event)
+            await self._store.log.append(event)
         except StoreUnavailableError as exc:
             log.warning("what was observed is not written yet", extra={"error": exc.code})
-            return
-        if written.fresh:
-            self._feeds.publish(watch.session_id, (event,))
 
     def _event(self, watch: _Watch, kind: Kind, at: datetime, data: dict[str, Any]) -> Event:
         view = watch.view

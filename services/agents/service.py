@@ -18,10 +18,11 @@ from services.agents.interrupts import Questions
 from services.agents.observers import Observers
 from services.agents.redispatch import DEFAULT_TIMING, Recovery, RecoveryTiming
 from services.agents.session_feed import Feeds
-from services.agents.stream import Streams
+from services.agents.stream import TOPIC, Streams
 from services.agents.stream_token import StreamClaims
 from services.clock import Now
 from services.errors import SwitchboardError
+from services.events import Kind
 from services.live.hub import Hub
 from services.livekit.embedded import EmbeddedServer
 from services.livekit.service import LiveKitService
@@ -29,7 +30,7 @@ from services.livekit.target import LiveKitTarget
 from services.processes.worker import WorkerProcess
 from services.rooms.watcher import Rooms
 from services.store.agent_records import Turn
-from services.store.batch import Written
+from services.store.batch import CommittedEvent
 from services.store.records import SessionRecord
 from services.store.store import Store
 from switchboard_recorder.protocol import Action
@@ -38,6 +39,11 @@ log = logging.getLogger(__name__)
 
 FAREWELL_S: Final = 8.0
 _HOUR: Final = timedelta(hours=1)
+_CHANGES: Final = {
+    Kind.INTERRUPT_RAISED, Kind.INTERRUPT_RESUMED, Kind.COMMAND_SENT, Kind.COMMAND_DONE,
+    Kind.MESSAGE, Kind.JOB_CONNECTED, Kind.JOB_LEFT, Kind.AGENT_AGAIN, Kind.AGENT_GIVEN_UP,
+}  # fmt: skip
+"""What the overview and the agents' page show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,22 +77,19 @@ class AgentWork:
     ) -> None:
         self._target = target
         self._store = store
+        self._hub = hub
         self._now = now
         self._embedded = embedded
         self.worker: WorkerProcess | None = None
         self.questions = Questions(store, hub)
-        self.feeds = Feeds(hub, told=self.questions.heard)
+        self.feeds = Feeds(hub)
         self.streams = Streams(store, rooms, hub, self.feeds, now=now)
-        self.commands = Commands(
-            store, self.streams, self.feeds, self.questions, hub, audit, now=now
-        )
+        self.commands = Commands(store, self.streams, self.questions, hub, audit, now=now)
         self.recovery = Recovery(
             livekit,
             rooms,
             store,
             self.streams,
-            self.feeds,
-            hub,
             takes_jobs=self.takes_jobs,
             now=now,
             timing=timing,
@@ -95,8 +98,8 @@ class AgentWork:
             livekit, rooms, store, hub, self.streams, self.feeds, target, now=now
         )
         self.why = Why(livekit, store, self.streams, embedded)
-        self.streams.on_committed(self.questions.heard)  # what comes late has no feed
-        rooms.on_written(self._after)
+        for subscriber in (self.feeds.take, self.questions.take, self.commands.take, self._touch):
+            store.log.subscribe(subscriber)
 
     def use_worker(self, worker: WorkerProcess | None) -> None:
         """This machine's worker, once there is one."""
@@ -162,14 +165,10 @@ class AgentWork:
         self.streams.close_all()
         await self.recovery.close()
 
-    async def _after(self, written: Written) -> None:
-        session = written.session
-        if session is None:
-            return
-        if written.event.session_id is None or written.event.session_id == session.id:
-            self.feeds.publish(session.id, (written.event,))
-        if not session.status.is_open:
-            self.feeds.forget(session.id)
+    def _touch(self, committed: CommittedEvent) -> None:
+        if committed.event.kind in _CHANGES:
+            self._hub.touch("overview")
+            self._hub.touch(TOPIC)
 
 
 def _latency(turns: tuple[Turn, ...]) -> Latency:

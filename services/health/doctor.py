@@ -51,7 +51,7 @@ class Doctor:
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
-        self._round_trip = dashboard.RoundTrip(runtime.rooms, runtime.livekit)
+        self._round_trip = dashboard.RoundTrip(runtime.store.log, runtime.livekit)
         self._lock = asyncio.Lock()
         self._looking: asyncio.Task[Report] | None = None
         self._last_s = float("-inf")

@@ -238,7 +238,7 @@ class Overview:
         return Condition(name=name, level=Level.OK, word=f"{len(workers)} registered", text=text)
 
     def _store_condition(self, error: StoreUnavailableError | None) -> Condition:
-        name, writer = "Database", self._store.writer
+        name, writer = "Database", self._store.log
         if error is not None:
             return Condition(name=name, level=Level.ERROR, word="Away", text=error.message)
         if writer.last_error:

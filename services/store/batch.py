@@ -33,23 +33,24 @@ _OVER: Final = Kind.ROOM_FINISHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class CommittedEvent:
     """What a commit made of one event. `fresh` is False for one that was there already."""
 
     event: Event
     fresh: bool
     session: SessionRecord | None
+    replayed: bool = False  # it happened before what is shown already: no live view shows it
 
 
-def write_batch(connection: Connection, events: Sequence[Event]) -> tuple[Written, ...]:
+def write_batch(connection: Connection, events: Sequence[Event]) -> tuple[CommittedEvent, ...]:
     """Write the events and what they make of sessions, inside the connection's transaction."""
     folding = _Folding.load(connection, events)
     for event in events:
         folding.take(event)
     fresh = folding.save(connection)
-    written: list[Written] = []
+    written: list[CommittedEvent] = []
     for event, session in zip(events, folding.by_event, strict=True):
-        written.append(Written(event=event, fresh=event.id in fresh, session=session))
+        written.append(CommittedEvent(event=event, fresh=event.id in fresh, session=session))
         fresh.discard(event.id)  # the same once more in this batch
     return tuple(written)
 

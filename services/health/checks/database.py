@@ -76,7 +76,7 @@ async def examine(settings: Settings, *, lock_wait_s: float | None = None) -> tu
 
 def writer(store: Store) -> Finding:
     """Whether the running dashboard's events are written as they come."""
-    state = store.writer
+    state = store.log
     if state.last_error:
         return WAITING.problem(
             f"{state.waiting:,} wait. The last error: {state.last_error}.",

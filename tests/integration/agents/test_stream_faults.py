@@ -125,7 +125,7 @@ async def test_an_event_is_acknowledged_only_after_a_locked_database_has_taken_i
             with locked(tmp_path / "switchboard.db"):
                 await job.say(Events(events=(job.record("custom", n=2),)))
                 await not_acknowledged(job, 2)
-                assert server.runtime.store.writer.waiting < 10  # not queued again and again
+                assert server.runtime.store.log.waiting < 10  # not queued again and again
             await job.wait_for(Ack, lambda ack: ack.seq == 2)
             await job.tell("custom", n=3)
         assert await numbers(server.http, made["session_id"]) == [1, 2, 3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,6 @@ from services.errors import StoreRejectedError
 from services.events import Event, Kind
 from services.ids import SessionId
 from services.live.hub import Hub
-from services.store.writer import Writer
 from switchboard_recorder.protocol import Ack, EventKind, Events, Hello, Record
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -68,32 +68,34 @@ def test_a_hello_fits_its_columns() -> None:
 
 
 class Refusing:
-    """A store that refuses for good what is marked bad: the tables are wide enough for all we know."""
+    """A log that refuses for good what is marked bad: the tables are wide enough for all we know."""
 
     def __init__(self) -> None:
-        self.writer = Writer.__new__(Writer)
-        self.writer.waiting = 0
+        self.waiting = 0
         self.kept: list[Event] = []
 
-    async def commit(self, *events: Event) -> None:
-        if any(event.data.get("bad") for event in events):
+    async def append(self, *events: Event, patient: bool, replayed: bool) -> None:
+        assert patient
+        assert not replayed
+        if any(event.data.get("data") == "bad" for event in events):
             raise StoreRejectedError("The database rejected an event.")
         self.kept += events
 
 
 async def test_an_event_that_the_database_refuses_becomes_a_gap_in_its_place() -> None:
-    store = Refusing()
+    event_log = Refusing()
     hub = Hub(asyncio.get_running_loop(), str)
-    told: list[Event] = []
-    feeds = Feeds(hub, told=told.extend)
-    streams = Streams(store, None, hub, feeds, now=utc_now)  # type: ignore[arg-type]
+    store = SimpleNamespace(log=event_log)
+    streams = Streams(store, None, hub, Feeds(hub), now=utc_now)  # type: ignore[arg-type]
     stream = Stream(HELLO, SessionId("ses_a"), "RM_a", Outbox())
-    records = tuple(Record(seq=n, kind="custom", at=AT, data={"bad": n == 2}) for n in range(1, 4))
+    records = tuple(
+        Record(seq=n, kind="custom", at=AT, data={"data": "bad" if n == 2 else "good"})
+        for n in range(1, 4)
+    )
     await streams.take(stream, Events(events=records))
-    assert [event.id for event in store.kept] == ["str_a:1", "str_a:2", "str_a:3"]
-    assert [event.kind for event in store.kept] == [Kind.CUSTOM, Kind.GAP, Kind.CUSTOM]
-    assert store.kept[1].data["kind"] == "custom"
-    assert told == store.kept
+    assert [event.id for event in event_log.kept] == ["str_a:1", "str_a:2", "str_a:3"]
+    assert [event.kind for event in event_log.kept] == [Kind.CUSTOM, Kind.GAP, Kind.CUSTOM]
+    assert event_log.kept[1].data["kind"] == "custom"
     assert await stream.outbox.next() == (Ack(seq=3),)
     hub.close()
 
