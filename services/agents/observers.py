@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from services.agents.ingest import plain
+from services.agents.ingest import payload
 from services.agents.session_feed import SESSION_PREFIX, Feeds
 from services.agents.stream import Streams
 from services.clock import Now
@@ -170,9 +170,11 @@ class Observers:
         while True:
             kind, at, data = await telling.get()
             if kind == Kind.TRANSCRIBED and not data["final"]:
-                self._feeds.live(watch.session_id, Live(kind=kind, at=at, data=plain(data)))
+                self._feeds.live(
+                    watch.session_id, Live(kind=kind, at=at, data=payload(Kind(kind), data))
+                )
                 continue
-            await self._keep(watch, self._event(watch, Kind(kind), at, plain(data)))
+            await self._keep(watch, self._event(watch, Kind(kind), at, payload(Kind(kind), data)))
 
     async def _keep(self, watch: _Watch, event: Event) -> None:
         try:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from services.agents.ingest import FROM_AGENTS, event_of, facts_of, gap_for, plain
+from services.agents.ingest import ALTERED, FROM_AGENTS, event_of, facts_of, gap_for, payload
 from services.agents.outbox import Outbox
 from services.agents.session_feed import Feeds
 from services.agents.stream_token import StreamClaims
@@ -103,6 +103,7 @@ class Streams:
         self._connected: list[OnConnected] = []
         self._lost: list[OnLost] = []
         self.seen_agents: set[str] = set()  # names of agents that connected since our start
+        self.altered = 0  # events of which something did not fit its bounds
         self.closing = False  # we are stopping: sockets that close now say nothing of their jobs
         hub.provide(TOPIC, dict)
 
@@ -202,6 +203,7 @@ class Streams:
                     )
                     for record in fresh
                 ]
+                self.altered += sum(ALTERED in event.data for event in events)
                 await self._commit(events, replayed=stream.hello.late)
                 stream.acked = fresh[-1].seq
             stream.outbox.push(Ack(seq=stream.acked))
@@ -209,7 +211,8 @@ class Streams:
     async def live(self, stream: Stream, message: Live) -> None:
         """Show what is not kept; of too much the rest is passed over."""
         if message.kind in FROM_AGENTS and not stream.hello.late and stream.may_show():
-            self._feeds.live(stream.session_id, replace(message, data=plain(message.data)))
+            data = payload(Kind(message.kind), message.data)
+            self._feeds.live(stream.session_id, replace(message, data=data))
 
     async def bye(self, stream: Stream, message: Bye) -> None:
         """The job has ended in good order, and everything of it is here.

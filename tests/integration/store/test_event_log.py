@@ -330,3 +330,38 @@ async def test_a_slow_database_delays_subscribers_and_shows_rooms_at_once_and_on
         assert world.rooms._picture.live[world.room_name].participants == {}  # not shown again
         assert world.rooms._early == {}
         assert world.feed()[-2:] == ["participant_joined", "track_published"]
+
+
+async def test_whatever_an_agent_sends_is_kept_and_harms_no_other_event(world: World) -> None:
+    ends = {"session_id": str(new_session_id()), "agent_id": "evil", "expires_at": "yesterday"}
+    hostile: list[tuple[str, dict[str, Any]]] = [
+        ("agent_dispatched", {"dispatch_id": "AD_evil"}),
+        ("room_finished", {"reason": "no"}),
+        ("custom", {"switchboard": ends}),
+        ("custom", {"switchboard": "no object", "participant_sid": ["PA_1"]}),
+        ("conversation_item_added", {"role": "user", "text": "hi", "metrics": {"e2e_latency": 1e308}}),
+        ("conversation_item_added", {"role": ["user"], "text": {"no": "text"}, "metrics": []}),
+        ("interrupt_raised", {"interrupt_id": "i" * 5_000, "value": float("nan")}),
+        ("run_finished", {"interrupts": [{"id": 7}, None, 3.5]}),
+        ("job_started", {"versions": {"agent": 10**400}, "pid": -1}),
+        ("command_done", {"command_id": None, "outcome": 5}),
+        ("error", {"message": "\ud800\x00", "\udfff": 1}),
+        ("run_failed", {"ms": float("-inf"), "error": "x" * 500_000}),
+    ]  # fmt: skip
+    records = tuple(
+        Record(seq=n, kind=kind, at=utc_now() - timedelta(days=n * 1_000), data=data)
+        for n, (kind, data) in enumerate(hostile, start=1)
+    )
+    before = await world.store.session(world.session_id)
+    await world.work.streams.take(await world.stream(), Events(events=records))
+    stored = await world.store.events(session_id=world.session_id)
+    kinds = [one.event.kind.value for one in stored if one.event.source is Source.AGENT]
+    assert kinds == ["agent_other", "agent_other", *[kind for kind, _ in hostile[2:]]]
+    assert world.store.log.rejected == 0
+    after = await world.store.session(world.session_id)
+    assert (after.dispatch_id, after.agent_name, after.expires_at, after.status) == (
+        before.dispatch_id, before.agent_name, before.expires_at, before.status
+    )  # fmt: skip
+    assert world.work.streams.altered == len(hostile)
+    turns = await world.store.agents.turns_of(world.session_id)
+    assert [(turn.user_text, turn.answer_ms) for turn in turns] == [("hi", None)]
