@@ -72,12 +72,12 @@ class Worker:
             host=_HOST,
             port=0,
             # the first agent of langgraph.json is kept warm; the others start when asked for
-            num_idle_processes=self._settings.switchboard_worker_idle if first else 0,
+            num_idle_processes=self._settings.switchboard_worker_idle_processes if first else 0,
             load_fnc=self.load,
             load_threshold=math.inf,  # `_accept` decides: by sessions, not by a noisy CPU figure
             initialize_process_timeout=_START_S,
             shutdown_process_timeout=_CLOSE_S,
-            drain_timeout=max(1, math.ceil(self._settings.switchboard_drain_s)),
+            drain_timeout=max(1, math.ceil(self._settings.switchboard_worker_drain_timeout_s)),
             preload_modules=["agents.call", "langgraph.prebuilt"],  # most graphs import it
             max_retry=sys.maxsize,
             setup_fnc=_prewarm,
@@ -92,10 +92,10 @@ class Worker:
 
     def load(self) -> float:
         """How busy the worker is, 0 (idle) to `_BUSIEST` (it refuses further jobs)."""
-        return _BUSIEST * min(1.0, self.jobs / self._settings.switchboard_worker_jobs)
+        return _BUSIEST * min(1.0, self.jobs / self._settings.switchboard_worker_max_jobs)
 
     async def _accept(self, request: JobRequest) -> None:
-        if self.stopping or self.jobs >= self._settings.switchboard_worker_jobs:
+        if self.stopping or self.jobs >= self._settings.switchboard_worker_max_jobs:
             log.warning("a job is refused", extra={"job": request.id, "jobs": self.jobs})
             await request.reject()
             return
@@ -112,9 +112,9 @@ class Worker:
                 tasks.create_task(server.run(devmode=False), name=f"agent {name}")
 
     async def stop(self) -> None:
-        """Take no more jobs, let those under way go on for `SWITCHBOARD_DRAIN_S`, then end them."""
+        """Take no more jobs, let those under way go on for `SWITCHBOARD_WORKER_DRAIN_TIMEOUT_S`, then end them."""
         self.stopping = True
-        if self._settings.switchboard_drain_s > 0:
+        if self._settings.switchboard_worker_drain_timeout_s > 0:
             drains = [server.drain() for server in self.servers.values()]
             for outcome in await asyncio.gather(*drains, return_exceptions=True):
                 if isinstance(outcome, TimeoutError):

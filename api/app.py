@@ -23,8 +23,8 @@ from api import (
     trace,
     voice,
 )
-from api.callers import KnownCallers
-from api.limits import BodyLimit, OtherOrigins, OwnOrigin
+from api.callers import ApiAuthentication
+from api.limits import BodyLimit, Cors, CsrfGuard
 from services.runtime import held_runtime
 from services.settings import LOOPBACK
 
@@ -36,7 +36,7 @@ def _hosts() -> frozenset[str] | None:
     runtime = held_runtime()
     if runtime is None:
         return LOOPBACK
-    if runtime.settings.switchboard_listen_publicly:
+    if runtime.settings.switchboard_allow_unauthenticated_public:
         return None
     outside = urlsplit(runtime.settings.switchboard_url or "").hostname
     named = frozenset(runtime.settings.switchboard_allowed_hosts)
@@ -58,10 +58,10 @@ def create_api() -> FastAPI:
         docs_url="/docs",
         redoc_url=None,
         middleware=[
-            Middleware(OtherOrigins, origins=_origins),
-            Middleware(OwnOrigin, hosts=_hosts, origins=_origins),
+            Middleware(Cors, origins=_origins),
+            Middleware(CsrfGuard, hosts=_hosts, origins=_origins),
             Middleware(BodyLimit),
-            Middleware(KnownCallers),  # the innermost
+            Middleware(ApiAuthentication),  # the innermost
         ],
     )
     problems.install(app)

@@ -20,9 +20,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.problems import from_error
 from services.access.api_keys import PREFIX as KEY_PREFIX
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.access.sign_in import COOKIE
-from services.errors import NotSignedInError, SwitchboardError, TooManyError
+from services.errors import RateLimitedError, SwitchboardError, UnauthenticatedError
 from services.runtime import Runtime, held_runtime
 
 OPEN: Final = (
@@ -38,7 +38,7 @@ _OPEN_FORM: Final = re.compile("|".join(f"(?:{form})" for form, _ in OPEN))
 _CALLER: Final = "switchboard.caller"
 
 
-class KnownCallers:
+class ApiAuthentication:
     """Answers 401 to whom nobody knows, and 429 to who asks too often."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -66,13 +66,13 @@ class KnownCallers:
         await self._app(scope, receive, send)
 
     def _count(self, runtime: Runtime, caller: Caller) -> None:
-        if runtime.sign_in.login == "off" and caller.via != "key":
+        if runtime.sign_in.login == "none" and caller.via != "key":
             return  # somebody at this very machine
-        limit = RateLimitItemPerMinute(runtime.settings.switchboard_api_per_minute)
+        limit = RateLimitItemPerMinute(runtime.settings.switchboard_api_rate_limit_per_minute)
         if not self._limiter.hit(limit, caller.via, caller.name):
-            raise TooManyError(
+            raise RateLimitedError(
                 f"{caller.name} asked more than {limit.amount:,} times in a minute.",
-                hint="Ask less often; SWITCHBOARD_API_PER_MINUTE sets the most.",
+                hint="Ask less often; SWITCHBOARD_API_RATE_LIMIT_PER_MINUTE sets the most.",
             )
 
 
@@ -82,24 +82,24 @@ class May:
     Services check it once more where something is done; here the refusal comes before any work.
     """
 
-    def __init__(self, right: Right) -> None:
+    def __init__(self, right: Permission) -> None:
         self.right = right
 
     async def __call__(self, request: Request) -> Caller:
-        """Raises NotSignedInError, DeniedError."""
+        """Raises UnauthenticatedError, PermissionDeniedError."""
         return admitted(request.scope, self.right)
 
 
-def admitted(scope: Scope, right: Right) -> Caller:
+def admitted(scope: Scope, right: Permission) -> Caller:
     """The request's caller, who has this right.
 
     Raises:
-        NotSignedInError: the guard knew nobody: we were still opening.
-        DeniedError: they may not.
+        UnauthenticatedError: the guard knew nobody: we were still opening.
+        PermissionDeniedError: they may not.
     """
     caller: Caller | None = scope.get(_CALLER)
     if caller is None:
-        raise NotSignedInError("Switchboard is starting.", hint="Try again in a moment.")
+        raise UnauthenticatedError("Switchboard is starting.", hint="Try again in a moment.")
     caller.check(right)
     return caller
 
@@ -113,9 +113,9 @@ def caller_of(runtime: Runtime, scope: Scope) -> Caller:
     """Who asks: by API key, by a page's pass, or as the login knows them.
 
     Raises:
-        NotSignedInError: nobody knows.
+        UnauthenticatedError: nobody knows.
         BadSignatureError: the pass is not ours, or out of date.
-        DeniedError: they are known, and nobody gave them a role.
+        PermissionDeniedError: they are known, and nobody gave them a role.
     """
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     client = scope.get("client")
@@ -137,12 +137,12 @@ def signed_in(runtime: Runtime, headers: Mapping[str, str], *, address: str) -> 
     """Whom the login knows by these headers, whose names are in lower case.
 
     Raises:
-        NotSignedInError: nobody; with OIDC only pages know who signed in.
-        DeniedError: they are known, and nobody gave them a role.
+        UnauthenticatedError: nobody; with OIDC only pages know who signed in.
+        PermissionDeniedError: they are known, and nobody gave them a role.
     """
     sign_in = runtime.sign_in
     match sign_in.login:
-        case "off":
+        case "none":
             return sign_in.anybody(via="api", address=address)
         case "password":
             cookies = cookie_parser(headers.get("cookie", ""))
@@ -150,7 +150,7 @@ def signed_in(runtime: Runtime, headers: Mapping[str, str], *, address: str) -> 
         case "proxy":
             return sign_in.by_proxy(headers, via="api", address=address)
         case "oidc":
-            raise NotSignedInError(
+            raise UnauthenticatedError(
                 "This takes an API key.", hint="Send it as “Authorization: Bearer swb_…”."
             )
 

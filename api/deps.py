@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.callers import May
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.runtime import Runtime, get_runtime, held_runtime
 
 
@@ -22,11 +22,11 @@ async def _runtime(_: Request) -> Runtime:
 
 SharedRuntime = Annotated[Runtime, Depends(_runtime)]
 
-MAY_READ = Depends(May(Right.READ))
-Auditor = Annotated[Caller, Depends(May(Right.AUDIT))]
-Answerer = Annotated[Caller, Depends(May(Right.ANSWER))]
-Commander = Annotated[Caller, Depends(May(Right.COMMAND))]
-Exporter = Annotated[Caller, Depends(May(Right.EXPORT))]
-Operator = Annotated[Caller, Depends(May(Right.ROOMS))]
-Reviewer = Annotated[Caller, Depends(May(Right.REVIEW))]
-Tester = Annotated[Caller, Depends(May(Right.TEST))]
+MAY_READ = Depends(May(Permission.READ))
+Auditor = Annotated[Caller, Depends(May(Permission.AUDIT))]
+Answerer = Annotated[Caller, Depends(May(Permission.ANSWER))]
+Commander = Annotated[Caller, Depends(May(Permission.COMMAND))]
+Exporter = Annotated[Caller, Depends(May(Permission.EXPORT))]
+Operator = Annotated[Caller, Depends(May(Permission.ROOMS))]
+Reviewer = Annotated[Caller, Depends(May(Permission.REVIEW))]
+Tester = Annotated[Caller, Depends(May(Permission.TEST))]

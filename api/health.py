@@ -56,6 +56,7 @@ async def metrics(runtime: SharedRuntime) -> Response:
     gauge("webhooks_duplicates", "Webhooks that came again", hooks.duplicates)
     gauge("webhooks_refused", "Webhooks with a bad signature", hooks.refused)
     gauge("webhooks_missed", "Facts found by a poll that no webhook told", hooks.missed)
+    gauge("webhooks_missed_lately", "The same, of the last ten minutes", hooks.missed_lately)
     gauge("loop_lag_median_ms", "Median lag of the shared loop, last minute", lag.median_ms)
     gauge("loop_lag_worst_ms", "Worst lag of the shared loop, last minute", lag.worst_ms)
     gauge("events_waiting", "Events not yet written", runtime.store.log.waiting)

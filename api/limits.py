@@ -58,7 +58,7 @@ def too_large(limit_bytes: int) -> Response:
     )
 
 
-class OtherOrigins(CORSMiddleware):
+class Cors(CORSMiddleware):
     """Lets browsers show our answers to pages of the origins that the settings name."""
 
     def __init__(self, app: ASGIApp, origins: Callable[[], frozenset[str]]) -> None:
@@ -73,7 +73,7 @@ class OtherOrigins(CORSMiddleware):
         return origin in self._named()
 
 
-class OwnOrigin:
+class CsrfGuard:
     """Refuses what a foreign web page makes an operator's browser send.
 
     The dashboard listens on loopback without a login, so any page in the same browser could
@@ -96,7 +96,7 @@ class OwnOrigin:
         if scope["type"] != "lifespan" and (said := self._objection(scope)) is not None:
             response = problem(
                 403,
-                "denied",
+                "permission_denied",
                 "Not allowed",
                 said,
                 hint="SWITCHBOARD_ALLOWED_HOSTS names further hosts, separated by commas.",

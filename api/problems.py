@@ -62,7 +62,7 @@ def install(app: FastAPI) -> None:
         first = found[0]
         return problem(
             422,
-            "bad_input",
+            "invalid_argument",
             "Please correct the input",
             f"{first['field']}: {first['message']}.",
             hint="The API's documentation is at /api/docs.",

@@ -21,7 +21,7 @@ from api.app import create_api
 from api.headers import SafeHeaders
 from api.nodelay import turn_off_delay
 from api.shutdown import mark_stopping_on_signals
-from api.viewers import KnownViewers
+from api.viewers import PageAuthentication
 from services.errors import ConfigError, SwitchboardError
 from services.runtime import Runtime, close_runtime, get_runtime
 from services.settings import LOOPBACK, Settings, load_settings
@@ -39,7 +39,7 @@ def middleware() -> list[Middleware]:
     return [
         Middleware(SafeHeaders),
         Middleware(ApiFirst, api=create_api()),
-        Middleware(KnownViewers),
+        Middleware(PageAuthentication),
     ]
 
 
@@ -76,19 +76,22 @@ def _end_with_one_sentence(error: ConfigError) -> NoReturn:
 
 def _check_address(settings: Settings) -> None:
     address = st.get_option("server.address")
-    guarded = settings.switchboard_login != "off" or settings.switchboard_listen_publicly
+    guarded = (
+        settings.switchboard_auth_mode != "none"
+        or settings.switchboard_allow_unauthenticated_public
+    )
     if address not in LOOPBACK and not guarded:
         raise ConfigError(
             f"server.address is {address or 'every interface'}, and there is no login.",
-            hint="Set one up with SWITCHBOARD_LOGIN, or listen on 127.0.0.1, or set "
-            "SWITCHBOARD_LISTEN_PUBLICLY=true where something else guards the door.",
+            hint="Set one up with SWITCHBOARD_AUTH_MODE, or listen on 127.0.0.1, or set "
+            "SWITCHBOARD_ALLOW_UNAUTHENTICATED_PUBLIC=true where something else guards the door.",
         )
 
 
 def _check_oidc(settings: Settings) -> None:
-    if settings.switchboard_login == "oidc" and not get_secrets_auth_section():
+    if settings.switchboard_auth_mode == "oidc" and not get_secrets_auth_section():
         raise ConfigError(
-            "SWITCHBOARD_LOGIN is oidc, and .streamlit/secrets.toml has no part [auth].",
+            "SWITCHBOARD_AUTH_MODE is oidc, and .streamlit/secrets.toml has no part [auth].",
             hint="docs/access.md says what stands in it.",
         )
 

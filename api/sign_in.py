@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from api.deps import SharedRuntime
 from services.access.sign_in import COOKIE
-from services.errors import NotFoundError, NotSignedInError, TooManyError
+from services.errors import NotFoundError, RateLimitedError, UnauthenticatedError
 from services.runtime import Runtime
 
 router = APIRouter(include_in_schema=False)
@@ -50,7 +50,7 @@ async def sign_in(
         cookie = await runtime.acall(
             lambda: runtime.sign_in.with_password(name, password, address=address)
         )
-    except (NotSignedInError, TooManyError) as error:
+    except (UnauthenticatedError, RateLimitedError) as error:
         return _page(onward, said=str(error), name=name, status=error.http_status)
     answer = RedirectResponse(_local(onward), status_code=303)
     answer.set_cookie(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from api.deps import SharedRuntime
 from services.agents.session_feed import event_row, session_topic
 from services.clock import rfc3339
-from services.errors import DeniedError
+from services.errors import PermissionDeniedError
 from services.events import Kind
 from services.runtime import Runtime
 from services.store.records import SessionRecord
@@ -59,10 +59,10 @@ def _admit(runtime: Runtime, session_id: str, ticket: str) -> None:
 
     Raises:
         BadSignatureError: the ticket is not ours, or out of date.
-        DeniedError: it is for another session.
+        PermissionDeniedError: it is for another session.
     """
     if session_topic(session_id) not in runtime.tickets.topics(ticket):
-        raise DeniedError("The ticket is for another session.", hint="Reload the page.")
+        raise PermissionDeniedError("The ticket is for another session.", hint="Reload the page.")
 
 
 def _session(session: SessionRecord) -> dict[str, Any]:

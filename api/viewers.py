@@ -13,14 +13,14 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.callers import signed_in
-from services.errors import ConfigError, DeniedError, NotSignedInError
+from services.errors import ConfigError, PermissionDeniedError, UnauthenticatedError
 from services.runtime import Runtime, held_runtime
 
 _OPEN: Final = ("/_stcore/health", "/switchboard-assets/", "/static/", "/app/static/", "/favicon")
 _CLOSED_BY_US: Final = 4401  # a WebSocket close code: browsers show it as a refused connection
 
 
-class KnownViewers:
+class PageAuthentication:
     """Sends to the sign-in, or answers 401, where passwords or a proxy say who comes."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -48,9 +48,9 @@ def _is_known(runtime: Runtime, scope: Scope) -> bool:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     try:
         signed_in(runtime, headers, address="")
-    except NotSignedInError:
+    except UnauthenticatedError:
         return False
-    except (DeniedError, ConfigError):
+    except (PermissionDeniedError, ConfigError):
         return True  # the page tells them that they have no role, or what is wrong
     return True
 

@@ -29,7 +29,7 @@ from services.clock import rfc3339
 from services.runtime import Runtime
 from services.sessions.service import CreatedSession
 from services.store.records import Origin, SessionRecord
-from services.store.session_search import Found
+from services.store.session_search import SessionRow
 
 router = APIRouter(prefix="/voice", tags=["Voice sessions"])
 
@@ -153,7 +153,7 @@ async def export_voice_sessions(
     return download(file.name, file.media_type, pieces_of(runtime, file.pieces))
 
 
-def _listed(runtime: Runtime, one: Found) -> ListedSession:
+def _listed(runtime: Runtime, one: SessionRow) -> ListedSession:
     figures = {name: getattr(one, name) for name in ListedSession.FIGURES}
     return ListedSession.model_validate({**_told(runtime, one.session), **figures})
 

@@ -8,12 +8,12 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from services.errors import BadInputError
-from services.events import Certainty
+from services.errors import InvalidInputError
+from services.events import Provenance
 from services.exports.sessions_table import TableFormat
 from services.sessions.service import NewSession
 from services.store.records import Origin, SessionStatus
-from services.store.session_search import PAGE_MOST, TEXT_MOST, Find, Order
+from services.store.session_search import PAGE_MOST, TEXT_MOST, Order, SessionFilter
 
 DEFAULT_HOURS: Final = 2.0
 _NAME_BYTES: Final = 256  # LiveKit's limit for names and identities
@@ -87,16 +87,18 @@ class CreateVoiceSession(BaseModel):
         """The use case's own form.
 
         Raises:
-            BadInputError: who calls, or which agent is wanted, is not said.
+            InvalidInputError: who calls, or which agent is wanted, is not said.
         """
         config = self.room_config or RoomConfig()
         asked = config.agents[0] if config.agents else None
         agent_id = self.agent_id or (asked.agent_name if asked is not None else None)
         user_id = self.user_id or self.participant_identity or self.participant_name
         if not user_id:
-            raise BadInputError("user_id: Field required.", hint="Say who calls.", field="user_id")
+            raise InvalidInputError(
+                "user_id: Field required.", hint="Say who calls.", field="user_id"
+            )
         if not agent_id:
-            raise BadInputError(
+            raise InvalidInputError(
                 "agent_id: Field required.",
                 hint="Name the agent; GET /api/agents lists them.",
                 field="agent_id",
@@ -155,7 +157,7 @@ class ListedSession(SessionDetails):
         "asks", "errors", "verdict", "version", "assignee", "tags",
     )  # fmt: skip
 
-    evidence: Certainty
+    evidence: Provenance
     duration_s: float | None
     turns: int
     answer_median_ms: float | None
@@ -197,7 +199,7 @@ class _View(BaseModel):
     agent_id: str | None = None
     user_id: str | None = None
     room_name: str | None = None
-    evidence: Certainty | None = None
+    evidence: Provenance | None = None
     verdict: Literal["pass", "fail", "unsure", "none"] | None = None
     tag: str | None = None
     asks: bool = False
@@ -216,7 +218,7 @@ class _View(BaseModel):
     sort: Order = Order.STARTED
     ascending: bool = False
 
-    def find(self) -> Find:
+    def find(self) -> SessionFilter:
         """What the store is asked for."""
         same = (
             "room_name", "user_id", "evidence", "verdict", "tag", "asks", "errors",
@@ -224,7 +226,7 @@ class _View(BaseModel):
             "interruptions_from", "version", "assignee", "mark", "mark_over_ms", "created_after",
             "created_before",
         )  # fmt: skip
-        return Find(
+        return SessionFilter(
             text=self.q,
             statuses=tuple(self.status),
             agent_name=self.agent_id,

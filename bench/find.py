@@ -28,7 +28,7 @@ from services.settings import Settings
 from services.store import tables as t
 from services.store.engine import database_url, make_engine
 from services.store.records import SessionStatus
-from services.store.session_search import Find, Order
+from services.store.session_search import Order, SessionFilter
 from services.store.store import Store, open_store
 from tests.support.postgres import PostgresServer
 
@@ -51,44 +51,44 @@ _TAGS: Final = ("slow", "wrong", "misheard", "good", "billing", "escalated")
 @dataclass(frozen=True)
 class _Case:
     name: str
-    find: Find
+    find: SessionFilter
     order: Order = Order.STARTED
     ascending: bool = False
 
 
 CASES: Final = (
-    _Case("all, newest first", Find()),
-    _Case("all, oldest first", Find(), ascending=True),
-    _Case("by worst answer", Find(), Order.WORST_ANSWER),
-    _Case("by duration", Find(), Order.DURATION),
-    _Case("of one agent", Find(agent_name="support")),
-    _Case("of one user", Find(user_id="user-4711")),
-    _Case("of one agent, by median answer", Find(agent_name="echo"), Order.MEDIAN_ANSWER),
-    _Case("failed verdicts", Find(verdict="fail")),
+    _Case("all, newest first", SessionFilter()),
+    _Case("all, oldest first", SessionFilter(), ascending=True),
+    _Case("by worst answer", SessionFilter(), Order.WORST_ANSWER),
+    _Case("by duration", SessionFilter(), Order.DURATION),
+    _Case("of one agent", SessionFilter(agent_name="support")),
+    _Case("of one user", SessionFilter(user_id="user-4711")),
+    _Case("of one agent, by median answer", SessionFilter(agent_name="echo"), Order.MEDIAN_ANSWER),
+    _Case("failed verdicts", SessionFilter(verdict="fail")),
     _Case("failed verdicts of one agent, by worst answer",
-          Find(verdict="fail", agent_name="sales"), Order.WORST_ANSWER),
-    _Case("with errors", Find(errors=True)),
-    _Case("with a question that waits", Find(asks=True)),
-    _Case("slower than 4 s", Find(slower_than_ms=4_000)),
-    _Case("with a tag", Find(tag="escalated")),
-    _Case("a frequent word", Find(text="ticket")),
-    _Case("two words", Find(text="bicycle invoice")),
-    _Case("a word that is in one session", Find(text="zzunique")),
-    _Case("a word nobody said", Find(text="qqnever")),
-    _Case("a word, by worst answer", Find(text="lantern"), Order.WORST_ANSWER),
-    _Case("one week", Find(created_after=_T0 + timedelta(days=60), created_before=_T0 + timedelta(days=67))),
-    _Case("ended by expiry, of one agent", Find(statuses=(SessionStatus.EXPIRED,), agent_name="sales")),
-    _Case("of an old version", Find(version="v1")),
-    _Case("by user", Find(), Order.USER, ascending=True),
-    _Case("by verdict", Find(), Order.VERDICT),
-    _Case("by errors", Find(), Order.ERRORS),
-    _Case("by questions that wait", Find(), Order.ASKS),
-    _Case("through a node that all go through", Find(mark="node|route")),
-    _Case("through a node that one of five does", Find(mark="node|create")),
-    _Case("that failed in a node", Find(mark="node|create|errors")),
-    _Case("whose synthesis took 1.5 s", Find(mark="part|synthesis", mark_over_ms=1_500)),
-    _Case("that failed in a node, by worst answer", Find(mark="node|create|errors"), Order.WORST_ANSWER),
-    _Case("of one agent, abandoned", Find(mark="outcome|abandoned", agent_name="echo")),
+          SessionFilter(verdict="fail", agent_name="sales"), Order.WORST_ANSWER),
+    _Case("with errors", SessionFilter(errors=True)),
+    _Case("with a question that waits", SessionFilter(asks=True)),
+    _Case("slower than 4 s", SessionFilter(slower_than_ms=4_000)),
+    _Case("with a tag", SessionFilter(tag="escalated")),
+    _Case("a frequent word", SessionFilter(text="ticket")),
+    _Case("two words", SessionFilter(text="bicycle invoice")),
+    _Case("a word that is in one session", SessionFilter(text="zzunique")),
+    _Case("a word nobody said", SessionFilter(text="qqnever")),
+    _Case("a word, by worst answer", SessionFilter(text="lantern"), Order.WORST_ANSWER),
+    _Case("one week", SessionFilter(created_after=_T0 + timedelta(days=60), created_before=_T0 + timedelta(days=67))),
+    _Case("ended by expiry, of one agent", SessionFilter(statuses=(SessionStatus.EXPIRED,), agent_name="sales")),
+    _Case("of an old version", SessionFilter(version="v1")),
+    _Case("by user", SessionFilter(), Order.USER, ascending=True),
+    _Case("by verdict", SessionFilter(), Order.VERDICT),
+    _Case("by errors", SessionFilter(), Order.ERRORS),
+    _Case("by questions that wait", SessionFilter(), Order.ASKS),
+    _Case("through a node that all go through", SessionFilter(mark="node|route")),
+    _Case("through a node that one of five does", SessionFilter(mark="node|create")),
+    _Case("that failed in a node", SessionFilter(mark="node|create|errors")),
+    _Case("whose synthesis took 1.5 s", SessionFilter(mark="part|synthesis", mark_over_ms=1_500)),
+    _Case("that failed in a node, by worst answer", SessionFilter(mark="node|create|errors"), Order.WORST_ANSWER),
+    _Case("of one agent, abandoned", SessionFilter(mark="outcome|abandoned", agent_name="echo")),
 )  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from dashboard.components.call import call_dock
 from dashboard.ui import bridge, dialogs, feedback, fragments, nav
 from services.access.permissions import Caller
 from services.agents.interrupts import TOPIC as QUESTIONS
-from services.errors import DeniedError, SwitchboardError
+from services.errors import PermissionDeniedError, SwitchboardError
 from services.ids import is_session_id
 
 _STATIC: Final = Path(__file__).resolve().parent / "static"
@@ -57,7 +57,7 @@ def main() -> None:
     feedback.show_flashes()
     try:
         who.check(nav.right_for(page))
-    except DeniedError as error:  # a link to what the menu does not show
+    except PermissionDeniedError as error:  # a link to what the menu does not show
         st.title(page.title)
         feedback.show_error(error, key="page.denied")
         return

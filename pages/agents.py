@@ -32,7 +32,7 @@ def at_work() -> None:
         agents.asked_for(runtime.rooms.snapshot.rooms, streams)
     with st.container():
         st.header("Workers", anchor=False)
-        agents.worker(runtime.worker, most_jobs=runtime.settings.switchboard_worker_jobs)
+        agents.worker(runtime.worker, most_jobs=runtime.settings.switchboard_worker_max_jobs)
         agents.registered(runtime.embedded.workers if runtime.embedded is not None else None)
 
 

@@ -14,7 +14,7 @@ from dashboard.ui.title import title
 def body() -> None:
     """All of it, anew whenever something changed."""
     view = bridge.read(bridge.runtime().overview.read)
-    overview.conditions(view)
+    overview.findings(view)
     overview.figures(view)
     with st.container():
         st.header("Needs attention", anchor=False)

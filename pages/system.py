@@ -12,11 +12,11 @@ from dashboard.system import page as system
 from dashboard.ui import bridge
 from dashboard.ui.title import title
 
-shared = doctor.shared_system()
+shared = bridge.runtime().system
 
 
 @st.fragment(run_every="3s")
-def how_it_stands() -> None:
+def summary() -> None:
     doctor.summary(shared.doctor)
 
 
@@ -44,7 +44,7 @@ def logs() -> None:
 
 
 title("System")
-how_it_stands()
+summary()
 system.open_tab(
     {
         "status": status,

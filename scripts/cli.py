@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from services.access.permissions import Role
-from services.errors import BadInputError, ConfigError, SwitchboardError
+from services.errors import ConfigError, InvalidInputError, SwitchboardError
 
 if TYPE_CHECKING:
     from services.scripts.result import ScriptResult
@@ -34,7 +34,7 @@ def _in_one_sentence() -> Iterator[None]:
         yield
     except SwitchboardError as error:
         click.echo(str(error), err=True)
-        sys.exit(2 if isinstance(error, ConfigError | BadInputError) else 1)
+        sys.exit(2 if isinstance(error, ConfigError | InvalidInputError) else 1)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -109,7 +109,7 @@ def doctor(url: str | None, quick: bool, deep: bool, as_json: bool) -> None:
 def users() -> None:
     """Manage who may sign in, and with which role.
 
-    They are in one file: people.yaml in the data folder, or what SWITCHBOARD_PEOPLE names.
+    They are in one file: people.yaml in the data folder, or what SWITCHBOARD_USERS_FILE names.
     """
 
 

@@ -52,7 +52,7 @@ async def main(binary: Path) -> None:
     """Fill a control room, then look at each page."""
     with tempfile.TemporaryDirectory() as name:
         # Two agents for all callers: the other rooms show what waiting for one looks like.
-        env = {"SWITCHBOARD_WORKER": "on", "SWITCHBOARD_WORKER_JOBS": "2"}
+        env = {"SWITCHBOARD_WORKER": "on", "SWITCHBOARD_WORKER_MAX_JOBS": "2"}
         room = ControlRoom(binary, Path(name), env=env)
         host = ParticipantHost(Path(name) / "participants.log")
         await _past(room.dashboard.data_dir)

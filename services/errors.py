@@ -1,12 +1,12 @@
 """Every error that reaches a person or a program, in one tree.
 
 SwitchboardError
-├── BadInputError 422        the caller can mend it; `field` names what
+├── InvalidInputError 422        the caller can mend it; `field` names what
 │   └── TooLargeError 413
-├── DeniedError 403
+├── PermissionDeniedError 403
 │   ├── BadSignatureError 401
-│   └── NotSignedInError 401
-├── TooManyError 429         retryable, later
+│   └── UnauthenticatedError 401
+├── RateLimitedError 429         retryable, later
 ├── NotFoundError 404
 ├── ConflictError 409
 ├── ConfigError              stops the start with one sentence
@@ -17,7 +17,7 @@ SwitchboardError
     │   └── StoreRejectedError 422, not retryable
     ├── StreamGapError
     └── RuntimeClosedError
-LiveKitRefusedError 502      LiveKit answered, and said no
+LiveKitRejectedError 502      LiveKit answered, and said no
 """
 
 from __future__ import annotations
@@ -43,40 +43,40 @@ class SwitchboardError(Exception):
         return f"{self.message} {self.hint}".strip()
 
 
-class BadInputError(SwitchboardError):
+class InvalidInputError(SwitchboardError):
     """A value that cannot be used. `field` names it, as the caller wrote it."""
 
-    code, http_status, title = "bad_input", 422, "Please correct the input"
+    code, http_status, title = "invalid_argument", 422, "Please correct the input"
 
 
-class TooLargeError(BadInputError):
+class TooLargeError(InvalidInputError):
     """More bytes than a limit allows."""
 
     code, http_status, title = "too_large", 413, "Too large"
 
 
-class DeniedError(SwitchboardError):
+class PermissionDeniedError(SwitchboardError):
     """The caller may not do this."""
 
-    code, http_status, title = "denied", 403, "Not allowed"
+    code, http_status, title = "permission_denied", 403, "Not allowed"
 
 
-class BadSignatureError(DeniedError):
+class BadSignatureError(PermissionDeniedError):
     """A signature is missing, wrong or out of date."""
 
     code, http_status, title = "bad_signature", 401, "Signature not accepted"
 
 
-class NotSignedInError(DeniedError):
+class UnauthenticatedError(PermissionDeniedError):
     """Nobody knows who asks: no key, no cookie, or one that does not hold."""
 
-    code, http_status, title = "not_signed_in", 401, "Please sign in"
+    code, http_status, title = "unauthenticated", 401, "Please sign in"
 
 
-class TooManyError(SwitchboardError):
+class RateLimitedError(SwitchboardError):
     """More requests than this caller may make in that time."""
 
-    code, http_status, retryable, title = "too_many", 429, True, "Too many requests"
+    code, http_status, retryable, title = "rate_limited", 429, True, "Too many requests"
 
 
 class NotFoundError(SwitchboardError):
@@ -115,10 +115,10 @@ class LiveKitTimeoutError(LiveKitUnavailableError):
     code, title = "livekit_timeout", "LiveKit did not answer in time"
 
 
-class LiveKitRefusedError(SwitchboardError):
+class LiveKitRejectedError(SwitchboardError):
     """LiveKit answered and refused; `livekit_code` is its own word for it."""
 
-    code, http_status, title = "livekit_refused", 502, "LiveKit refused"
+    code, http_status, title = "livekit_rejected", 502, "LiveKit refused"
 
     def __init__(self, message: str, *, hint: str = "", livekit_code: str = "") -> None:
         super().__init__(message, hint=hint)

@@ -22,7 +22,7 @@ class Source(StrEnum):
     OBSERVER = "observer"  # a hidden participant of ours, where no recorder tells
 
 
-class Certainty(StrEnum):
+class Provenance(StrEnum):
     """How well we know a fact."""
 
     OBSERVED = "observed"
@@ -101,7 +101,7 @@ class Event:
     at: datetime
     received_at: datetime
     source: Source
-    certainty: Certainty = Certainty.OBSERVED
+    certainty: Provenance = Provenance.OBSERVED
     id: str = field(default_factory=new_event_id)
     session_id: str | None = None
     room_name: str = ""

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-from services.errors import BadInputError, ConfigError
+from services.errors import ConfigError, InvalidInputError
 from services.settings import PROJECT_DIR
 
 _DESCRIBE_S: Final = 30.0  # a cold start imports LangGraph and every graph
@@ -138,11 +138,11 @@ class Graphs:
         """The graph of that name.
 
         Raises:
-            BadInputError: there is none; the hint names those that there are.
+            InvalidInputError: there is none; the hint names those that there are.
         """
         names = {entry.name: entry for entry in self.all()}
         if name not in names:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"There is no agent {name!r}.",
                 hint=f"langgraph.json names: {', '.join(names) or 'none'}.",
                 field="agent_id",

@@ -118,7 +118,8 @@ def redaction_of(names: Sequence[str], file: Path | None) -> Redaction:
     """
     if unknown := [name for name in names if name not in _KNOWN]:
         raise ConfigError(
-            f"SWITCHBOARD_REDACT knows no {unknown[0]!r}.", hint=f"It knows {', '.join(NAMES)}."
+            f"SWITCHBOARD_PII_REDACTION knows no {unknown[0]!r}.",
+            hint=f"It knows {', '.join(NAMES)}.",
         )
     patterns = [_KNOWN[name] for name in dict.fromkeys(names)]
     return Redaction(patterns + (_read(file) if file is not None else []))
@@ -129,7 +130,7 @@ def _read(file: Path) -> list[_Pattern]:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(
-            f"SWITCHBOARD_REDACT_PATTERNS cannot be read: {type(exc).__name__}.",
+            f"SWITCHBOARD_PII_REDACTION_PATTERNS_FILE cannot be read: {type(exc).__name__}.",
             hint="Name a text file with lines like: order = ORD-[0-9]{8}",
         ) from None
     patterns = []
@@ -143,13 +144,13 @@ def _read(file: Path) -> list[_Pattern]:
                 raise ValueError("it fits nothing, or everything")
         except (re.error, ValueError) as exc:
             raise ConfigError(
-                f"Line {number} of SWITCHBOARD_REDACT_PATTERNS cannot be used: {exc}.",
+                f"Line {number} of SWITCHBOARD_PII_REDACTION_PATTERNS_FILE cannot be used: {exc}.",
                 hint="Write it like: order = ORD-[0-9]{8}",
             ) from None
         patterns.append(_Pattern(name, form, lambda _: True))
     if len(patterns) > PATTERNS_MOST:
         raise ConfigError(
-            f"SWITCHBOARD_REDACT_PATTERNS has over {PATTERNS_MOST} expressions.",
+            f"SWITCHBOARD_PII_REDACTION_PATTERNS_FILE has over {PATTERNS_MOST} expressions.",
             hint="Join some of them.",
         )
     return patterns

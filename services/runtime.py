@@ -27,11 +27,11 @@ from services import logs
 from services.access.api_keys import ApiKeys
 from services.access.audit_log import AuditLog, open_audit
 from services.access.audit_reader import AuditReader
-from services.access.permissions import OURSELVES
+from services.access.permissions import SYSTEM_PRINCIPAL
 from services.access.sign_in import SignIn
 from services.access.users import People
-from services.agents.service import AgentWork
-from services.agents.text_chat import Chats
+from services.agents.service import AgentService
+from services.agents.text_chat import TextChats
 from services.alerts.evaluator import Alerts
 from services.alerts.metrics import Watcher
 from services.alerts.webhook import Poster
@@ -49,14 +49,17 @@ from services.errors import (
 )
 from services.exports.service import Exports
 from services.graphs import Graphs
+from services.health.diagnosis import Diagnosis
+from services.health.doctor import Doctor
 from services.health.overview import Overview
+from services.health.system import System
 from services.live.hub import Hub
-from services.live.stream_tickets import Tickets
+from services.live.stream_tickets import StreamTickets
 from services.livekit.embedded import EmbeddedServer, EmbeddedState, Phase, open_embedded
 from services.livekit.service import LiveKitService
 from services.livekit.target import LiveKitTarget
 from services.livekit.tokens import TokenMinter
-from services.loop.bridge import Calls, stopping
+from services.loop.bridge import LoopBridge, stopping
 from services.loop.lag import LagWatch
 from services.loop.policy import new_event_loop
 from services.processes.worker import WorkerProcess, WorkerState, open_worker
@@ -64,8 +67,8 @@ from services.reviews.queue import Quality
 from services.reviews.service import Reviews, questions_of
 from services.rooms.operations import RoomActions
 from services.rooms.watcher import Rooms
-from services.sessions.retention import Erasing
-from services.sessions.saved_items import KeptThings
+from services.sessions.retention import DataRetention
+from services.sessions.saved_items import SavedItems
 from services.sessions.service import Sessions
 from services.settings import Settings, load_settings
 from services.store.store import Store, open_store
@@ -101,9 +104,11 @@ class Runtime:
     actions: RoomActions
     sessions: Sessions
     reviews: Reviews
-    chats: Chats
-    jobs: AgentWork
+    chats: TextChats
+    jobs: AgentService
     overview: Overview
+    diagnosis: Diagnosis
+    system: System
     embedded: EmbeddedServer | None
     worker: WorkerProcess | None
 
@@ -114,7 +119,7 @@ class Runtime:
         self.dashboard_url = settings.switchboard_url or dashboard_url
         self.listens_at = dashboard_url
         self.now = now
-        self.tickets = Tickets(now)
+        self.tickets = StreamTickets(now)
         self.lag = LagWatch()
         self.started_at: datetime | None = None
         self.log_path = settings.switchboard_data_dir / "logs" / "switchboard.log"
@@ -122,7 +127,7 @@ class Runtime:
         self.worker = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._calls: Calls | None = None
+        self._calls: LoopBridge | None = None
         self._stop: asyncio.Event | None = None
         self._ready: concurrent.futures.Future[None] = concurrent.futures.Future()
 
@@ -224,7 +229,7 @@ class Runtime:
     def _submit(self, make: Make[T], timeout_s: float) -> concurrent.futures.Future[T]:
         return self._open_calls().submit(_timed(make, timeout_s))
 
-    def _open_calls(self) -> Calls:
+    def _open_calls(self) -> LoopBridge:
         if self._calls is None or not self.alive:
             raise stopping()
         return self._calls
@@ -247,7 +252,7 @@ class Runtime:
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._calls = Calls()
+        self._calls = LoopBridge()
         async with AsyncExitStack() as stack:
             await self._open(stack)
             if self._ready.cancelled():
@@ -282,7 +287,9 @@ class Runtime:
         self.graphs = Graphs(settings.switchboard_langgraph_json)
         self.hub = Hub(asyncio.get_running_loop(), lambda: rfc3339(self.now()))
         stack.callback(self.hub.close)
-        self.people = People(settings.people_file if settings.switchboard_login != "off" else None)
+        self.people = People(
+            settings.people_file if settings.switchboard_auth_mode != "none" else None
+        )
         self.people.check()
         self.sign_in = SignIn(settings, self.people, now=self.now)
         self.store = await stack.enter_async_context(
@@ -291,7 +298,11 @@ class Runtime:
         self.audit = await stack.enter_async_context(open_audit(self.store.access.add_entries))
         if blanked := self.store.redaction.names:
             self.audit.write(
-                OURSELVES, "Redaction.begins", target=", ".join(blanked), outcome="done", facts={}
+                SYSTEM_PRINCIPAL,
+                "Redaction.begins",
+                target=", ".join(blanked),
+                outcome="done",
+                facts={},
             )
         self.keys = ApiKeys(self.store.access, self.audit, now=self.now)
         self.audit_reader = AuditReader(self.store.access, self.audit)
@@ -318,7 +329,7 @@ class Runtime:
         )
         self.listeners = Listeners(self.actions, self.target, self.audit)
         stack.push_async_callback(self.listeners.close)
-        self.jobs = AgentWork(
+        self.jobs = AgentService(
             self.livekit,
             self.rooms,
             self.store,
@@ -326,12 +337,11 @@ class Runtime:
             self.target,
             self.embedded,
             self.audit,
+            worker=lambda: self.worker,
             now=self.now,
         )
         stack.push_async_callback(self.jobs.close)
-        self.overview = Overview(
-            self.rooms, self.store, self.embedded, self.hub, self.jobs, now=self.now
-        )
+        self._open_health()
         self.sessions = Sessions(
             settings,
             self.livekit,
@@ -342,11 +352,13 @@ class Runtime:
             self.audit,
             now=self.now,
         )
-        questions = questions_of(settings.switchboard_scorecard)
+        questions = questions_of(settings.switchboard_review_rubric_file)
         self.reviews = Reviews(self.store, self.rooms, questions, self.audit, now=self.now)
         self.alerts = Alerts(
-            Watcher(self.rooms, self.store, self.jobs, self.embedded, now=self.now),
-            Poster(settings.switchboard_alert_url, settings.switchboard_alert_secret),
+            Watcher(self.rooms, self.store, self.embedded, lambda: self.worker, now=self.now),
+            Poster(
+                settings.switchboard_alert_webhook_url, settings.switchboard_alert_webhook_secret
+            ),
             self.store,
             self.hub,
             self.audit,
@@ -356,15 +368,60 @@ class Runtime:
         self.quality = Quality(self.store, self.rooms, self.audit, now=self.now)
         self.analytics = Analytics(RollupStore(self.store), self.hub, now=self.now)
         self.devices = DeviceCheck(self.livekit, self.audit)
-        self.presets = KeptThings(self.store.presets, self.audit, kind="preset", now=self.now)
-        self.views = KeptThings(self.store.views, self.audit, kind="view", now=self.now)
-        self.erasing = Erasing(settings, self.store, self.hub, self.audit, now=self.now)
+        self.presets = SavedItems(self.store.presets, self.audit, kind="preset", now=self.now)
+        self.views = SavedItems(self.store.views, self.audit, kind="view", now=self.now)
+        self.erasing = DataRetention(settings, self.store, self.hub, self.audit, now=self.now)
         self.exports = Exports(self.store, self.audit, now=self.now)
         self.sessions.farewell = self.jobs.farewell
-        self.chats = Chats(self.sessions, self.target, self.hub, self.audit, now=self.now)
+        self.chats = TextChats(self.sessions, self.target, self.hub, self.audit, now=self.now)
         stack.push_async_callback(self.chats.close)
         await self._open_worker(stack)
-        self.jobs.use_worker(self.worker)
+
+    def _open_health(self) -> None:
+        self.overview = Overview(
+            self.rooms,
+            self.store,
+            self.embedded,
+            self.hub,
+            self.jobs.recovery,
+            lambda: self.worker,
+            now=self.now,
+        )
+        self.diagnosis = Diagnosis(
+            self.livekit, self.store, self.jobs.streams, self.embedded, lambda: self.worker
+        )
+        doctor = Doctor(
+            self.settings,
+            self.livekit,
+            self.target,
+            self.rooms,
+            self.store,
+            self.graphs,
+            self.lag,
+            self.diagnosis,
+            self.embedded,
+            lambda: self.worker,
+            self.audit,
+            dashboard_url=self.dashboard_url,
+            listens_at=self.listens_at,
+            now=self.now,
+        )
+        self.system = System(
+            self.settings,
+            self.livekit,
+            self.target,
+            self.rooms,
+            self.store,
+            self.hub,
+            self.graphs,
+            self.lag,
+            doctor,
+            self.embedded,
+            lambda: self.worker,
+            self.audit,
+            log_path=self.log_path,
+            now=self.now,
+        )
 
     async def _open_target(self, stack: AsyncExitStack) -> LiveKitTarget:
         settings = self.settings
@@ -442,7 +499,7 @@ class Runtime:
             url,
             urlsplit(url).password or "",
             settings.switchboard_proxy_secret.get_secret_value(),
-            settings.switchboard_alert_secret.get_secret_value(),
+            settings.switchboard_alert_webhook_secret.get_secret_value(),
         )
 
 

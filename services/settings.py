@@ -73,17 +73,21 @@ class Settings(BaseSettings):
     switchboard_url: HttpUrl = None  # the dashboard as others reach it; None: from the port
     switchboard_langgraph_json: Path = PROJECT_DIR / "langgraph.json"
     switchboard_scripts_dir: Path = PROJECT_DIR / "agents" / "pm_agent" / "scripts"  # test sessions
-    switchboard_scorecard: Path | None = None  # a question a line; None: three of our own
+    switchboard_review_rubric_file: Path | None = None  # a question a line; None: three of our own
     switchboard_log_level: Literal["debug", "info", "warning", "error"] = "info"
 
-    switchboard_embedded: Literal["auto", "off"] = "auto"  # off: start no livekit-server
-    switchboard_livekit_server: Path | None = None  # the binary; None: found or built
+    switchboard_embedded_livekit: Literal["auto", "off"] = "auto"  # off: start no livekit-server
+    switchboard_livekit_server_bin: Path | None = None  # the binary; None: found or built
     switchboard_livekit_metrics_url: HttpUrl = None  # Prometheus page of an outside server
 
     switchboard_worker: Literal["auto", "on", "off"] = "auto"  # auto: beside the embedded server
-    switchboard_worker_jobs: int = Field(default=8, ge=1, le=1000)  # sessions at once, at most
-    switchboard_worker_idle: int = Field(default=1, ge=0, le=32)  # processes that wait for a job
-    switchboard_drain_s: float = Field(default=20.0, ge=0, le=3600)  # a stopping worker's patience
+    switchboard_worker_max_jobs: int = Field(default=8, ge=1, le=1000)  # sessions at once, at most
+    switchboard_worker_idle_processes: int = Field(
+        default=1, ge=0, le=32
+    )  # processes that wait for a job
+    switchboard_worker_drain_timeout_s: float = Field(
+        default=20.0, ge=0, le=3600
+    )  # a stopping worker's patience
     switchboard_spool_dir: Path | None = None  # what agents could not deliver; None: data folder
     switchboard_stt: str = "offline"  # or a LiveKit plugin: deepgram.STT {"model": "nova-3"}
     switchboard_tts: str = "offline"  # likewise
@@ -93,32 +97,40 @@ class Settings(BaseSettings):
     switchboard_livekit_timeout_s: float = Field(default=5.0, gt=0, le=60)
     switchboard_store_timeout_s: float = Field(default=5.0, gt=0, le=60)
     switchboard_poll_interval_s: float = Field(default=2.0, ge=0.1, le=60)
-    switchboard_token_minutes: float = Field(default=15.0, ge=1, le=24 * 60)
+    switchboard_token_ttl_minutes: float = Field(default=15.0, ge=1, le=24 * 60)
     switchboard_session_max_hours: float = Field(default=24.0, gt=0, le=24 * 30)
     switchboard_idempotency_hours: float = Field(default=24.0, gt=0, le=24 * 30)
-    switchboard_event_days: int = Field(default=90, ge=1, le=3650)
+    switchboard_event_retention_days: int = Field(default=90, ge=1, le=3650)
     switchboard_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     switchboard_cors_origins: Annotated[tuple[str, ...], NoDecode] = ()  # http://localhost:3000
-    switchboard_login: Literal["off", "password", "proxy", "oidc"] = "off"
-    switchboard_people: Path | None = None  # roles and passwords; None: in the data folder
-    switchboard_sign_in_hours: float = Field(default=12.0, gt=0, le=24 * 30)
+    switchboard_auth_mode: Literal["none", "password", "proxy", "oidc"] = "none"
+    switchboard_users_file: Path | None = None  # roles and passwords; None: in the data folder
+    switchboard_auth_session_ttl_hours: float = Field(default=12.0, gt=0, le=24 * 30)
     switchboard_proxy_secret: SecretStr = SecretStr("")  # what the proxy proves itself by
     switchboard_proxy_user_header: str = "X-Forwarded-User"
     switchboard_proxy_groups_header: str = "X-Forwarded-Groups"
     switchboard_oidc_groups_claim: str = "groups"
-    switchboard_api_per_minute: int = Field(default=1200, ge=1, le=1_000_000)  # of one caller
-    switchboard_alert_url: HttpUrl = None  # where alerts are posted
-    switchboard_alert_secret: SecretStr = SecretStr("")  # what signs them
-    switchboard_redact: Annotated[tuple[str, ...], NoDecode] = ()  # card, email, iban, phone
-    switchboard_redact_patterns: Path | None = None  # further ones: `name = expression`, one a line
-    switchboard_listen_publicly: bool = (
+    switchboard_api_rate_limit_per_minute: int = Field(
+        default=1200, ge=1, le=1_000_000
+    )  # of one caller
+    switchboard_alert_webhook_url: HttpUrl = None  # where alerts are posted
+    switchboard_alert_webhook_secret: SecretStr = SecretStr("")  # what signs them
+    switchboard_pii_redaction: Annotated[tuple[str, ...], NoDecode] = ()  # card, email, iban, phone
+    switchboard_pii_redaction_patterns_file: Path | None = (
+        None  # further ones: `name = expression`, one a line
+    )
+    switchboard_allow_unauthenticated_public: bool = (
         False  # True: serve beyond loopback although no login is set
     )
 
     @model_validator(mode="before")
     @classmethod
     def _split_lists(cls, data: dict[str, object]) -> dict[str, object]:
-        lists = ("switchboard_allowed_hosts", "switchboard_cors_origins", "switchboard_redact")
+        lists = (
+            "switchboard_allowed_hosts",
+            "switchboard_cors_origins",
+            "switchboard_pii_redaction",
+        )
         return {**data, **{name: _names(data[name]) for name in lists if name in data}}
 
     @classmethod
@@ -136,12 +148,12 @@ class Settings(BaseSettings):
     @property
     def embedded(self) -> bool:
         """Whether a livekit-server of our own is wanted."""
-        return self.livekit_url is None and self.switchboard_embedded == "auto"
+        return self.livekit_url is None and self.switchboard_embedded_livekit == "auto"
 
     @property
     def people_file(self) -> Path:
         """Where roles and passwords stand; it need not be there without a login."""
-        return self.switchboard_people or self.switchboard_data_dir / "people.yaml"
+        return self.switchboard_users_file or self.switchboard_data_dir / "people.yaml"
 
     @property
     def sqlite_path(self) -> Path | None:
@@ -204,9 +216,9 @@ def _check_together(settings: Settings) -> None:
                     hint="Set it to the key pair of that server, or unset LIVEKIT_URL.",
                 )
     shared = settings.switchboard_proxy_secret.get_secret_value()
-    if settings.switchboard_login == "proxy" and len(shared) < _PROXY_SECRET_LEAST:
+    if settings.switchboard_auth_mode == "proxy" and len(shared) < _PROXY_SECRET_LEAST:
         raise ConfigError(
-            "SWITCHBOARD_LOGIN is proxy, and SWITCHBOARD_PROXY_SECRET is missing or short.",
+            "SWITCHBOARD_AUTH_MODE is proxy, and SWITCHBOARD_PROXY_SECRET is missing or short.",
             hint=f"Choose {_PROXY_SECRET_LEAST} characters or more, and have the proxy send them as "
             "X-Switchboard-Proxy-Secret: else whoever sends X-Forwarded-User is who they like.",
         )

@@ -242,7 +242,7 @@ def start_dashboard(tmp_path: Path) -> Iterator[StartDashboard]:
         env: dict[str, str] | None = None,
         port: int | None = None,
     ) -> Dashboard:
-        own = livekit.env if livekit else {"SWITCHBOARD_LIVEKIT_SERVER": str(livekit_binary())}
+        own = livekit.env if livekit else {"SWITCHBOARD_LIVEKIT_SERVER_BIN": str(livekit_binary())}
         dashboard = Dashboard(
             tmp_path / f"dashboard-{len(started)}",
             env={**own, **(env or {})},

@@ -12,7 +12,7 @@ MAX_TITLE: Final = 120
 MAX_NOTE: Final = 1000
 
 Slots = Mapping[str, Sequence[str]]
-Tickets = list[dict[str, str]]
+StreamTickets = list[dict[str, str]]
 
 # In which slots a word is a risk, and how it is told; {} is the item.
 _RISKS: Final = (
@@ -55,11 +55,13 @@ def open_questions(slots: Slots) -> list[str]:
     return found[:5]
 
 
-def propose(slots: Slots, findings: Mapping[str, Sequence[str]], settled: Iterable[str]) -> Tickets:
+def propose(
+    slots: Slots, findings: Mapping[str, Sequence[str]], settled: Iterable[str]
+) -> StreamTickets:
     """A ticket for each blocker and for each next thing that was not decided on before."""
     known = {title.casefold() for title in settled}
     about = [*findings.get("risks", ()), *findings.get("questions", ())]
-    made: Tickets = []
+    made: StreamTickets = []
     for slot, kind, lead in (("blockers", "blocker", "Resolve: "), ("next", "task", "")):
         for item in slots.get(slot, ()):
             title = _capital(f"{lead}{item}")[:MAX_TITLE]
@@ -70,7 +72,7 @@ def propose(slots: Slots, findings: Mapping[str, Sequence[str]], settled: Iterab
     return made[:MAX_TICKETS]
 
 
-def revise(tickets: Tickets, remark: str) -> Tickets:
+def revise(tickets: StreamTickets, remark: str) -> StreamTickets:
     """The tickets after a human's remark: only, drop, add, rename; else it becomes a note."""
     said = re.sub(r"\s+", " ", remark).strip()[:MAX_NOTE]
     if re.match(r"(?:please )?(?:only|just)(?: the)? blockers?\b", said, re.IGNORECASE):
@@ -99,7 +101,7 @@ def revise(tickets: Tickets, remark: str) -> Tickets:
     return _with_note(tickets, said)
 
 
-def _named(tickets: Tickets, words: str) -> Tickets:
+def _named(tickets: StreamTickets, words: str) -> StreamTickets:
     """By place ("second one", "number 2", "last", "first two"), else by words of the title."""
     words = words.lower().strip(" .!")
     if m := re.match(r"first (\w+)", words):
@@ -116,7 +118,7 @@ def _named(tickets: Tickets, words: str) -> Tickets:
     return [t for t in tickets if wanted and all(w in t["title"].lower() for w in wanted)]
 
 
-def _with_note(tickets: Tickets, remark: str) -> Tickets:
+def _with_note(tickets: StreamTickets, remark: str) -> StreamTickets:
     return [{**t, "note": f"{t['note']} {remark}".strip()[:MAX_NOTE]} for t in tickets]
 
 
@@ -137,7 +139,7 @@ class Decision:
     problem: str = ""
 
 
-def request(tickets: Tickets, *, number: int, problem: str = "") -> dict[str, Any]:
+def request(tickets: StreamTickets, *, number: int, problem: str = "") -> dict[str, Any]:
     """The question for a human: an agent-inbox `HumanInterrupt`."""
     lines = [f"- {t['title']}" + (f" ({t['note']})" if t["note"] else "") for t in tickets]
     description = "\n".join(["Create these tickets?", "", *lines])
@@ -158,7 +160,7 @@ def request(tickets: Tickets, *, number: int, problem: str = "") -> dict[str, An
     }
 
 
-def decided(answer: Any, proposal: Tickets) -> Decision:
+def decided(answer: Any, proposal: StreamTickets) -> Decision:
     """What a human's answer says: `{"type": …, "args": …}`, or a list of one (agent-inbox).
 
     An edit's args are `{"tickets": […]}`, the list, or the whole action request.

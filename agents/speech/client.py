@@ -236,7 +236,7 @@ async def _next(answers: asyncio.Queue[Message | None]) -> Message:
     except TimeoutError:
         raise SpeechBusyError(
             f"The speech process has not answered for {_ANSWER_S:g} s.",
-            hint="Let this worker take fewer sessions at once: SWITCHBOARD_WORKER_JOBS.",
+            hint="Let this worker take fewer sessions at once: SWITCHBOARD_WORKER_MAX_JOBS.",
         ) from None
     if message is None:
         raise _LostError("it ended under the request")
@@ -248,7 +248,7 @@ def _checked(message: Message) -> Message:
         case Kind.BUSY:
             raise SpeechBusyError(
                 f"{message.json().get('waiting')} requests wait in the speech process.",
-                hint="Let this worker take fewer sessions at once: SWITCHBOARD_WORKER_JOBS.",
+                hint="Let this worker take fewer sessions at once: SWITCHBOARD_WORKER_MAX_JOBS.",
             )
         case Kind.FAILED:
             raise SpeechUnavailableError(

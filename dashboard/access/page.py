@@ -28,7 +28,7 @@ _DAYS_WORDS: Final = {
 }
 _FIELDS: Final = ("q", "action", "outcome", "since")
 _LOGINS: Final = {
-    "off": "There is no login: whoever sits at this machine may do everything.",
+    "none": "There is no login: whoever sits at this machine may do everything.",
     "password": "People sign in with a password of the file of people.",
     "proxy": "A proxy in front says who comes.",
     "oidc": "An identity provider (OIDC) says who comes.",
@@ -63,7 +63,7 @@ def people() -> None:
     """How one signs in here, who has which role, and what each role may do."""
     runtime = bridge.runtime()
     st.info(_LOGINS[runtime.sign_in.login], icon=":material/login:")
-    if runtime.sign_in.login != "off":
+    if runtime.sign_in.login != "none":
         st.caption(
             f"Roles stand in {fmt.code(str(runtime.settings.people_file))}; a change counts at "
             "once. `switchboard users` writes it; docs/access.md has its form."

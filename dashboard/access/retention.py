@@ -26,7 +26,7 @@ def panel() -> None:
     st.caption(
         f"For ever, unless a rule fits. Rules are applied every hour; a session with the tag "
         f"{fmt.code(KEEP_TAG)} stays, whatever they say. Events of a session go after "
-        f"{bridge.runtime().settings.switchboard_event_days} days in any case; its row, its turns "
+        f"{bridge.runtime().settings.switchboard_event_retention_days} days in any case; its row, its turns "
         "and its reviews stay."
     )
     try:
@@ -175,7 +175,7 @@ def _blanked() -> None:
         )
     else:
         st.caption(
-            "Nothing is blanked. `SWITCHBOARD_REDACT=card,email` blanks card numbers and e-mail "
+            "Nothing is blanked. `SWITCHBOARD_PII_REDACTION=card,email` blanks card numbers and e-mail "
             "addresses before a transcript or a state is written; docs/access.md has the rest."
         )
 

@@ -8,16 +8,16 @@ from dashboard.ui import bridge, feedback
 from dashboard.ui import format as fmt
 from services.access.permissions import Caller
 from services.access.sign_in import Login
-from services.errors import DeniedError, NotSignedInError, SwitchboardError
+from services.errors import PermissionDeniedError, SwitchboardError, UnauthenticatedError
 
 
 def refuse(error: SwitchboardError) -> None:
     """Say why no page is shown, and offer what helps."""
     match error:
-        case NotSignedInError():
+        case UnauthenticatedError():
             st.title("Please sign in")
             _offer_sign_in(error)
-        case DeniedError():
+        case PermissionDeniedError():
             st.title("No role yet")
             feedback.show_error(error, key="gate")
             _offer_sign_out(_login())
@@ -29,13 +29,13 @@ def refuse(error: SwitchboardError) -> None:
 def signed_in(who: Caller) -> None:
     """Who looks, as what, and the way out. Nothing where nobody is asked."""
     login = _login()
-    if login == "off":
+    if login == "none":
         return
     st.caption(f"Signed in as {fmt.code(who.name)}, {who.title}")
     _offer_sign_out(login)
 
 
-def _offer_sign_in(error: NotSignedInError) -> None:
+def _offer_sign_in(error: UnauthenticatedError) -> None:
     match _login():
         case "oidc":
             st.write("This dashboard asks who comes.")

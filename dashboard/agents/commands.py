@@ -9,7 +9,7 @@ import streamlit as st
 from dashboard.ui import bridge
 from dashboard.ui.actions import attempt, show_failure
 from services.agents.stream import Stream
-from services.errors import BadInputError, ConflictError
+from services.errors import ConflictError, InvalidInputError
 from services.store.agent_records import CommandRecord, CommandStatus
 from switchboard_recorder.protocol import Action
 
@@ -59,7 +59,9 @@ def _button(
 def _send(session_id: str, action: Action, text: str) -> None:
     wants_text = action in {Action.SAY, Action.COACH}
     if wants_text and not text.strip():
-        raise BadInputError("The text is empty.", hint="Write what to say, then press it again.")
+        raise InvalidInputError(
+            "The text is empty.", hint="Write what to say, then press it again."
+        )
     commands = bridge.runtime().jobs.commands
     args = {"text": text.strip()} if wants_text else {}
     see_done(bridge.write(lambda caller: commands.send(session_id, action, args, actor=caller)))

@@ -1,29 +1,24 @@
-"""Drawing the walk from the server to the agent: where it stops, and what to do there."""
+"""The diagnosis of a missing agent: each step from the server to the agent, and the fix."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
 
 import streamlit as st
 
+from dashboard.system.check_results import LOOKS
 from dashboard.ui import format as fmt
-from services.agents.dispatch_diagnosis import Step, StepState
-
-_STATES: Final = {
-    StepState.OK: ("green", ":material/check_circle:"),
-    StepState.UNKNOWN: ("gray", ":material/help:"),
-    StepState.WRONG: ("red", ":material/error:"),
-    StepState.NOT_REACHED: ("gray", ":material/more_horiz:"),
-}
+from services.health.diagnosis import STEPS
+from services.health.findings import Finding
 
 
-def walk(steps: tuple[Step, ...]) -> None:
-    """One line a step; the first wrong one says what to do."""
-    for step in steps:
-        colour, icon = _STATES[step.state]
-        text = f":{colour}[{icon}] **{step.name}** {fmt.md(step.text)}"
-        if step.state is StepState.NOT_REACHED:
-            text = f":gray[{icon} {step.name}]"
-        if step.mend:
-            text += f"  \n:small[{fmt.md(step.mend)}]"
+def steps(findings: Sequence[Finding]) -> None:
+    """One line a step; the last one found says what to do, the later ones were not checked."""
+    for finding in findings:
+        colour, icon, _ = LOOKS[finding.status]
+        text = f":{colour}[{icon}] **{finding.name}** {fmt.md(finding.message)}"
+        if finding.fix:
+            text += f"  \n:small[{fmt.md(finding.fix)}]"
         st.markdown(text)
+    for step in STEPS[len(findings) :]:
+        st.markdown(f":gray[:material/more_horiz: {step.name}]")

@@ -13,7 +13,7 @@ from dashboard.ui import bridge, feedback, viewer
 from dashboard.ui import format as fmt
 from dashboard.ui.actions import attempt, show_failure
 from services.clock import utc_now
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 from services.store.agent_records import InterruptRecord, InterruptStatus
 
 _WORDS: Final = {
@@ -83,7 +83,7 @@ def _edited(args: Any, *, key: str, disabled: bool) -> tuple[Any] | None:
     """The arguments as they stand in the form; None: they cannot be read, and it says why."""
     try:
         return (json_form.arguments(args, key=f"{key}.args", disabled=disabled),)
-    except BadInputError as error:
+    except InvalidInputError as error:
         feedback.show_error(error, key=f"{key}.bad")
         return None
 
@@ -93,11 +93,11 @@ def _accepted(
 ) -> Callable[[], dict[str, Any]]:
     def decision() -> dict[str, Any]:
         if edited is None:
-            raise BadInputError("The arguments cannot be read.", hint="Correct them first.")
+            raise InvalidInputError("The arguments cannot be read.", hint="Correct them first.")
         if edited != (args,):
             return {"type": "edit", "args": {"action": one.action, "args": edited[0]}}
         if not as_asked:
-            raise BadInputError(
+            raise InvalidInputError(
                 "The graph does not allow to accept it as it is.", hint="Change the arguments."
             )
         return {"type": "accept", "args": None}
@@ -108,7 +108,7 @@ def _accepted(
 def _remark(text: str) -> Callable[[], dict[str, Any]]:
     def decision() -> dict[str, Any]:
         if not text.strip():
-            raise BadInputError("The remark is empty.", hint="Write what the agent should do.")
+            raise InvalidInputError("The remark is empty.", hint="Write what the agent should do.")
         return {"type": "respond", "args": text.strip()}
 
     return decision

@@ -10,7 +10,7 @@ from typing import Any, Final
 import streamlit as st
 
 from dashboard.ui import format as fmt
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 
 _FIELDS: Final = 30
 _ROWS: Final = 50
@@ -26,7 +26,7 @@ def arguments(args: Any, *, key: str, disabled: bool) -> Any:
     flat objects; what fits none of them, and all that is no object, is a field of JSON.
 
     Raises:
-        BadInputError: what stands in a field of JSON is none.
+        InvalidInputError: what stands in a field of JSON is none.
     """
     if not isinstance(args, Mapping) or len(args) > _FIELDS:
         return _json("Arguments", args, key=f"{key}.json", disabled=disabled)
@@ -73,7 +73,7 @@ def _json(name: str, value: Any, *, key: str, disabled: bool) -> Any:
     try:
         return json.loads(text)
     except ValueError as exc:
-        raise BadInputError(
+        raise InvalidInputError(
             f"What stands in “{name}” is not JSON: {exc}.", hint="Correct it; nothing was sent."
         ) from exc
 

@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from dashboard.agents.graph_drawing import graph_chart
-from dashboard.system.doctor import shared_system
 from dashboard.testing import text_chat
 from dashboard.ui import bridge, feedback, nav, viewer
 from dashboard.ui import format as fmt
@@ -69,7 +68,9 @@ def _heading(process: WorkerProcess, state: WorkerState) -> None:
         ):
             attempt(
                 _RESTART,
-                lambda: bridge.write(lambda caller: shared_system().restart_worker(actor=caller)),
+                lambda: bridge.write(
+                    lambda caller: bridge.runtime().system.restart_worker(actor=caller)
+                ),
                 done="The worker restarts.",
             )
     show_failure(_RESTART)

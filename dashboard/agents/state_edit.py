@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard.agents.commands import see_done
 from dashboard.ui import bridge, dialogs, feedback, viewer
 from dashboard.ui import format as fmt
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 from services.store.records import StoredEvent
 from switchboard_recorder.protocol import Action
 
@@ -70,7 +70,7 @@ def _channel(session_id: str, start: StoredEvent, checkpoint_id: str) -> None:
     if st.button("Change it…", key=f"{_KEY}.go", icon=":material/edit:"):
         try:
             _ask(channel, text, checkpoint_id, _when(start))
-        except BadInputError as error:
+        except InvalidInputError as error:
             feedback.show_error(error, key=f"{_KEY}.bad", retry=False)
         else:
             st.rerun()
@@ -84,12 +84,12 @@ def _when(saved: StoredEvent) -> str:
 def _ask(channel: str | None, text: str, checkpoint_id: str, when: str) -> None:
     changes: dict[str, Any] = {}
     if channel is None:
-        raise BadInputError("Nothing is chosen.", hint="Choose what to change.")
+        raise InvalidInputError("Nothing is chosen.", hint="Choose what to change.")
     if channel != _NOTHING:
         try:
             changes[channel] = json.loads(text)
         except ValueError as exc:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"The new value is not JSON: {exc}.", hint="Correct it; nothing was changed."
             ) from exc
     dialogs.ask(_ASK, changes=changes, checkpoint_id=checkpoint_id, when=when)

@@ -79,10 +79,10 @@ def rules() -> None:
     """All rules, a button to test each, and a form for a new one."""
     alerts = bridge.runtime().alerts
     if alerts.posts:
-        st.caption("Alerts are posted to the address of `SWITCHBOARD_ALERT_URL`.")
+        st.caption("Alerts are posted to the address of `SWITCHBOARD_ALERT_WEBHOOK_URL`.")
     else:
         st.caption(
-            "Alerts are shown here alone. `SWITCHBOARD_ALERT_URL` names an address to post them to."
+            "Alerts are shown here alone. `SWITCHBOARD_ALERT_WEBHOOK_URL` names an address to post them to."
         )
     try:
         there = bridge.read(alerts.rules)

@@ -18,7 +18,7 @@ from services.analytics.comparison import PARTS
 from services.analytics.service import Report
 from services.analytics.significance import Spread
 
-Find = Callable[..., dict[str, str]]
+SessionFilter = Callable[..., dict[str, str]]
 """Gives the sessions page's address of what is said by `mark`, `over` and the like."""
 _HEIGHT: Final = 260
 QUANTILES: Final = {"Median": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99}
@@ -62,7 +62,7 @@ def panel(report: Report) -> None:
     _over_time(report, part)
 
 
-def quantile_cells(find: Find, name: str, spread: Spread) -> list[Seen]:
+def quantile_cells(find: SessionFilter, name: str, spread: Spread) -> list[Seen]:
     """Count and percentiles of a time; each leads to its sessions by `find`."""
     cells = [Seen(spread.n, find(mark=name) if spread.n else None)]
     for part in QUANTILES.values():

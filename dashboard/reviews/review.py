@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard.ui import bridge, drafts, feedback, viewer
 from dashboard.ui import format as fmt
 from dashboard.ui.actions import attempt, show_failure
-from services.errors import BadInputError, SwitchboardError
+from services.errors import InvalidInputError, SwitchboardError
 from services.reviews.service import (
     SCORES,
     TAGS_MOST,
@@ -153,7 +153,7 @@ def _verdict_form(session_id: str, review: Review) -> None:
 
     def judge() -> None:
         if verdict is None:
-            raise BadInputError(
+            raise InvalidInputError(
                 "No verdict was chosen.", hint="Say whether it works, then press it again."
             )
         bridge.write(

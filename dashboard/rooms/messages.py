@@ -10,7 +10,7 @@ import streamlit as st
 from dashboard.ui import bridge, drafts
 from dashboard.ui import format as fmt
 from dashboard.ui.actions import attempt, show_failure
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 from services.rooms.views import RoomView
 
 _ALL = "everybody"
@@ -43,7 +43,7 @@ def message_form(view: RoomView) -> None:
 
     def send() -> None:
         if not text.strip():
-            raise BadInputError("The message is empty.", hint="Write something first.")
+            raise InvalidInputError("The message is empty.", hint="Write something first.")
         actions = bridge.runtime().actions
         bridge.write(
             lambda caller: actions.send_message(
@@ -103,7 +103,7 @@ def _check(text: str) -> None:
     try:
         json.loads(text)
     except ValueError as exc:
-        raise BadInputError(
+        raise InvalidInputError(
             f"This is not JSON: {exc}.", hint="Correct it, or do not check."
         ) from None
 

@@ -110,7 +110,7 @@ def agents(view: RoomView) -> None:
                 )
     if view.agents == 0 and (view.agent_name or asked_for):
         with st.expander("Why is the agent not here?", icon=":material/troubleshoot:"):
-            dispatch_diagnosis.walk(bridge.read(lambda: runtime.jobs.why.ask(view.name)))
+            dispatch_diagnosis.steps(bridge.read(lambda: runtime.diagnosis.of_room(view.name)))
     names = [entry.name for entry in runtime.graphs.all()]
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(

@@ -14,7 +14,7 @@ from dashboard.ui import format as fmt
 from dashboard.ui.details import facts_table
 from dashboard.ui.title import Badge, title_bar
 from services.clock import utc_now
-from services.events import Certainty, Event, Kind
+from services.events import Event, Kind, Provenance
 from services.store.records import SessionRecord, SessionStatus, StoredEvent, Visit
 
 _STATUS: Final[dict[SessionStatus, Badge]] = {
@@ -45,9 +45,9 @@ _EVENTS: Final = {
     Kind.REVIEWED: "Verdict given",
 }
 _HOW: Final = {
-    Certainty.OBSERVED: "observed",
-    Certainty.INFERRED: "inferred",
-    Certainty.INCOMPLETE: "incomplete",
+    Provenance.OBSERVED: "observed",
+    Provenance.INFERRED: "inferred",
+    Provenance.INCOMPLETE: "incomplete",
 }
 _END: Final = "session.end.ask"
 _TITLE_CHARS: Final = 40
@@ -100,7 +100,7 @@ def _lasted(session: SessionRecord) -> str:
 def _end(session: SessionRecord) -> str:
     if session.status.is_open:
         return f"ends {fmt.until(session.expires_at, now=utc_now())}" if session.expires_at else ""
-    how = "" if session.ended_certainty is Certainty.OBSERVED else " (inferred)"
+    how = "" if session.ended_certainty is Provenance.OBSERVED else " (inferred)"
     return f"{session.end_reason or 'Its room closed.'}{how}"
 
 
@@ -152,10 +152,10 @@ def facts(session: SessionRecord) -> None:
     facts_table(rows, columns=2, alt="What is known of the session")
 
 
-def _known(moment: datetime | None, certainty: Certainty | None) -> str:
+def _known(moment: datetime | None, certainty: Provenance | None) -> str:
     if moment is None:
         return fmt.ABSENT
-    if certainty is None or certainty is Certainty.OBSERVED:
+    if certainty is None or certainty is Provenance.OBSERVED:
         return viewer.moment(moment)
     return f"{viewer.moment(moment)} :orange-badge[{_HOW[certainty]}]"
 
@@ -188,11 +188,11 @@ def _kind(kind: str) -> str:
     return "person" if kind == "standard" else kind
 
 
-def _worst(*certainties: Certainty | None) -> str:
-    for bad in (Certainty.INCOMPLETE, Certainty.INFERRED):
+def _worst(*certainties: Provenance | None) -> str:
+    for bad in (Provenance.INCOMPLETE, Provenance.INFERRED):
         if bad in certainties:
             return _HOW[bad]
-    return _HOW[Certainty.OBSERVED]
+    return _HOW[Provenance.OBSERVED]
 
 
 def events_table(events: Sequence[StoredEvent]) -> None:

@@ -13,8 +13,8 @@ from dashboard.ui import format as fmt
 from dashboard.ui.actions import attempt, show_failure
 from services.exports.sessions_table import TableFormat
 from services.sessions.saved_items import NAME_MOST
-from services.store.records import Kept
-from services.store.session_search import Find, Order
+from services.store.records import SavedItem
+from services.store.session_search import Order, SessionFilter
 
 _KEY: Final = f"{session_filters.KEY}.views"
 _CHOICE: Final = f"{_KEY}.choice"
@@ -25,7 +25,7 @@ _FORMATS: Final = {
 }
 
 
-def bar(find: Find, order: Order, *, ascending: bool) -> list[str]:
+def bar(find: SessionFilter, order: Order, *, ascending: bool) -> list[str]:
     """Kept views, columns, and files of this view; gives the columns that are to be drawn."""
     kept = {one.name: one for one in bridge.read(lambda: bridge.runtime().views.all())}
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -57,13 +57,13 @@ def bar(find: Find, order: Order, *, ascending: bool) -> list[str]:
     return columns
 
 
-def _show(kept: Mapping[str, Kept]) -> None:
+def _show(kept: Mapping[str, SavedItem]) -> None:
     view = kept.get(st.session_state[_CHOICE] or "")
     if view is not None:
         session_filters.show({name: str(value) for name, value in view.options.items()})
 
 
-def _keeping(kept: Mapping[str, Kept]) -> None:
+def _keeping(kept: Mapping[str, SavedItem]) -> None:
     draft = drafts.draft_key(_KEY)
     views = bridge.runtime().views
     name = st.text_input(
@@ -87,7 +87,7 @@ def _keeping(kept: Mapping[str, Kept]) -> None:
         attempt(_KEY, lambda: _delete(chosen), done=f"The view {fmt.code(chosen.name)} is deleted.")
 
 
-def _delete(view: Kept) -> None:
+def _delete(view: SavedItem) -> None:
     views = bridge.runtime().views
     bridge.write(lambda caller: views.delete(view.name, actor=caller))
     feedback.flash(

@@ -15,9 +15,9 @@ from dashboard.analytics.facets import mark_words
 from dashboard.ui import address, bridge, drafts, viewer
 from dashboard.ui import format as fmt
 from services.clock import utc_now
-from services.events import Certainty
+from services.events import Provenance
 from services.store.records import SessionStatus
-from services.store.session_search import TEXT_MOST, Find, Order
+from services.store.session_search import TEXT_MOST, Order, SessionFilter
 
 KEY: Final = "sessions"
 STATUSES: Final = {
@@ -79,7 +79,7 @@ _FIELDS: Final = ("q", *_FILTERS, *_LED_BY, "sort", "up", "cols")
 _OVER_MOST_MS: Final = 1e9
 
 
-def wanted() -> tuple[Find, Order, bool]:
+def wanted() -> tuple[SessionFilter, Order, bool]:
     """What is looked for, from the fields; the address follows them."""
     where = address.follow(KEY, _FIELDS)
     if st.session_state.setdefault(_MOVES, where.moves) != where.moves:  # a link, or Back
@@ -134,7 +134,7 @@ def choose_columns() -> list[str]:
     return [name for name in COLUMNS if name in chosen] or _USUAL
 
 
-def api_query(find: Find, order: Order, *, ascending: bool) -> dict[str, str | list[str]]:
+def api_query(find: SessionFilter, order: Order, *, ascending: bool) -> dict[str, str | list[str]]:
     """The same view as `GET /api/voice/sessions` takes it."""
     told: dict[str, Any] = {
         "q": find.text,
@@ -185,7 +185,7 @@ def _seed(told: Mapping[str, str]) -> None:
         "user": told.get("user", ""),
         "verdict": _known(told.get("verdict", ""), VERDICTS),
         "tag": told.get("tag", ""),
-        "evidence": _known(told.get("evidence", ""), list(Certainty)),
+        "evidence": _known(told.get("evidence", ""), list(Provenance)),
         "since": _known(told.get("since", ""), _SINCE),
         "from": _day(told.get("from", "")),
         "to": _day(told.get("to", "")),
@@ -266,7 +266,7 @@ def _filters(there: Mapping[str, tuple[str, ...]]) -> None:
     grid.date_input("Created until", value=None, key=_field("to"), format="YYYY-MM-DD")
     _choice(grid, "Verdict", "verdict", tuple(VERDICTS), words=VERDICTS)
     _choice(grid, "Tag", "tag", there["tag"])
-    _choice(grid, "Evidence", "evidence", tuple(Certainty))
+    _choice(grid, "Evidence", "evidence", tuple(Provenance))
     grid.text_input("Version", key=_field("version"), max_chars=80)
     for name, (label, most, step) in _LEAST.items():
         grid.number_input(
@@ -329,7 +329,7 @@ def _choice(
     )
 
 
-def _find() -> Find:
+def _find() -> SessionFilter:
     held = {name: st.session_state[_field(name)] for name in _FIELDS}
     days = _SINCE[held["since"]]
     begins = _midnight(held["from"])
@@ -338,12 +338,12 @@ def _find() -> Find:
         begins = lately if begins is None else max(begins, lately)
     until = held["to"]
     before = _midnight(until + timedelta(days=1)) if until else None
-    return Find(
+    return SessionFilter(
         text=held["q"],
         statuses=tuple(held["status"]),
         agent_name=_named(held["agent"]),
         user_id=held["user"].strip() or None,
-        evidence=Certainty(held["evidence"]) if held["evidence"] else None,
+        evidence=Provenance(held["evidence"]) if held["evidence"] else None,
         verdict=held["verdict"] or None,
         tag=held["tag"] or None,
         errors=held["errors"],

@@ -12,11 +12,11 @@ from dashboard.sessions import session_filters
 from dashboard.ui import bridge, dialogs, feedback, nav, paging, viewer
 from dashboard.ui import format as fmt
 from dashboard.ui.actions import attempt, show_failure
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.errors import SwitchboardError
-from services.events import Certainty
+from services.events import Provenance
 from services.reviews.service import TAGS_MOST
-from services.store.session_search import Find, Found, FoundPage, Order
+from services.store.session_search import Order, SessionFilter, SessionPage, SessionRow
 
 _KEY: Final = session_filters.KEY
 _EVIDENCE: Final = (
@@ -30,7 +30,7 @@ _DELETE: Final = f"{_KEY}.delete"
 _TAG: Final = f"{_KEY}.tag.these"
 
 
-def results(find: Find, order: Order, *, ascending: bool, columns: list[str]) -> None:
+def results(find: SessionFilter, order: Order, *, ascending: bool, columns: list[str]) -> None:
     """A page of them; what can be done with those that are chosen."""
     view = session_filters.view()
     cursors = paging.cursors(_KEY, view)
@@ -92,8 +92,8 @@ def _do(make: Callable[[Caller], Awaitable[object]]) -> None:
     st.session_state.pop(_PAGE, None)
 
 
-def _nothing(find: Find) -> None:
-    if find == Find():
+def _nothing(find: SessionFilter) -> None:
+    if find == SessionFilter():
         feedback.show_empty(
             "There is no session yet.",
             hint="Talk to an agent, or create one by the API.",
@@ -111,21 +111,21 @@ def _nothing(find: Find) -> None:
     )
 
 
-def _held(view: dict[str, str], cursor: str | None) -> FoundPage | None:
+def _held(view: dict[str, str], cursor: str | None) -> SessionPage | None:
     """The page as it was drawn, while rows of it are chosen: rows must not move under a hand."""
-    kept: tuple[dict[str, str], str | None, FoundPage] | None = st.session_state.get(_PAGE)
+    kept: tuple[dict[str, str], str | None, SessionPage] | None = st.session_state.get(_PAGE)
     if kept is None or kept[:2] != (view, cursor):
         return None
     state = st.session_state.get(_table_key(kept[2]))
     return kept[2] if state is not None and state.selection.rows else None
 
 
-def _table_key(page: FoundPage) -> str:
+def _table_key(page: SessionPage) -> str:
     """What is chosen belongs to these rows."""
     return f"{_KEY}.table.{hash(tuple(one.session.id for one in page.sessions))}"
 
 
-def _table(page: FoundPage, columns: list[str]) -> list[Found]:
+def _table(page: SessionPage, columns: list[str]) -> list[SessionRow]:
     rows = pd.DataFrame([_row(one) for one in page.sessions])[columns]
     event = st.dataframe(
         rows,
@@ -150,7 +150,7 @@ def _table(page: FoundPage, columns: list[str]) -> list[Found]:
     return [page.sessions[index] for index in picked]
 
 
-def _row(found: Found) -> dict[str, Any]:
+def _row(found: SessionRow) -> dict[str, Any]:
     session = found.session
     trouble = [
         fmt.count_text(found.errors, "error") if found.errors else "",
@@ -178,11 +178,11 @@ def _row(found: Found) -> dict[str, Any]:
     }
 
 
-def evidence_text(found: Found) -> str:
+def evidence_text(found: SessionRow) -> str:
     """How well it is known, and of what it is not: `observed`, `inferred: end`."""
     session = found.session
     parts = {"beginning": session.created_certainty, "end": session.ended_certainty}
-    unseen = [part for part, known in parts.items() if known not in (None, Certainty.OBSERVED)]
+    unseen = [part for part, known in parts.items() if known not in (None, Provenance.OBSERVED)]
     return f"{found.evidence}: {' and '.join(unseen)}" if unseen else found.evidence.value
 
 
@@ -190,7 +190,7 @@ def _ms(value: float | None) -> str:
     return fmt.ABSENT if value is None else fmt.latency(value / 1000)
 
 
-def _actions(chosen: list[Found]) -> None:
+def _actions(chosen: list[SessionRow]) -> None:
     if not chosen:
         st.caption(
             "Choose rows by their boxes: one to open it, several to tag, end or delete them."
@@ -214,7 +214,7 @@ def _actions(chosen: list[Found]) -> None:
                 kwargs={"room_names": names},
             )
         over = tuple(one.session.id for one in chosen if not one.session.status.is_open)
-        if over and bridge.caller().may(Right.DELETE):
+        if over and bridge.caller().may(Permission.DELETE):
             st.button(
                 f"Delete {fmt.count_text(len(over), 'session')}",
                 key=f"{_KEY}.delete.button",
@@ -230,7 +230,7 @@ def _actions(chosen: list[Found]) -> None:
     show_failure(_TAG)
 
 
-def _tagging(chosen: list[Found]) -> None:
+def _tagging(chosen: list[SessionRow]) -> None:
     """Tags for all that are chosen; those that any has can be taken away."""
     known = bridge.read(bridge.runtime().store.found.values)["tag"]
     ids = tuple(one.session.id for one in chosen)

@@ -1,4 +1,4 @@
-"""Drawing what checks found: what is not well first, with the way out; then all of it by area."""
+"""The results of checks: problems and warnings first, with their fix; then everything by area."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import streamlit as st
 
 from dashboard.ui import format as fmt
 from dashboard.ui.title import Colour
-from services.health.findings import Area, Finding, Verdict
+from services.health.findings import Area, Finding, Status
 
-LOOKS: Final[dict[Verdict, tuple[Colour, str, str]]] = {
-    Verdict.OK: ("green", ":material/check_circle:", "OK"),
-    Verdict.UNKNOWN: ("gray", ":material/help:", "Not known"),
-    Verdict.WARNING: ("orange", ":material/warning:", "Warning"),
-    Verdict.PROBLEM: ("red", ":material/error:", "Problem"),
+LOOKS: Final[dict[Status, tuple[Colour, str, str]]] = {
+    Status.OK: ("green", ":material/check_circle:", "OK"),
+    Status.STARTING: ("blue", ":material/hourglass_top:", "Starting"),
+    Status.UNKNOWN: ("gray", ":material/help:", "Unknown"),
+    Status.WARNING: ("orange", ":material/warning:", "Warning"),
+    Status.PROBLEM: ("red", ":material/error:", "Problem"),
 }
 
 
@@ -32,8 +33,8 @@ def draw_live(findings: Sequence[Finding]) -> None:
 
 
 def _worse(findings: Sequence[Finding]) -> None:
-    worse = [f for f in findings if f.verdict in {Verdict.PROBLEM, Verdict.WARNING}]
-    for finding in sorted(worse, key=lambda f: f.verdict is not Verdict.PROBLEM):
+    worse = [f for f in findings if f.bad]
+    for finding in sorted(worse, key=lambda f: f.status is not Status.PROBLEM):
         _amiss(finding)
 
 
@@ -44,12 +45,12 @@ def _areas(findings: Sequence[Finding], *, names: int) -> None:
 
 
 def _amiss(finding: Finding) -> None:
-    """What is not well, with its reason and the way out."""
-    draw = st.error if finding.verdict is Verdict.PROBLEM else st.warning
-    colour, icon, _ = LOOKS[finding.verdict]
-    lines = [fmt.md(finding.found), f":{colour}[**Why it matters**] {fmt.md(finding.why)}"]
-    if finding.mend:
-        lines.append(f":{colour}[**What to do**] {fmt.md(finding.mend)}")
+    """A problem or a warning, with its impact and its fix."""
+    draw = st.error if finding.status is Status.PROBLEM else st.warning
+    colour, icon, _ = LOOKS[finding.status]
+    lines = [fmt.md(finding.message), f":{colour}[**Impact**] {fmt.md(finding.impact)}"]
+    if finding.fix:
+        lines.append(f":{colour}[**Fix**] {fmt.md(finding.fix)}")
     draw("  \n".join(lines), title=finding.name, icon=icon)
     if finding.snippet:
         st.code(finding.snippet, language=None)
@@ -59,12 +60,12 @@ def _area(area: Area, findings: list[Finding], *, names: int) -> None:
     with st.container(border=True, gap="xsmall"):
         st.markdown(f"**{area.value}**")
         for finding in findings:
-            colour, icon, word = LOOKS[finding.verdict]
+            colour, icon, word = LOOKS[finding.status]
             name, found = st.columns([names, 5], vertical_alignment="top", gap="small")
-            name.markdown(f":{colour}[{icon}] {finding.name}", help=finding.why)
-            text = fmt.md(finding.found)
-            if finding.verdict is not Verdict.OK:
+            name.markdown(f":{colour}[{icon}] {finding.name}", help=finding.impact)
+            text = fmt.md(finding.message)
+            if finding.status is not Status.OK:
                 text = f":{colour}[**{word}.**] {text}"
-            if finding.verdict is Verdict.UNKNOWN and finding.mend:
-                text += f" :gray[{fmt.md(finding.mend)}]"
+            if not finding.bad and finding.fix:
+                text += f" :gray[{fmt.md(finding.fix)}]"
             found.markdown(text)

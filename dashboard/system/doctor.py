@@ -11,16 +11,9 @@ from dashboard.ui import bridge, feedback, viewer
 from dashboard.ui import format as fmt
 from services.errors import SwitchboardError
 from services.health.doctor import Doctor
-from services.health.findings import Report, Verdict
-from services.health.system import System, system_of
+from services.health.findings import Report, Status
 
 _RUN_S: Final = 40.0  # every group of checks has its own, shorter limit
-
-
-def shared_system() -> System:
-    """What the System page reads from, one for all viewers."""
-    runtime = bridge.runtime()
-    return bridge.read(lambda: system_of(runtime))
 
 
 def summary(doctor: Doctor) -> None:
@@ -28,12 +21,12 @@ def summary(doctor: Doctor) -> None:
     bridge.read(doctor.look)
     report = doctor.last
     if report is None:
-        st.badge("The doctor is looking …", icon=":material/hourglass_top:", color="blue")
+        st.badge("Checking …", icon=":material/hourglass_top:", color="blue")
         return
     colour, icon, _ = check_results.LOOKS[report.worst]
-    bad = [f for f in report.findings if f.verdict in {Verdict.PROBLEM, Verdict.WARNING}]
-    unknown = report.count(Verdict.UNKNOWN)
-    well = f"{unknown} could not be told" if unknown else "nothing needs mending"
+    bad = [f for f in report.findings if f.bad]
+    unknown = report.count(Status.UNKNOWN)
+    well = f"{unknown} unknown" if unknown else "nothing to fix"
     text = fmt.listing([f.name for f in bad], limit=3) if bad else well
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(_counted(report), icon=icon, color=colour)
@@ -41,14 +34,14 @@ def summary(doctor: Doctor) -> None:
 
 
 def _counted(report: Report) -> str:
-    problems, warnings = report.count(Verdict.PROBLEM), report.count(Verdict.WARNING)
+    problems, warnings = report.count(Status.PROBLEM), report.count(Status.WARNING)
     parts = [fmt.count_text(problems, "problem")] if problems else []
     parts += [fmt.count_text(warnings, "warning")] if warnings else []
-    return ", ".join(parts) or f"{fmt.count_text(report.count(Verdict.OK), 'check')} passed"
+    return ", ".join(parts) or f"{fmt.count_text(report.count(Status.OK), 'check')} passed"
 
 
 def examination(doctor: Doctor) -> None:
-    """The report with its buttons; what is not well comes first."""
+    """The report with its buttons; problems come first."""
     with st.container(horizontal=True, vertical_alignment="center"):
         wanted = st.button(
             "Run all checks",
@@ -65,10 +58,10 @@ def examination(doctor: Doctor) -> None:
                 key="system.doctor.download",
                 icon=":material/download:",
                 on_click="ignore",
-                help="The same as text, for a ticket. It holds addresses, and no secret.",
+                help="The same as text, for a ticket. It holds addresses and no secrets.",
             )
         st.space("stretch")
-        st.caption("From a shell: `make doctor`", width="content")
+        st.caption("From a shell: `switchboard doctor`", width="content")
     if wanted:
         _run(doctor)
     if doctor.last is None:
@@ -78,7 +71,7 @@ def examination(doctor: Doctor) -> None:
 
 
 def _run(doctor: Doctor) -> None:
-    with st.spinner("Looking at everything …", show_time=True):
+    with st.spinner("Running all checks …", show_time=True):
         try:
             bridge.write(
                 lambda caller: doctor.examine(complete=True, actor=caller), timeout_s=_RUN_S
@@ -88,7 +81,7 @@ def _run(doctor: Doctor) -> None:
 
 
 def _report(report: Report) -> None:
-    kind = "All checks" if report.complete else "The checks that leave nothing behind"
+    kind = "All checks" if report.complete else "All checks but the webhook round trip"
     st.caption(
         f"{kind}, at {viewer.moment(report.at)}, in {fmt.latency(report.took_s)}: "
         f"{report.summary()}."

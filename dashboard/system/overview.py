@@ -1,4 +1,4 @@
-"""Drawing the overview: conditions, figures, what needs attention, the latest sessions."""
+"""The overview: status of each part, figures, what needs attention, the latest sessions."""
 
 from __future__ import annotations
 
@@ -10,29 +10,22 @@ import streamlit as st
 
 from dashboard.sessions.page import session_list
 from dashboard.sessions.session_actions import ask_again, more_time
-from dashboard.system.doctor import shared_system
+from dashboard.system.check_results import LOOKS
 from dashboard.ui import bridge, feedback, nav, viewer
 from dashboard.ui import format as fmt
 from dashboard.ui.actions import act
-from dashboard.ui.title import Colour
 from services.clock import utc_now
-from services.health.overview import Attention, Condition, Level, Need, OverviewView
+from services.health.findings import Finding
+from services.health.overview import Attention, Need, OverviewView
 from services.sessions.service import NewSession
 from services.store.records import Origin, Sample
 
-_COLOURS: Final[dict[Level, tuple[Colour, str]]] = {
-    Level.OK: ("green", ":material/check_circle:"),
-    Level.BUSY: ("blue", ":material/hourglass_top:"),
-    Level.UNKNOWN: ("gray", ":material/help:"),
-    Level.WARNING: ("orange", ":material/warning:"),
-    Level.ERROR: ("red", ":material/error:"),
-}
 _NEEDS: Final = {
     Need.LIVEKIT: (":red[:material/error:]", "LiveKit does not answer"),
     Need.WEBHOOKS: (":orange[:material/webhook:]", "Webhooks are missing"),
     Need.CREATION_FAILED: (":red[:material/block:]", "A session could not be created"),
-    Need.ANSWER: (":violet[:material/front_hand:]", "An agent waits for an answer"),
-    Need.GIVEN_UP: (":red[:material/smart_toy:]", "An agent was lost too often"),
+    Need.ANSWER: (":violet[:material/front_hand:]", "Pending question"),
+    Need.GIVEN_UP: (":red[:material/smart_toy:]", "Redispatch exhausted"),
     Need.NO_AGENT: (":orange[:material/smart_toy:]", "A room has no agent"),
     Need.EXPIRING: (":blue[:material/hourglass_bottom:]", "A session is about to end"),
 }
@@ -42,21 +35,21 @@ _ABOUT_CHARS: Final = 56
 _CARD_PX: Final = 176
 
 
-def conditions(view: OverviewView) -> None:
-    """Whether each part is well: colour, icon and word say the same."""
-    with st.grid(len(view.conditions), min_column_width=_CARD_PX):
-        for condition in view.conditions:
-            _condition(condition)
+def findings(view: OverviewView) -> None:
+    """The status of each part: colour, icon and word say the same."""
+    with st.grid(len(view.findings), min_column_width=_CARD_PX):
+        for finding in view.findings:
+            _finding(finding)
 
 
-def _condition(condition: Condition) -> None:
-    colour, icon = _COLOURS[condition.level]
+def _finding(finding: Finding) -> None:
+    colour, icon, word = LOOKS[finding.status]
     with st.container(border=True, height="stretch", gap="xxsmall"):
-        st.markdown(f":gray[{condition.name}]")
-        st.markdown(f":{colour}[{icon}] **{condition.word}**")
-        if condition.progress is not None:
-            st.progress(condition.progress)
-        st.caption(fmt.md(condition.text))
+        st.markdown(f":gray[{finding.name}]")
+        st.markdown(f":{colour}[{icon}] **{finding.label or word}**")
+        if finding.progress is not None:
+            st.progress(finding.progress)
+        st.caption(fmt.md(finding.message))
 
 
 def figures(view: OverviewView) -> None:
@@ -70,7 +63,7 @@ def figures(view: OverviewView) -> None:
             "Participants who are neither agent nor hidden",
         ),
         ("Agents", view.agents, lambda s: s.agents, "Agents that are in a room"),
-        ("Sessions", view.sessions, lambda s: s.sessions, "Sessions that go on now"),
+        ("Sessions", view.sessions, lambda s: s.sessions, "Sessions that are active now"),
     ]
     grid = st.grid(len(parts), min_column_width=_CARD_PX)
     for name, value, of, text in parts:
@@ -94,7 +87,7 @@ def _change(by: int) -> str:
 
 
 def attention(view: OverviewView) -> None:
-    """What needs somebody, each with the button that mends it."""
+    """What needs somebody, each with the button that helps."""
     if not view.attention:
         st.markdown(":green[:material/check_circle:] Nothing needs attention.")
         return
@@ -123,7 +116,7 @@ def _need(need: Attention, *, key: str) -> None:
             width="stretch",
         )
         with st.container(horizontal=True, width="content", vertical_alignment="center"):
-            _mend(need, key=key)
+            _fix(need, key=key)
 
 
 def _when(need: Attention) -> str:
@@ -132,14 +125,16 @@ def _when(need: Attention) -> str:
     return f"since {viewer.moment(need.since)}"
 
 
-def _mend(need: Attention, *, key: str) -> None:
+def _fix(need: Attention, *, key: str) -> None:
     runtime = bridge.runtime()
     match need.need:
         case Need.LIVEKIT if runtime.embedded is not None:
             act(
                 "Restart the server",
                 key,
-                lambda: bridge.write(lambda caller: shared_system().restart_server(actor=caller)),
+                lambda: bridge.write(
+                    lambda caller: bridge.runtime().system.restart_server(actor=caller)
+                ),
                 done="The server restarts.",
             )
         case Need.LIVEKIT | Need.WEBHOOKS:
@@ -148,16 +143,16 @@ def _mend(need: Attention, *, key: str) -> None:
             wanted = NewSession(
                 user_id=need.user_id, agent_name=need.agent_name or None, duration=_AGAIN_FOR
             )
-            act("Create it now", key, lambda: _create(wanted), done="The session was created.")
+            act("Create now", key, lambda: _create(wanted), done="The session was created.")
         case Need.NO_AGENT if need.agent_name:
             nav.link("room", "Open the room", name=need.room_name)
             ask_again(need.room_name, need.agent_name, key=key)
         case Need.NO_AGENT:  # nobody knows which agent belongs there
             nav.link("room", "Choose an agent", name=need.room_name)
         case Need.ANSWER:
-            nav.link("session", "Answer it", icon=":material/reply:", id=need.session_id)
+            nav.link("session", "Answer", icon=":material/reply:", id=need.session_id)
         case Need.GIVEN_UP:
-            nav.link("room", "See why", icon=":material/troubleshoot:", name=need.room_name)
+            nav.link("room", "View diagnosis", icon=":material/troubleshoot:", name=need.room_name)
         case Need.EXPIRING:
             nav.link("room", "Open the room", name=need.room_name)
             more_time(need.session_id, key=key)
@@ -169,7 +164,7 @@ def _create(wanted: NewSession) -> None:
 
 
 def latest(view: OverviewView) -> None:
-    """The latest sessions, whether they go on or have ended."""
+    """The latest sessions, active and ended."""
     if view.store_error is not None:
         feedback.show_error(view.store_error, key="overview.store")
     elif not view.latest:

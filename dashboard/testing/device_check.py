@@ -40,7 +40,7 @@ _HEARING: Final = Check(
     code="device_hearing",
     area=Area.MICROPHONE,
     name="Hearing",
-    why="The agent answers aloud.",
+    impact="The agent answers aloud.",
 )
 _WORDS: Final = Translations(
     start="Start the microphone",
@@ -150,7 +150,7 @@ def _measured(context: Any, held: Microphone, source: PcmAudioSource) -> None:
                 source.push(microphone_check.chime())
     if reading.heard_s > 0:
         st.segmented_control(
-            "Did you hear it?", ["yes", "no"], key=_HEARD, help="Your own answer, for the verdict."
+            "Did you hear it?", ["yes", "no"], key=_HEARD, help="Your own answer, for the status."
         )
         check_results.draw_live((*microphone_check.judge(reading), _hearing()))
 

@@ -12,7 +12,7 @@ from dashboard.ui import format as fmt
 from dashboard.ui.actions import attempt, show_failure
 from services.errors import SwitchboardError
 from services.sessions.saved_items import NAME_MOST
-from services.store.records import Kept
+from services.store.records import SavedItem
 
 _KEY: Final = "test.preset"
 _NAME: Final = f"{_KEY}.name"
@@ -77,7 +77,7 @@ def keeping() -> None:
     show_failure(f"{_KEY}.save")
 
 
-def _all() -> tuple[Kept, ...]:
+def _all() -> tuple[SavedItem, ...]:
     return bridge.read(lambda: bridge.runtime().presets.all())
 
 
@@ -85,7 +85,7 @@ def _save(name: str, options: Mapping[str, Any]) -> None:
     bridge.write(lambda caller: bridge.runtime().presets.save(name, options, actor=caller))
 
 
-def _delete(preset: Kept) -> None:
+def _delete(preset: SavedItem) -> None:
     try:
         bridge.write(lambda caller: bridge.runtime().presets.delete(preset.name, actor=caller))
     except SwitchboardError as error:
@@ -100,7 +100,7 @@ def _delete(preset: Kept) -> None:
     st.rerun()
 
 
-def _take(kept: Mapping[str, Kept]) -> None:
+def _take(kept: Mapping[str, SavedItem]) -> None:
     """Fill the fields; what this installation does not know, or does not allow, stays as it is."""
     preset = kept.get(st.session_state[_KEY] or "")
     if preset is None:

@@ -11,7 +11,7 @@ import streamlit as st
 from dashboard.ui import bridge, feedback, nav
 from dashboard.ui import format as fmt
 from services.access.permissions import Caller
-from services.errors import BadInputError, SwitchboardError
+from services.errors import InvalidInputError, SwitchboardError
 from services.scripts.api import open_api
 from services.scripts.result import ScriptResult, as_junit
 from services.scripts.run import run
@@ -59,7 +59,7 @@ def _chosen() -> list[Script]:
     scripts: list[Script] = []
     try:
         kept = {script.name: script for script in read([folder])}
-    except BadInputError as error:
+    except InvalidInputError as error:
         feedback.show_error(error, key=f"{_KEY}.kept.error")
         kept = {}
     names = st.multiselect(
@@ -80,7 +80,7 @@ def _chosen() -> list[Script]:
     for name, body in written:
         try:
             scripts.append(parse(body.decode("utf-8", errors="replace"), source=name))
-        except BadInputError as error:
+        except InvalidInputError as error:
             feedback.show_error(error, key=f"{_KEY}.{name}.error")
     return scripts
 
@@ -89,7 +89,7 @@ def _run(scripts: list[Script]) -> None:
     """One after the other, each with its line; leaving the page stops them."""
     url = bridge.runtime().listens_at
     if url is None:
-        raise BadInputError("This dashboard does not know its own address.")
+        raise InvalidInputError("This dashboard does not know its own address.")
     who = bridge.caller()
     results: list[ScriptResult] = []
     st.session_state[_RESULTS] = results

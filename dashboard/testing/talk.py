@@ -13,7 +13,7 @@ from dashboard.testing import presets
 from dashboard.testing.presets import AGENT, HOURS, HOURS_LEAST, METADATA, MODE, USER
 from dashboard.ui import bridge, feedback
 from dashboard.ui import format as fmt
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 from services.events import Kind
 from services.store.agent_records import Turn
 from services.store.records import StoredEvent
@@ -73,12 +73,12 @@ def options() -> Wanted | None:
     st.query_params.update({"agent": str(agent), "mode": chosen, "user": user})
     try:
         metadata = _metadata(text)
-    except BadInputError as error:
+    except InvalidInputError as error:
         feedback.show_error(error, key=f"{_KEY}.metadata.error")
         return None
     if not user.strip():
         feedback.show_error(
-            BadInputError("The user id is empty.", hint="Write who calls."),
+            InvalidInputError("The user id is empty.", hint="Write who calls."),
             key=f"{_KEY}.user.error",
         )
         return None
@@ -106,9 +106,9 @@ def _metadata(text: str) -> dict[str, Any] | None:
     try:
         value = json.loads(text)
     except ValueError as exc:
-        raise BadInputError(f"The metadata is not JSON: {exc}.", hint="Correct it.") from None
+        raise InvalidInputError(f"The metadata is not JSON: {exc}.", hint="Correct it.") from None
     if not isinstance(value, dict):
-        raise BadInputError(
+        raise InvalidInputError(
             "The metadata is not a JSON object.", hint='Write it like {"key": "value"}.'
         )
     return value

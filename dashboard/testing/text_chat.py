@@ -9,7 +9,7 @@ import streamlit as st
 
 from dashboard.ui import bridge, feedback, nav
 from dashboard.ui import format as fmt
-from services.agents.text_chat import Chat
+from services.agents.text_chat import TextChat
 from services.errors import NotFoundError, SwitchboardError
 from services.livekit.synthetic_participant import TEXT_LIMIT
 
@@ -82,7 +82,7 @@ def panel(session_id: str) -> None:
     )
 
 
-def _heading(chat: Chat) -> None:
+def _heading(chat: TextChat) -> None:
     icon, word, colour = _STATES.get(chat.agent_state, _STATES[""])
     with st.container(horizontal=True, vertical_alignment="center"):
         st.subheader(f"Chat with {fmt.md(chat.agent_name)}", anchor=False, width="content")
@@ -105,7 +105,7 @@ def _heading(chat: Chat) -> None:
             )
 
 
-def _lines(chat: Chat) -> None:
+def _lines(chat: TextChat) -> None:
     with st.container(height=_HEIGHT_PX, autoscroll=True, border=True, key="agents.chat.lines"):
         if not chat.lines:
             st.caption("The agent will greet you in a moment.")

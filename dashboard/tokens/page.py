@@ -15,7 +15,7 @@ from dashboard.tokens import token_form, token_state
 from dashboard.ui import bridge, feedback, viewer
 from dashboard.ui import format as fmt
 from services.clock import utc_now
-from services.errors import BadInputError, SwitchboardError
+from services.errors import InvalidInputError, SwitchboardError
 from services.livekit.tokens import Finding, MintedToken, Severity, TokenRequest, check
 from services.settings import LOOPBACK
 
@@ -82,15 +82,15 @@ def _counts(found: Sequence[Finding]) -> None:
             st.badge(fmt.count_text(count, word.lower()), icon=icon, color=colour)
 
 
-def _problem(request: TokenRequest) -> BadInputError | None:
+def _problem(request: TokenRequest) -> InvalidInputError | None:
     try:
         check(request)
-    except BadInputError as error:
+    except InvalidInputError as error:
         return error
     return None
 
 
-def _mint(request: TokenRequest | None, problem: BadInputError | None) -> None:
+def _mint(request: TokenRequest | None, problem: InvalidInputError | None) -> None:
     clicked = st.button(
         "Make the token",
         key="tokens.make",
@@ -161,7 +161,7 @@ def _join_link(minted: MintedToken) -> None:
     st.link_button("Open the outside page", url, key="tokens.open", icon=":material/open_in_new:")
     try:
         image = qr_svg(url)
-    except BadInputError as error:
+    except InvalidInputError as error:
         feedback.show_error(error, key="tokens.qr")
     else:
         about = f"QR code of the join link for {minted.identity} in {minted.room}"
@@ -193,12 +193,12 @@ def qr_svg(text: str) -> str:
     """The text as a QR code: black on white in every theme, which scanners need.
 
     Raises:
-        BadInputError: the text is too long for one.
+        InvalidInputError: the text is too long for one.
     """
     try:
         code = segno.make_qr(text, error="l", boost_error=False)
     except DataOverflowError:
-        raise BadInputError(
+        raise InvalidInputError(
             "The link is too long for a QR code.",
             hint="Make the token again with less metadata and fewer attributes.",
             field="metadata",

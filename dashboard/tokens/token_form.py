@@ -8,9 +8,17 @@ from typing import Final, Literal
 import streamlit as st
 
 from dashboard.tokens import token_state as state
-from dashboard.tokens.token_grants import GROUPS, SOURCES, Group, Right, Text, allowed, livekit_name
+from dashboard.tokens.token_grants import (
+    GROUPS,
+    SOURCES,
+    Group,
+    Permission,
+    Text,
+    allowed,
+    livekit_name,
+)
 from dashboard.ui import bridge
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 from services.livekit.tokens import PRESETS, Grants, Holder, Preset, TokenKind, TokenRequest
 
 HOLDERS: Final = {
@@ -30,7 +38,7 @@ class Wish:
 
     request: TokenRequest | None
     holder: Holder
-    error: BadInputError | None = None
+    error: InvalidInputError | None = None
 
 
 def draw() -> Wish:
@@ -43,7 +51,7 @@ def draw() -> Wish:
     holder = Holder(state.get("holder"))
     try:
         return Wish(request=state.request(grants), holder=holder)
-    except BadInputError as error:
+    except InvalidInputError as error:
         return Wish(request=None, holder=holder, error=error)
 
 
@@ -162,7 +170,7 @@ def _group(group: Group, *, joins: bool) -> None:
         _text(text)
 
 
-def _right(right: Right, *, disabled: bool) -> None:
+def _right(right: Permission, *, disabled: bool) -> None:
     st.checkbox(
         f"{right.label} :gray[– {right.text}]",
         key=state.key(f"grant.{right.name}"),

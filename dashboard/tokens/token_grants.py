@@ -9,7 +9,7 @@ from services.livekit.tokens import Grants, TrackSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Right:
+class Permission:
     """A right that is there or not. `name` is its field in `Grants`."""
 
     name: str
@@ -35,7 +35,7 @@ class Group:
     name: str
     title: str
     icon: str
-    rights: tuple[Right, ...]
+    rights: tuple[Permission, ...]
     texts: tuple[Text, ...] = ()
 
 
@@ -46,7 +46,7 @@ SOURCES: Final = {
     TrackSource.SCREEN_SHARE_AUDIO: "Sound of the screen",
 }
 
-_R = Right
+_R = Permission
 GROUPS: Final = (
     Group(
         name="room",
@@ -213,7 +213,7 @@ GROUPS: Final = (
 )
 
 
-def allowed(grants: Grants, group: Group) -> list[Right]:
+def allowed(grants: Grants, group: Group) -> list[Permission]:
     """The rights of the group that the grants hold and that mean something with them."""
     return [
         right

@@ -13,7 +13,7 @@ from dashboard.ui import bridge, feedback, viewer
 from dashboard.ui import format as fmt
 from dashboard.ui.details import facts_table
 from services.clock import utc_now
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 from services.livekit.tokens import DecodedToken, Holder, Signature, Validity, holder_of
 
 Colour = Literal["red", "orange", "green", "gray", "blue"]
@@ -80,7 +80,7 @@ def look() -> None:
     match st.session_state.get(_FOUND):
         case DecodedToken() as decoded:
             _draw(decoded)
-        case BadInputError() as error:
+        case InvalidInputError() as error:
             feedback.show_error(error, key="tokens.look.error")
 
 
@@ -93,7 +93,7 @@ def _read() -> None:
     st.session_state.pop(_HOLDER, None)
     try:
         found = bridge.runtime().tokens.decode(st.session_state.get(_PASTE) or "")
-    except BadInputError as error:
+    except InvalidInputError as error:
         st.session_state[_FOUND] = error
     else:
         st.session_state[_FOUND] = found

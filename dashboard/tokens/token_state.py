@@ -10,7 +10,7 @@ from typing import Any, Final
 import streamlit as st
 
 from dashboard.tokens.token_grants import SOURCES
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 from services.ids import new_identity
 from services.livekit.tokens import (
     PRESETS,
@@ -124,7 +124,7 @@ def request(grants: Grants) -> TokenRequest:
     """What the whole form asks for, with these rights.
 
     Raises:
-        BadInputError: a line of the attributes cannot be read.
+        InvalidInputError: a line of the attributes cannot be read.
     """
     return TokenRequest(
         identity=get("identity") or "",
@@ -155,7 +155,7 @@ def attributes_in(text: str) -> dict[str, str]:
     """Attributes from lines of `name=value`; empty lines are left out.
 
     Raises:
-        BadInputError: a line has no `=`, or a name comes twice.
+        InvalidInputError: a line has no `=`, or a name comes twice.
     """
     found: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), start=1):
@@ -164,13 +164,13 @@ def attributes_in(text: str) -> dict[str, str]:
         name, sign, value = line.partition("=")
         name = name.strip()
         if not sign or not name:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"Line {number} of the attributes is not of the form name=value.",
                 hint="Write one attribute on each line.",
                 field="attributes",
             )
         if name in found:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"Line {number} of the attributes names one that is there already.",
                 hint="Keep one of them.",
                 field="attributes",

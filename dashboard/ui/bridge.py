@@ -11,7 +11,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from services.access.permissions import Caller
 from services.access.sign_in import COOKIE
-from services.errors import NotSignedInError
+from services.errors import UnauthenticatedError
 from services.runtime import CALL_TIMEOUT_S, Runtime, get_runtime
 
 T = TypeVar("T")
@@ -62,13 +62,13 @@ def caller() -> Caller:
     """Who looks at this page, asked anew each time: what they may do can change.
 
     Raises:
-        NotSignedInError: nobody is signed in.
-        DeniedError: they are, and nobody gave them a role.
+        UnauthenticatedError: nobody is signed in.
+        PermissionDeniedError: they are, and nobody gave them a role.
     """
     sign_in = runtime().sign_in
     address = st.context.ip_address or ""
     match sign_in.login:
-        case "off":
+        case "none":
             return sign_in.anybody(via="page")
         case "password":
             cookie = st.context.cookies.get(COOKIE, "")
@@ -82,7 +82,7 @@ def caller() -> Caller:
 
 def _by_oidc(address: str) -> Caller:
     if not st.user.is_logged_in:
-        raise NotSignedInError("You are not signed in.", hint="Sign in, then try again.")
+        raise UnauthenticatedError("You are not signed in.", hint="Sign in, then try again.")
     rt = runtime()
     told: dict[str, object] = dict(st.user.to_dict())
     if told.get("email_verified") in (False, "false"):  # typed by anybody: it names nobody

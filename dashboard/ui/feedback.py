@@ -12,7 +12,7 @@ import streamlit as st
 from dashboard.ui import format as fmt
 from dashboard.ui import viewer
 from services.clock import utc_now
-from services.errors import BadInputError, SwitchboardError
+from services.errors import InvalidInputError, SwitchboardError
 
 UNDO_S: Final = 15  # how long an undo is offered
 _FLASHES: Final = "feedback.flashes"
@@ -31,7 +31,7 @@ def show_error(error: SwitchboardError, *, key: str, retry: bool = True) -> None
     """
     text = fmt.md(str(error))
     with st.container(horizontal=True, vertical_alignment="center"):
-        if error.retryable or isinstance(error, BadInputError):
+        if error.retryable or isinstance(error, InvalidInputError):
             st.warning(text, title=error.title, icon=":material/warning:")
         else:
             st.error(text, title=error.title, icon=":material/error:")

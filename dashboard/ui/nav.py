@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 import streamlit as st
 from streamlit.navigation.page import Page
 
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 
 PAGES_DIR: Final = Path(__file__).resolve().parents[2] / "pages"
 
@@ -24,7 +24,7 @@ class Entry:
     icon: str
     section: str | None
     help: str
-    right: Right = Right.READ  # without it the page is not in the menu
+    right: Permission = Permission.READ  # without it the page is not in the menu
 
     @property
     def path(self) -> Path:
@@ -66,7 +66,7 @@ ENTRIES: Final = (
         title="Reviews",
         icon=":material/rate_review:",
         section="Operate",
-        right=Right.REVIEW,
+        right=Permission.REVIEW,
         help="Sessions worth a look, who looks, how far reviewers agree, how each version does.",
     ),
     Entry(
@@ -95,7 +95,7 @@ ENTRIES: Final = (
         title="Tokens",
         icon=":material/key:",
         section="Tools",
-        right=Right.TOKENS,
+        right=Permission.TOKENS,
         help="Make an access token, or look into one.",
     ),
     Entry(
@@ -110,7 +110,7 @@ ENTRIES: Final = (
         title="Access",
         icon=":material/shield_person:",
         section="Tools",
-        right=Right.AUDIT,
+        right=Permission.AUDIT,
         help="Who may do what, API keys, and the audit log.",
     ),
     Entry(
@@ -162,7 +162,7 @@ def page(name: str, *, hidden: bool = False) -> Page:
     )
 
 
-def right_for(page: Page) -> Right:
+def right_for(page: Page) -> Permission:
     """What it takes to look at this page."""
     return _BY_NAME[page.url_path or ENTRIES[0].name].right
 

@@ -14,14 +14,14 @@ from typing import Final
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded, note
-from services.access.permissions import Caller, Right, Scope
+from services.access.permissions import Caller, Permission, Scope
 from services.clock import Now, rfc3339
 from services.errors import (
-    BadInputError,
     ConflictError,
+    InvalidInputError,
     NotFoundError,
-    NotSignedInError,
     StoreUnavailableError,
+    UnauthenticatedError,
 )
 from services.ids import new_key_id
 from services.store.access_store import AccessStore
@@ -48,13 +48,13 @@ class ApiKeys:
         self._lent: dict[str, Caller] = {}
         self._used: dict[str, datetime] = {}
 
-    @guarded(Right.KEYS, written=False)
+    @guarded(Permission.KEYS, written=False)
     async def all(self, *, actor: Caller) -> tuple[ApiKeyRecord, ...]:
-        """Every key there ever was, newest first, with its last use. Raises DeniedError."""
+        """Every key there ever was, newest first, with its last use. Raises PermissionDeniedError."""
         await self._look()
         return await self._store.keys()
 
-    @guarded(Right.KEYS, target="name")
+    @guarded(Permission.KEYS, target="name")
     async def make(
         self,
         name: str,
@@ -66,22 +66,22 @@ class ApiKeys:
         """A new key, and its secret, which is not to be had again. `lasts` None: no end.
 
         Raises:
-            BadInputError: no name, no scope, or more than a year.
+            InvalidInputError: no name, no scope, or more than a year.
             ConflictError: there are too many already.
         """
         name = " ".join(name.split())
         if not 0 < len(name) <= NAME_MOST:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"A key has a name of 1 to {NAME_MOST} characters.",
                 hint="Name the program that uses it.",
                 field="name",
             )
         if not scopes:
-            raise BadInputError(
+            raise InvalidInputError(
                 "A key without a scope may do nothing.", hint="Choose one.", field="scopes"
             )
         if lasts is not None and not timedelta(0) < lasts <= LONGEST:
-            raise BadInputError(
+            raise InvalidInputError(
                 "A key lasts at most a year.", hint="Choose less, or no end.", field="lasts"
             )
         there = await self._store.keys()
@@ -109,7 +109,7 @@ class ApiKeys:
         self._by_hash[key.secret_sha256] = key
         return key, secret
 
-    @guarded(Right.KEYS, target="key_id")
+    @guarded(Permission.KEYS, target="key_id")
     async def revoke(self, key_id: str, *, actor: Caller) -> None:
         """End a key at once, here; within seconds at other dashboards of the same database.
 
@@ -127,14 +127,14 @@ class ApiKeys:
         """The program that holds this key.
 
         Raises:
-            NotSignedInError: it is no key of ours, was revoked, or is over.
+            UnauthenticatedError: it is no key of ours, was revoked, or is over.
         """
         if (caller := self._lent.get(_hash(secret))) is not None:
             return caller
         key = self._by_hash.get(_hash(secret)) if _FORM.fullmatch(secret) else None
         now = self._now()
         if key is None or (key.expires_at is not None and key.expires_at <= now):
-            raise NotSignedInError(
+            raise UnauthenticatedError(
                 "This API key does not hold.",
                 hint="It is mistyped, revoked or over. An admin makes a new one on the Access page.",
             )

@@ -8,7 +8,7 @@ from typing import Final
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.clock import rfc3339
 from services.csv_rows import csv_row
 from services.store.access_store import PAGE_LIMIT, AccessStore
@@ -36,22 +36,22 @@ class AuditReader:
         self._store = store
         self.audit = audit
 
-    @guarded(Right.AUDIT, written=False)
+    @guarded(Permission.AUDIT, written=False)
     async def page(
         self, wanted: AuditQuery, *, cursor: str | None = None, limit: int = 100, actor: Caller
     ) -> AuditPage:
-        """Entries, newest first, with all that was done before this call. Raises DeniedError."""
+        """Entries, newest first, with all that was done before this call. Raises PermissionDeniedError."""
         await self.audit.settled(timeout_s=_SETTLE_S)
         return await self._store.page(wanted, cursor=cursor, limit=limit)
 
-    @guarded(Right.AUDIT, written=False)
+    @guarded(Permission.AUDIT, written=False)
     async def actions(self, *, actor: Caller) -> tuple[str, ...]:
-        """The names of all actions ever taken. Raises DeniedError."""
+        """The names of all actions ever taken. Raises PermissionDeniedError."""
         return await self._store.actions()
 
-    @guarded(Right.AUDIT)
+    @guarded(Permission.AUDIT)
     async def export(self, wanted: AuditQuery, *, actor: Caller) -> AsyncIterator[str]:
-        """CSV in pieces, a head line first, newest first. Raises DeniedError."""
+        """CSV in pieces, a head line first, newest first. Raises PermissionDeniedError."""
         return self._pieces(wanted)
 
     async def _pieces(self, wanted: AuditQuery) -> AsyncIterator[str]:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from services.access.audit_log import AuditLog
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.errors import SwitchboardError
 
 P = ParamSpec("P")
@@ -31,7 +31,7 @@ class Audited(Protocol):
 
 S = TypeVar("S", bound=Audited)
 
-ACTIONS: Final[dict[str, Right]] = {}
+ACTIONS: Final[dict[str, Permission]] = {}
 """Every guarded action, as `Service.method`, with the right that it takes."""
 
 
@@ -45,7 +45,7 @@ _under_way: ContextVar[_Draft | None] = ContextVar("switchboard_action", default
 
 
 def guarded(
-    right: Right, *, target: str | None = None, written: bool = True
+    right: Permission, *, target: str | None = None, written: bool = True
 ) -> Callable[
     [Callable[Concatenate[S, P], Awaitable[T]]], Callable[Concatenate[S, P], Awaitable[T]]
 ]:

@@ -7,7 +7,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal
 
-from services.errors import DeniedError
+from services.errors import PermissionDeniedError
 
 
 class Role(StrEnum):
@@ -33,7 +33,7 @@ class Scope(StrEnum):
     ADMIN = "admin"
 
 
-class Right(StrEnum):
+class Permission(StrEnum):
     """One thing that somebody may be allowed to do."""
 
     READ = "read"
@@ -67,24 +67,24 @@ class Rule:
 
 RULES: Final = MappingProxyType(
     {
-        Right.READ: Rule(Role.VIEWER, Scope.READ, "look at what the pages show"),
-        Right.EXPORT: Rule(Role.QA, Scope.EXPORT, "take sessions away"),
-        Right.REVIEW: Rule(Role.QA, Scope.REVIEWS, "write notes, tags and verdicts"),
-        Right.KEEP: Rule(Role.QA, Scope.REVIEWS, "keep presets and views"),
-        Right.LISTEN: Rule(Role.QA, Scope.LISTEN, "listen to calls"),
-        Right.TEST: Rule(Role.QA, Scope.SESSIONS, "start sessions"),
-        Right.ANSWER: Rule(Role.QA, Scope.AGENTS, "answer what a graph asks"),
-        Right.COMMAND: Rule(Role.OPERATOR, Scope.AGENTS, "tell an agent what to do"),
-        Right.JOIN: Rule(Role.OPERATOR, Scope.LISTEN, "join a call"),
-        Right.END: Rule(Role.OPERATOR, Scope.SESSIONS, "end sessions that others began"),
-        Right.ROOMS: Rule(Role.OPERATOR, Scope.ROOMS, "act on rooms"),
-        Right.TOKENS: Rule(Role.OPERATOR, Scope.TOKENS, "make access tokens"),
-        Right.ALERTS: Rule(Role.OPERATOR, Scope.ADMIN, "handle alert rules"),
-        Right.EXAMINE: Rule(Role.OPERATOR, Scope.ADMIN, "have the doctor examine"),
-        Right.DELETE: Rule(Role.ADMIN, Scope.ADMIN, "delete sessions"),
-        Right.KEYS: Rule(Role.ADMIN, Scope.ADMIN, "handle API keys"),
-        Right.AUDIT: Rule(Role.ADMIN, Scope.ADMIN, "read the audit log"),
-        Right.RESTART: Rule(Role.ADMIN, Scope.ADMIN, "restart servers"),
+        Permission.READ: Rule(Role.VIEWER, Scope.READ, "look at what the pages show"),
+        Permission.EXPORT: Rule(Role.QA, Scope.EXPORT, "take sessions away"),
+        Permission.REVIEW: Rule(Role.QA, Scope.REVIEWS, "write notes, tags and verdicts"),
+        Permission.KEEP: Rule(Role.QA, Scope.REVIEWS, "keep presets and views"),
+        Permission.LISTEN: Rule(Role.QA, Scope.LISTEN, "listen to calls"),
+        Permission.TEST: Rule(Role.QA, Scope.SESSIONS, "start sessions"),
+        Permission.ANSWER: Rule(Role.QA, Scope.AGENTS, "answer what a graph asks"),
+        Permission.COMMAND: Rule(Role.OPERATOR, Scope.AGENTS, "tell an agent what to do"),
+        Permission.JOIN: Rule(Role.OPERATOR, Scope.LISTEN, "join a call"),
+        Permission.END: Rule(Role.OPERATOR, Scope.SESSIONS, "end sessions that others began"),
+        Permission.ROOMS: Rule(Role.OPERATOR, Scope.ROOMS, "act on rooms"),
+        Permission.TOKENS: Rule(Role.OPERATOR, Scope.TOKENS, "make access tokens"),
+        Permission.ALERTS: Rule(Role.OPERATOR, Scope.ADMIN, "handle alert rules"),
+        Permission.EXAMINE: Rule(Role.OPERATOR, Scope.ADMIN, "have the doctor examine"),
+        Permission.DELETE: Rule(Role.ADMIN, Scope.ADMIN, "delete sessions"),
+        Permission.KEYS: Rule(Role.ADMIN, Scope.ADMIN, "handle API keys"),
+        Permission.AUDIT: Rule(Role.ADMIN, Scope.ADMIN, "read the audit log"),
+        Permission.RESTART: Rule(Role.ADMIN, Scope.ADMIN, "restart servers"),
     }
 )
 _ORDER: Final = tuple(Role)
@@ -103,7 +103,7 @@ class Caller:
     scopes: frozenset[Scope] = frozenset()
     address: str = ""
 
-    def may(self, right: Right) -> bool:
+    def may(self, right: Permission) -> bool:
         """Whether this is allowed."""
         if self.via == "ours":
             return True
@@ -111,17 +111,17 @@ class Caller:
             return RULES[right].scope in self.scopes
         return _ORDER.index(self.role) >= _ORDER.index(RULES[right].role)
 
-    def check(self, right: Right) -> None:
-        """Raise DeniedError, which says what it takes, where this is not allowed."""
+    def check(self, right: Permission) -> None:
+        """Raise PermissionDeniedError, which says what it takes, where this is not allowed."""
         if self.may(right):
             return
         rule = RULES[right]
         if self.role is None:
-            raise DeniedError(
+            raise PermissionDeniedError(
                 f"This API key may not {rule.what}.",
                 hint=f"It takes a key with the scope “{rule.scope}”.",
             )
-        raise DeniedError(
+        raise PermissionDeniedError(
             f"You may not {rule.what}.",
             hint=f"It takes the role “{rule.role}”; yours is “{self.role}”. Ask an admin.",
         )
@@ -132,5 +132,5 @@ class Caller:
         return self.role.value if self.role is not None else ", ".join(sorted(self.scopes))
 
 
-OURSELVES: Final = Caller(name="", via="ours")
+SYSTEM_PRINCIPAL: Final = Caller(name="", via="ours")
 """Switchboard itself: what it does by its own rules, such as ending what is over."""

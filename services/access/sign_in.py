@@ -26,9 +26,9 @@ from services.clock import Now
 from services.errors import (
     BadSignatureError,
     ConfigError,
-    DeniedError,
-    NotSignedInError,
-    TooManyError,
+    PermissionDeniedError,
+    RateLimitedError,
+    UnauthenticatedError,
 )
 from services.settings import Settings
 
@@ -40,15 +40,15 @@ PASS_LASTS: Final = timedelta(hours=12)
 _TRIES_OF_A_NAME: Final = parse("5/5minutes")
 _TRIES_OF_AN_ADDRESS: Final = parse("30/5minutes")
 
-Login = Literal["off", "password", "proxy", "oidc"]
+Login = Literal["none", "password", "proxy", "oidc"]
 
 
 class SignIn:
     """Says who calls. Safe on any thread but for `with_password`, which is for the loop."""
 
     def __init__(self, settings: Settings, people: People, *, now: Now) -> None:
-        self.login: Login = settings.switchboard_login
-        self.lasts = timedelta(hours=settings.switchboard_sign_in_hours)
+        self.login: Login = settings.switchboard_auth_mode
+        self.lasts = timedelta(hours=settings.switchboard_auth_session_ttl_hours)
         self.people = people
         self._now = now
         self._user_header = settings.switchboard_proxy_user_header.lower()
@@ -63,18 +63,18 @@ class SignIn:
         """A cookie's value for who knows the password.
 
         Raises:
-            NotSignedInError: name or password is wrong; it does not say which.
-            TooManyError: too many tries of this name or from this address.
+            UnauthenticatedError: name or password is wrong; it does not say which.
+            RateLimitedError: too many tries of this name or from this address.
         """
         name = name.strip()[:200]
         for limit, what in ((_TRIES_OF_A_NAME, f"name:{name}"), (_TRIES_OF_AN_ADDRESS, address)):
             if not self._limiter.hit(limit, "sign-in", what):
-                raise TooManyError(
+                raise RateLimitedError(
                     "There were too many tries.", hint="Wait five minutes, then try again."
                 )
         # beside the loop: the hash is meant to take its time
         if not await asyncio.to_thread(self.people.verified, name, password[:1024]):
-            raise NotSignedInError("Name or password is wrong.", hint="Try again.")
+            raise UnauthenticatedError("Name or password is wrong.", hint="Try again.")
         self._limiter.clear(_TRIES_OF_A_NAME, "sign-in", f"name:{name}")
         claims = {
             "aud": _AUDIENCE,
@@ -88,7 +88,7 @@ class SignIn:
         """Who signed in with a password.
 
         Raises:
-            NotSignedInError: the cookie is missing, not ours, over, or from before a change of
+            UnauthenticatedError: the cookie is missing, not ours, over, or from before a change of
                 the password.
         """
         claims = self._claims(cookie, _AUDIENCE)
@@ -113,12 +113,12 @@ class SignIn:
         """Whom the proxy names. Header names in lower case.
 
         Raises:
-            NotSignedInError: it is not the proxy, or it names nobody.
-            DeniedError: nobody gave this person a role.
+            UnauthenticatedError: it is not the proxy, or it names nobody.
+            PermissionDeniedError: nobody gave this person a role.
         """
         name = headers.get(self._user_header, "").strip()
         if not self.trusts(headers) or not name:
-            raise NotSignedInError(
+            raise UnauthenticatedError(
                 "The proxy did not say who you are.",
                 hint="Come by the proxy's address, and sign in there.",
             )
@@ -132,7 +132,7 @@ class SignIn:
     # -- OIDC, which Streamlit does
 
     def by_claims(self, name: str, groups: Collection[str], *, address: str = "") -> Caller:
-        """Whom the identity provider named. Raises DeniedError: nobody gave them a role."""
+        """Whom the identity provider named. Raises PermissionDeniedError: nobody gave them a role."""
         return self._person(name, groups, "page", address)
 
     # -- nobody is asked
@@ -141,9 +141,9 @@ class SignIn:
         """Who sits at this machine, where there is no login; may do everything.
 
         Raises:
-            NotSignedInError: there is a login.
+            UnauthenticatedError: there is a login.
         """
-        if self.login != "off":
+        if self.login != "none":
             raise _not_signed_in()
         name = "operator" if via == "page" else "api"
         return Caller(name=name, via=via, role=Role.ADMIN, address=address)
@@ -176,7 +176,7 @@ class SignIn:
             return Caller(
                 name=str(claims["sub"]), via="page", role=Role(str(claims["role"])), address=address
             )
-        except (NotSignedInError, KeyError, ValueError):
+        except (UnauthenticatedError, KeyError, ValueError):
             raise BadSignatureError(
                 "This pass is out of date, or for something else.", hint="Reload the page."
             ) from None
@@ -204,15 +204,15 @@ class SignIn:
     ) -> Caller:
         role = self.people.role_of(name, groups)
         if role is None:
-            raise DeniedError(
+            raise PermissionDeniedError(
                 f"You are signed in as {name}, and nobody has given you a role here.",
                 hint="Ask an admin to name you in the file of people.",
             )
         return Caller(name=name, via=via, role=role, address=address)
 
 
-def _not_signed_in() -> NotSignedInError:
-    return NotSignedInError("You are not signed in.", hint="Sign in, then try again.")
+def _not_signed_in() -> UnauthenticatedError:
+    return UnauthenticatedError("You are not signed in.", hint="Sign in, then try again.")
 
 
 def _key_in(folder: Path) -> str:

@@ -26,7 +26,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.access.permissions import Role
-from services.errors import BadInputError, ConfigError, NotFoundError
+from services.errors import ConfigError, InvalidInputError, NotFoundError
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class People:
             reason = getattr(exc, "strerror", None) or type(exc).__name__
             raise ConfigError(
                 f"The file of people cannot be read ({reason}).",
-                hint="SWITCHBOARD_PEOPLE names it; `switchboard users` writes it.",
+                hint="SWITCHBOARD_USERS_FILE names it; `switchboard users` writes it.",
             ) from None
         return self._read
 
@@ -129,14 +129,14 @@ def put_person(path: Path, name: str, role: Role, *, password: str | None) -> No
     """Write a person into the file, in place of one of that name; the file is made if need be.
 
     Raises:
-        BadInputError: no name, or the password is too short.
+        InvalidInputError: no name, or the password is too short.
         ConfigError: the file that is there cannot be used.
     """
     name = name.strip()
     if not name or len(name) > 200:
-        raise BadInputError("A person has a name of 1 to 200 characters.", field="name")
+        raise InvalidInputError("A person has a name of 1 to 200 characters.", field="name")
     if password is not None and len(password) < PASSWORD_LEAST:
-        raise BadInputError(
+        raise InvalidInputError(
             f"A password has at least {PASSWORD_LEAST} characters.",
             hint="Take several words.",
             field="password",

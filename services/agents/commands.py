@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded, note
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.agents.ingest import plain
-from services.agents.interrupts import Questions
+from services.agents.interrupts import Interrupts
 from services.agents.stream import TOPIC, Stream, Streams
 from services.clock import Now
-from services.errors import BadInputError, ConflictError, StoreUnavailableError
+from services.errors import ConflictError, InvalidInputError, StoreUnavailableError
 from services.events import Event, Kind, Source
 from services.ids import new_command_id
 from services.live.hub import Hub
@@ -43,7 +43,7 @@ class Commands:
         self,
         store: Store,
         streams: Streams,
-        questions: Questions,
+        questions: Interrupts,
         hub: Hub,
         audit: AuditLog,
         *,
@@ -58,7 +58,7 @@ class Commands:
         self._answered: dict[str, asyncio.Event] = {}  # commands that somebody waits for
         streams.on_connected(self._deliver_waiting)
 
-    @guarded(Right.COMMAND, target="session_id")
+    @guarded(Permission.COMMAND, target="session_id")
     async def send(
         self,
         session_id: str,
@@ -72,7 +72,7 @@ class Commands:
 
         Raises:
             NotFoundError: no such session.
-            BadInputError: the arguments are too long.
+            InvalidInputError: the arguments are too long.
             ConflictError: the session is over, or its agent cannot do that.
         """
         session = await self._open_session(session_id)
@@ -87,7 +87,7 @@ class Commands:
         with self._awaited(command.id):
             return await self._dispatch(session, command, wait_s)
 
-    @guarded(Right.ANSWER, target="session_id")
+    @guarded(Permission.ANSWER, target="session_id")
     async def answer(
         self,
         session_id: str,
@@ -156,7 +156,7 @@ class Commands:
     ) -> CommandRecord:
         told: dict[str, Any] = clean(plain(dict(args)))
         if len(json.dumps(told, default=str).encode()) > ARGS_BYTES:
-            raise BadInputError(
+            raise InvalidInputError(
                 "The command is too long.", hint=f"At most {ARGS_BYTES:,} bytes.", field="args"
             )
         note(command=action.value, args=told)

@@ -25,7 +25,7 @@ _KINDS: Final = {
 }  # fmt: skip
 
 
-class Questions:
+class Interrupts:
     """The hub's topic of open questions, the oldest first; at most `MOST` are told."""
 
     def __init__(self, store: Store, hub: Hub) -> None:

@@ -50,7 +50,7 @@ DEFAULT_TIMING: Final = RecoveryTiming()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GivenUp:
+class RedispatchExhausted:
     """A session whose agent was lost too often."""
 
     session_id: SessionId
@@ -101,7 +101,7 @@ class Recovery:
         self._tries: dict[str, _Tries] = {}
         self._owed: dict[str, _Lost] = {}  # lost while nobody else was in the room
         self._aio_tasks: set[asyncio.Task[None]] = set()
-        self.given_up: dict[str, GivenUp] = {}
+        self.given_up: dict[str, RedispatchExhausted] = {}
         streams.on_lost(self._lost)
         streams.on_connected(self._is_back)
 
@@ -331,7 +331,7 @@ class Recovery:
             tries.at.popleft()
         if len(tries.at) >= timing.tries:
             if session_id not in self.given_up:
-                self.given_up[session_id] = GivenUp(
+                self.given_up[session_id] = RedispatchExhausted(
                     session_id=session_id,
                     room_name=room_name,
                     agent_name=agent_name,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import quantiles
 from typing import Final
 
 from services.access.audit_log import AuditLog
-from services.access.permissions import OURSELVES
+from services.access.permissions import SYSTEM_PRINCIPAL
 from services.agents import stream_token
 from services.agents.commands import Commands
-from services.agents.dispatch_diagnosis import Why
-from services.agents.interrupts import Questions
+from services.agents.interrupts import Interrupts
 from services.agents.observers import Observers
 from services.agents.redispatch import DEFAULT_TIMING, Recovery, RecoveryTiming
 from services.agents.session_feed import Feeds
@@ -59,8 +59,8 @@ class Latency:
 NO_LATENCY: Final = Latency(count=0, median_ms=None, p95_ms=None, points=())
 
 
-class AgentWork:
-    """Streams, commands, recovery and the walk of why. Made by the runtime."""
+class AgentService:
+    """Streams, commands and recovery. Made by the runtime."""
 
     def __init__(
         self,
@@ -72,6 +72,7 @@ class AgentWork:
         embedded: EmbeddedServer | None,
         audit: AuditLog,
         *,
+        worker: Callable[[], WorkerProcess | None],
         now: Now,
         timing: RecoveryTiming = DEFAULT_TIMING,
     ) -> None:
@@ -80,8 +81,8 @@ class AgentWork:
         self._hub = hub
         self._now = now
         self._embedded = embedded
-        self.worker: WorkerProcess | None = None
-        self.questions = Questions(store, hub)
+        self._worker = worker
+        self.questions = Interrupts(store, hub)
         self.feeds = Feeds(hub)
         self.streams = Streams(store, rooms, hub, self.feeds, now=now)
         self.commands = Commands(store, self.streams, self.questions, hub, audit, now=now)
@@ -97,13 +98,8 @@ class AgentWork:
         self.observers = Observers(
             livekit, rooms, store, hub, self.streams, self.feeds, target, now=now
         )
-        self.why = Why(livekit, store, self.streams, embedded)
         for subscriber in (self.feeds.take, self.questions.take, self.commands.take, self._touch):
             store.log.subscribe(subscriber)
-
-    def use_worker(self, worker: WorkerProcess | None) -> None:
-        """This machine's worker, once there is one."""
-        self.worker = self.why.worker = worker
 
     def takes_jobs(self, agent_name: str) -> bool:
         """Whether some worker is known to take jobs for that agent.
@@ -116,7 +112,8 @@ class AgentWork:
             worker.agent_name == agent_name for worker in self._embedded.workers
         ):
             return True
-        told = self.worker.state.told if self.worker is not None else None
+        worker = self._worker()
+        told = worker.state.told if worker is not None else None
         return told is not None and any(
             agent.name == agent_name and agent.worker_id for agent in told.agents
         )
@@ -136,7 +133,7 @@ class AgentWork:
                     session.id,
                     Action.END,
                     {"reason": "Its time was over."},
-                    actor=OURSELVES,
+                    actor=SYSTEM_PRINCIPAL,
                     wait_s=2.0,
                 )
                 await stream.gone.wait()

@@ -18,15 +18,15 @@ from services.agents.session_feed import Feeds
 from services.agents.stream_token import StreamClaims
 from services.clock import Now
 from services.errors import (
-    BadInputError,
     ConflictError,
-    DeniedError,
+    InvalidInputError,
     NotFoundError,
+    PermissionDeniedError,
     StoreRejectedError,
     StoreUnavailableError,
     StreamGapError,
 )
-from services.events import Certainty, Event, Kind, Source
+from services.events import Event, Kind, Provenance, Source
 from services.ids import SessionId, session_id_in
 from services.live.hub import Hub
 from services.rooms.watcher import Rooms
@@ -140,7 +140,7 @@ class Streams:
         """Take up a job's stream; the welcome is in its outbox.
 
         Raises:
-            DeniedError: the hello does not fit the token, or names another room's session.
+            PermissionDeniedError: the hello does not fit the token, or names another room's session.
             NotFoundError: no session is known for its room.
             ConflictError: too many streams, or the job of a late one lives.
             StoreUnavailableError: try again.
@@ -179,10 +179,10 @@ class Streams:
 
         Raises:
             StreamGapError: events are missing before these.
-            BadInputError: more of them than a frame may hold.
+            InvalidInputError: more of them than a frame may hold.
         """
         if len(message.events) > BATCH:
-            raise BadInputError(f"A frame holds at most {BATCH} events.")
+            raise InvalidInputError(f"A frame holds at most {BATCH} events.")
         async with stream.taking:
             if stream.replaced:
                 return  # its job sends them again on its newer socket
@@ -250,12 +250,12 @@ class Streams:
     async def _admitted(self, claims: StreamClaims, hello: Hello) -> SessionRecord:
         """The session of a stream that may be opened."""
         if hello.stream_id != claims.stream_id or hello.room_name != claims.room_name:
-            raise DeniedError("The hello does not fit its token.")
+            raise PermissionDeniedError("The hello does not fit its token.")
         if len(self._open) >= STREAMS and hello.stream_id not in self._open:
             raise ConflictError("Too many agents are connected.", hint="Start another dashboard.")
         session = await self._session_of(hello)
         if hello.session_id and hello.session_id != session.id:
-            raise DeniedError("The hello names the session of another room.")
+            raise PermissionDeniedError("The hello names the session of another room.")
         if hello.late and self.is_open(hello.stream_id):
             raise ConflictError("The job of this stream is connected itself.")
         return session
@@ -323,7 +323,7 @@ class Streams:
             at=now,
             received_at=now,
             source=Source.SYSTEM,
-            certainty=Certainty.OBSERVED,
+            certainty=Provenance.OBSERVED,
             session_id=stream.session_id,
             room_name=hello.room_name,
             room_sid=stream.room_sid,

@@ -14,9 +14,9 @@ from typing import Final, Literal
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded
-from services.access.permissions import OURSELVES, Caller, Right
+from services.access.permissions import SYSTEM_PRINCIPAL, Caller, Permission
 from services.clock import Now
-from services.errors import BadInputError, ConflictError, NotFoundError, SwitchboardError
+from services.errors import ConflictError, InvalidInputError, NotFoundError, SwitchboardError
 from services.live.hub import Hub
 from services.livekit.synthetic_participant import TEXT_LIMIT, TextCaller
 from services.livekit.target import LiveKitTarget
@@ -49,7 +49,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Chat:
+class TextChat:
     """A chat as it stands. `agent_state` is LiveKit's word, "" until the agent is there."""
 
     session_id: str
@@ -62,13 +62,13 @@ class Chat:
 
 @dataclass(slots=True)
 class _Open:
-    chat: Chat
+    chat: TextChat
     caller: TextCaller
     used_s: float = field(default_factory=time.monotonic)
     wrote_s: float | None = None  # the caller's last message, until it is answered
 
 
-class Chats:
+class TextChats:
     """Use cases of text chats; on the runtime's loop. `get` is a plain read from any thread."""
 
     def __init__(
@@ -87,12 +87,12 @@ class Chats:
         self._now = now
         self._open: dict[str, _Open] = {}
 
-    @guarded(Right.TEST, target="agent_name")
-    async def start(self, agent_name: str, *, user_id: str, actor: Caller) -> Chat:
+    @guarded(Permission.TEST, target="agent_name")
+    async def start(self, agent_name: str, *, user_id: str, actor: Caller) -> TextChat:
         """A new session in text, with the agent asked for and our caller in the room.
 
         Raises:
-            BadInputError: no such agent.
+            InvalidInputError: no such agent.
             ConflictError: too many chats are open.
             LiveKitUnavailableError: nothing was left behind.
         """
@@ -108,7 +108,9 @@ class Chats:
             state=lambda word: self._change(session_id, agent_state=word),
             left=lambda reason: self._change(session_id, over=_over(reason)),
         )
-        chat = Chat(session_id=session_id, room_name=made.session.room_name, agent_name=agent_name)
+        chat = TextChat(
+            session_id=session_id, room_name=made.session.room_name, agent_name=agent_name
+        )
         self._open[session_id] = _Open(chat, caller)
         try:
             await caller.join(self._target.public_url, made.token.token)
@@ -118,7 +120,7 @@ class Chats:
             raise
         return self._open[session_id].chat
 
-    def get(self, session_id: str) -> Chat:
+    def get(self, session_id: str) -> TextChat:
         """The chat as it stands.
 
         Raises:
@@ -128,18 +130,18 @@ class Chats:
             raise NotFoundError("This chat is not open here.", hint="Start a new one.")
         return self._open[session_id].chat
 
-    @guarded(Right.TEST, target="session_id")
+    @guarded(Permission.TEST, target="session_id")
     async def write(self, session_id: str, text: str, *, actor: Caller) -> None:
         """Send the agent a message.
 
         Raises:
-            BadInputError: empty, or longer than 4,000 characters.
+            InvalidInputError: empty, or longer than 4,000 characters.
             ConflictError: the chat is over.
             LiveKitUnavailableError: it was not sent.
         """
         text = text.strip()
         if not text or len(text) > TEXT_LIMIT:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"A message has 1 to {TEXT_LIMIT:,} characters.",
                 hint="Write less at once.",
                 field="text",
@@ -152,7 +154,7 @@ class Chats:
         self._change(session_id, lines=(*found.chat.lines, line)[-_LINES:])
         await found.caller.write(text)
 
-    @guarded(Right.TEST, target="session_id")
+    @guarded(Permission.TEST, target="session_id")
     async def end(self, session_id: str, *, actor: Caller) -> None:
         """Leave, and end the session."""
         found = self._open.get(session_id)
@@ -171,7 +173,7 @@ class Chats:
                 if now_s - found.used_s < _IDLE_S:
                     continue
                 try:
-                    await self.end(session_id, actor=OURSELVES)
+                    await self.end(session_id, actor=SYSTEM_PRINCIPAL)
                 except SwitchboardError as exc:
                     log.warning("an idle chat was not ended yet", extra={"error": exc.code})
                 else:

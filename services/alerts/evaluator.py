@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded, note
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.alerts.metrics import Problem, Watcher
 from services.alerts.rules import QUIET_MOST_MIN, AlertRule, rule_of
 from services.alerts.webhook import Poster
@@ -19,7 +19,7 @@ from services.errors import ConflictError, NotFoundError, SwitchboardError, Unav
 from services.ids import new_alert_id
 from services.live.hub import Hub
 from services.store.alert_store import AlertRecord
-from services.store.records import Kept
+from services.store.records import SavedItem
 from services.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -70,12 +70,12 @@ class Alerts:
         """By name."""
         return tuple(map(rule_of, await self._store.alert_rules.all(limit=RULES_MOST)))
 
-    @guarded(Right.ALERTS)
+    @guarded(Permission.ALERTS)
     async def save_rule(self, rule: AlertRule, *, actor: Caller) -> None:
         """Keep a rule, in place of one of its name; it counts within seconds.
 
         Raises:
-            BadInputError: something of it cannot be used.
+            InvalidInputError: something of it cannot be used.
             ConflictError: there are as many as there may be.
         """
         rule = rule.checked()
@@ -89,17 +89,19 @@ class Alerts:
             after=rule.options(),
         )
         await self._store.alert_rules.save(
-            Kept(name=rule.name, options=rule.options(), saved_by=actor.name, saved_at=self._now())
+            SavedItem(
+                name=rule.name, options=rule.options(), saved_by=actor.name, saved_at=self._now()
+            )
         )
         self._hub.touch(TOPIC)
 
-    @guarded(Right.ALERTS, target="name")
+    @guarded(Permission.ALERTS, target="name")
     async def delete_rule(self, name: str, *, actor: Caller) -> None:
         """Delete it, if it is there; what it found ends."""
         await self._store.alert_rules.delete(name)
         self._hub.touch(TOPIC)
 
-    @guarded(Right.ALERTS, target="name")
+    @guarded(Permission.ALERTS, target="name")
     async def test(self, name: str, *, actor: Caller) -> int:
         """What the rule finds now, as a number; and one marked post, where alerts are posted.
 
@@ -119,7 +121,7 @@ class Alerts:
             if posted.error:
                 raise UnavailableError(
                     f"The address did not take the test: {posted.error}.",
-                    hint="SWITCHBOARD_ALERT_URL names it; look into its own log.",
+                    hint="SWITCHBOARD_ALERT_WEBHOOK_URL names it; look into its own log.",
                 )
         return len(found)
 

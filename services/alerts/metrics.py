@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import quantiles
 from typing import Final
 
-from services.agents.service import AgentWork
 from services.alerts.rules import AlertRule, Watch
 from services.clock import Now
+from services.health.checks import parts
+from services.health.findings import Finding, Status
 from services.livekit.embedded import EmbeddedServer
-from services.processes.worker import WorkerPhase
+from services.processes.worker import WorkerProcess
 from services.rooms.watcher import Rooms
 from services.store.records import SessionStatus
-from services.store.session_search import Find
+from services.store.session_search import SessionFilter
 from services.store.store import Store
 
 _ANSWERS: Final = timedelta(minutes=15)
 _ANSWERS_LEAST: Final = 5  # fewer say nothing of a percentile
 _ERRORS: Final = timedelta(hours=1)
 _ERRORS_LEAST: Final = 5
-_MISSED: Final = timedelta(minutes=10)
 _SHOWN: Final = 100
 
 
@@ -44,17 +43,16 @@ class Watcher:
         self,
         rooms: Rooms,
         store: Store,
-        work: AgentWork,
         embedded: EmbeddedServer | None,
+        worker: Callable[[], WorkerProcess | None],
         *,
         now: Now,
     ) -> None:
         self._rooms = rooms
         self._store = store
-        self._work = work
+        self._worker_process = worker
         self._embedded = embedded
         self._now = now
-        self._missed: deque[tuple[datetime, int]] = deque()
         self._no_worker_since: datetime | None = None
         self._asks: dict[Watch, Callable[[AlertRule], Awaitable[list[Problem]]]] = {
             Watch.AGENT_MISSING: self._agent_missing,
@@ -68,14 +66,10 @@ class Watcher:
 
     def look(self) -> None:
         """Note what only a series of looks tells; called regularly."""
-        now = self._now()
-        self._missed.append((now, self._rooms.webhooks.missed))
-        while self._missed and self._missed[0][0] < now - _MISSED:
-            self._missed.popleft()
-        if not self._has_no_worker():
+        if self._worker_finding().status in {Status.OK, Status.UNKNOWN}:
             self._no_worker_since = None
         elif self._no_worker_since is None:
-            self._no_worker_since = now
+            self._no_worker_since = self._now()
 
     async def problems(self, rule: AlertRule) -> list[Problem]:
         """What the rule finds now, at most 100. Raises StoreUnavailableError."""
@@ -114,7 +108,7 @@ class Watcher:
     async def _errors(self, rule: AlertRule) -> list[Problem]:
         since = self._now() - _ERRORS
         page = await self._store.found.page(
-            Find(created_after=since, agent_name=rule.agent_name), limit=500
+            SessionFilter(created_after=since, agent_name=rule.agent_name), limit=500
         )
         begun = len(page.sessions)
         failed = [one for one in page.sessions if one.errors]
@@ -152,23 +146,27 @@ class Watcher:
         return found
 
     async def _webhooks(self, rule: AlertRule) -> list[Problem]:
-        missed = self._missed[-1][1] - self._missed[0][1] if self._missed else 0
+        missed = self._rooms.webhooks.missed_lately
         if missed <= rule.threshold:
             return []
-        return [Problem(key="webhooks", text=f"{missed} facts were found that no webhook told.")]
+        return [
+            Problem(key="webhooks", text=f"{missed} webhooks were missed in the last 10 minutes.")
+        ]
 
     async def _worker(self, rule: AlertRule) -> list[Problem]:
         since = self._no_worker_since
         if since is None or (self._now() - since).total_seconds() <= rule.threshold:
             return []
         away_s = (self._now() - since).total_seconds()
-        return [Problem(key="worker", text=f"No worker has been there for {away_s:.0f} s.")]
+        return [Problem(key="worker", text=f"For {away_s:.0f} s: {self._worker_finding().message}")]
 
-    def _has_no_worker(self) -> bool:
-        """False where nobody tells: an outside server with workers elsewhere."""
-        if self._work.worker is not None:
-            return self._work.worker.state.phase is not WorkerPhase.READY
-        return self._embedded is not None and not self._embedded.workers
+    def _worker_finding(self) -> Finding:
+        embedded, worker = self._embedded, self._worker_process()
+        return parts.workers(
+            (),
+            embedded.workers if embedded is not None else None,
+            worker.state if worker is not None else None,
+        )
 
 
 def _of(session_id: str, text: str, room_name: str) -> Problem:

@@ -7,8 +7,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
-from services.errors import BadInputError
-from services.store.records import Kept
+from services.errors import InvalidInputError
+from services.store.records import SavedItem
 
 NAME_MOST: Final = 80
 QUIET_MOST_MIN: Final = 24 * 60
@@ -117,24 +117,24 @@ class AlertRule:
         """The rule with its name made plain.
 
         Raises:
-            BadInputError: the name, the threshold or the quiet time cannot be used.
+            InvalidInputError: the name, the threshold or the quiet time cannot be used.
         """
         name = " ".join(self.name.split())
         if not 0 < len(name) <= NAME_MOST:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"A rule has a name of 1 to {NAME_MOST} characters.",
                 hint="Write one.",
                 field="name",
             )
         kind = KINDS[self.watch]
         if not kind.least <= self.threshold <= kind.most:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"The threshold is between {kind.least:g} and {kind.most:g}.",
                 hint=f"It means: {kind.threshold}.",
                 field="threshold",
             )
         if not 0 <= self.quiet_min <= QUIET_MOST_MIN:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"The quiet time is 0 to {QUIET_MOST_MIN} minutes.", field="quiet_min"
             )
         return AlertRule(**{**_values(self), "name": name})
@@ -145,7 +145,7 @@ class AlertRule:
         return {key: values[key] for key in values if key not in {"name", "saved_by"}}
 
 
-def rule_of(kept: Kept) -> AlertRule:
+def rule_of(kept: SavedItem) -> AlertRule:
     """The rule that was kept so."""
     options = dict(kept.options)
     return AlertRule(

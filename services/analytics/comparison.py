@@ -35,7 +35,7 @@ class Better(StrEnum):
 class Line:
     """One figure of what is looked at (`value`) and of what it is compared with (`before`).
 
-    `mark`, `errors` and `verdict` lead to its sessions (`services.store.session_search.Find`).
+    `mark`, `errors` and `verdict` lead to its sessions (`services.store.session_search.SessionFilter`).
     """
 
     name: str  # unique

@@ -9,13 +9,13 @@ from typing import Any, Final, Literal, Self, get_args
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.health.findings import Area, Check, Finding
 from services.ids import DOCTOR_PREFIX, new_identity
 from services.livekit.service import LiveKitService, RoomOptions
 from services.livekit.tokens import Grants, MintedToken, TokenRequest
 
-Permission = Literal["granted", "denied", "prompt", "unknown"]
+MicrophonePermission = Literal["granted", "denied", "prompt", "unknown"]
 Way = Literal["udp", "tcp", "relay", "unknown", "none"]
 Failure = Literal["", "refused", "signal", "media"]
 
@@ -29,43 +29,43 @@ PAGE = Check(
     code="device_page",
     area=Area.BROWSER,
     name="Page",
-    why="Browsers give a microphone only to pages under https or on localhost.",
+    impact="Browsers give a microphone only to pages under https or on localhost.",
 )
 WEBRTC = Check(
     code="device_webrtc",
     area=Area.BROWSER,
     name="WebRTC",
-    why="Sound goes to LiveKit and back by WebRTC.",
+    impact="Sound goes to LiveKit and back by WebRTC.",
 )
 PERMISSION = Check(
     code="device_permission",
     area=Area.BROWSER,
     name="Permission",
-    why="Without it the agent hears nothing.",
+    impact="Without it the agent hears nothing.",
 )
 DEVICES = Check(
     code="device_devices",
     area=Area.BROWSER,
     name="Devices",
-    why="A call by voice needs a microphone, and something to hear with.",
+    impact="A call by voice needs a microphone, and something to hear with.",
 )
 SIGNAL = Check(
     code="device_signal",
     area=Area.NETWORK,
     name="LiveKit answers",
-    why="Joining a room begins with a WebSocket to LiveKit.",
+    impact="Joining a room begins with a WebSocket to LiveKit.",
 )
 MEDIA = Check(
     code="device_media",
     area=Area.NETWORK,
     name="Sound gets through",
-    why="Sound takes a way of its own, which firewalls often block.",
+    impact="Sound takes a way of its own, which firewalls often block.",
 )
 DELAY = Check(
     code="device_delay",
     area=Area.NETWORK,
     name="Round trip",
-    why="Every answer comes that much later.",
+    impact="Every answer comes that much later.",
 )
 
 
@@ -76,7 +76,7 @@ class Probe:
     secure: bool
     webrtc: bool
     devices: bool  # the page can ask for some
-    permission: Permission
+    permission: MicrophonePermission
     inputs: int
     outputs: int
     failure: Failure
@@ -94,7 +94,7 @@ class Probe:
                 secure=_flag(told, "secure"),
                 webrtc=_flag(told, "webrtc"),
                 devices=_flag(told, "devices"),
-                permission=_one_of(told, "permission", get_args(Permission)),
+                permission=_one_of(told, "permission", get_args(MicrophonePermission)),
                 inputs=_count(told, "inputs"),
                 outputs=_count(told, "outputs"),
                 failure=_one_of(told, "failure", get_args(Failure)),
@@ -113,7 +113,7 @@ class DeviceCheck:
         self._livekit = livekit
         self.audit = audit
 
-    @guarded(Right.TEST)
+    @guarded(Permission.TEST)
     async def ticket(self, *, actor: Caller) -> MintedToken:
         """A token to join a room of the doctor's own, which closes by itself some seconds later.
 

@@ -38,25 +38,25 @@ SOUND = Check(
     code="device_sound",
     area=Area.MICROPHONE,
     name="Sound comes",
-    why="The agent hears what this browser sends, and nothing else.",
+    impact="The agent hears what this browser sends, and nothing else.",
 )
 SPEECH = Check(
     code="device_speech",
     area=Area.MICROPHONE,
     name="Speech is heard",
-    why="The agent answers when speech has ended; what is not taken for speech gets no answer.",
+    impact="The agent answers when speech has ended; what is not taken for speech gets no answer.",
 )
 LEVEL = Check(
     code="device_level",
     area=Area.MICROPHONE,
     name="Level",
-    why="Words that are too quiet or cut off at the top are understood wrongly.",
+    impact="Words that are too quiet or cut off at the top are understood wrongly.",
 )
 NOISE = Check(
     code="device_noise",
     area=Area.MICROPHONE,
     name="Background",
-    why="Noise hides the ends of words, and can make the agent think that somebody still speaks.",
+    impact="Noise hides the ends of words, and can make the agent think that somebody still speaks.",
 )
 
 

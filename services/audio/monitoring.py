@@ -21,7 +21,7 @@ from livekit import rtc
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.errors import ConflictError, LiveKitUnavailableError
 from services.livekit.target import LiveKitTarget
 from services.rooms.operations import RoomActions
@@ -115,7 +115,7 @@ class Listeners:
         self._ears: dict[str, _Ear] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
-    @guarded(Right.LISTEN, target="room_name")
+    @guarded(Permission.LISTEN, target="room_name")
     async def listen(self, room_name: str, *, actor: Caller) -> Listening:
         """Begin to hear the room, unheard and unseen; written down with who does it.
 

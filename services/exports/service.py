@@ -13,7 +13,7 @@ from typing import Final
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded, note
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.clock import Now
 from services.exports.chrome_trace import as_chrome
 from services.exports.pytest_case import as_pytest
@@ -21,7 +21,7 @@ from services.exports.session_json import as_json
 from services.exports.sessions_table import MEDIA_TYPES, TableFormat, as_table
 from services.exports.transcript import as_csv, as_text, as_vtt
 from services.store.records import SessionRecord
-from services.store.session_search import Find, Order
+from services.store.session_search import Order, SessionFilter
 from services.store.store import Store
 
 
@@ -53,7 +53,7 @@ class Exports:
         self.audit = audit
         self._now = now
 
-    @guarded(Right.EXPORT, target="session_id")
+    @guarded(Permission.EXPORT, target="session_id")
     async def session(self, session_id: str, wanted: Format, *, actor: Caller) -> Export:
         """The session in that format.
 
@@ -64,10 +64,10 @@ class Exports:
         note(written_as=wanted.value)
         return await export(self._store, session_id, wanted)
 
-    @guarded(Right.EXPORT)
+    @guarded(Permission.EXPORT)
     async def table(
         self,
-        wanted: Find,
+        wanted: SessionFilter,
         *,
         order: Order = Order.STARTED,
         ascending: bool = False,
@@ -124,9 +124,9 @@ async def export(store: Store, session_id: str, wanted: Format) -> Export:
     )
 
 
-def _told(wanted: Find) -> dict[str, str]:
+def _told(wanted: SessionFilter) -> dict[str, str]:
     """What the view looks for, for the audit log; only what is set."""
-    values = {name: getattr(wanted, name) for name in Find.__dataclass_fields__}
+    values = {name: getattr(wanted, name) for name in SessionFilter.__dataclass_fields__}
     return {name: str(value) for name, value in values.items() if value}
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from services.clock import rfc3339
 from services.csv_rows import csv_row
-from services.store.session_search import PAGE_MOST, Find, Found, Order
+from services.store.session_search import PAGE_MOST, Order, SessionFilter, SessionRow
 from services.store.store import Store
 
 
@@ -43,13 +43,13 @@ Pages = AsyncIterator[list[dict[str, Any]]]
 
 
 def as_table(
-    store: Store, wanted: Find, *, order: Order, ascending: bool, written_as: TableFormat
+    store: Store, wanted: SessionFilter, *, order: Order, ascending: bool, written_as: TableFormat
 ) -> AsyncIterator[bytes]:
     """All sessions of that view, in its order, piece by piece."""
     return _WRITERS[written_as](_pages(store, wanted, order, ascending=ascending))
 
 
-async def _pages(store: Store, wanted: Find, order: Order, *, ascending: bool) -> Pages:
+async def _pages(store: Store, wanted: SessionFilter, order: Order, *, ascending: bool) -> Pages:
     cursor: str | None = None
     while True:
         page = await store.found.page(
@@ -130,7 +130,7 @@ _WRITERS: Final[dict[TableFormat, Callable[[Pages], AsyncIterator[bytes]]]] = {
 }
 
 
-def _row(found: Found) -> dict[str, Any]:
+def _row(found: SessionRow) -> dict[str, Any]:
     session = found.session
     values: dict[str, Any] = {
         "session_id": session.id,

@@ -1,4 +1,4 @@
-"""The doctor: looks at everything, says what is wrong, why it matters and how to mend it.
+"""The doctor: checks everything; says what is wrong, why it matters and how to fix it.
 
 On the System page it examines the dashboard that it runs in. `switchboard doctor` is the same
 from the shell: it starts nothing, and leaves a dashboard that runs undisturbed.
@@ -10,24 +10,40 @@ import asyncio
 import dataclasses
 import json
 import logging
+import os
 import sys
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded
-from services.access.permissions import Caller, Right
-from services.clock import rfc3339, utc_now
+from services.access.permissions import Caller, Permission
+from services.clock import Now, rfc3339, utc_now
 from services.errors import ConfigError, SwitchboardError
-from services.health.checks import dashboard, database, livekit, machine, missing_agents, shell
-from services.health.findings import Area, Check, Finding, Report, Verdict
+from services.graphs import Graphs
+from services.health.checks import (
+    dashboard,
+    database,
+    livekit,
+    machine,
+    missing_agents,
+    parts,
+    shell,
+)
+from services.health.diagnosis import Diagnosis
+from services.health.findings import Area, Check, Finding, Report, Status
+from services.livekit.embedded import EmbeddedServer
 from services.livekit.server_config import known_ports, load_keys, target_of
 from services.livekit.service import LiveKitService
 from services.livekit.target import LiveKitTarget
 from services.livekit.tokens import TokenMinter
-from services.runtime import Runtime
+from services.loop.lag import LagWatch
+from services.processes.worker import WorkerProcess
+from services.rooms.watcher import Rooms
 from services.settings import Settings, load_settings
+from services.store.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +55,7 @@ _FAILED: Final = Check(
     code="doctor",
     area=Area.DASHBOARD,
     name="Doctor",
-    why="A check that fails itself says nothing of what it should have looked at.",
+    impact="A check that fails itself says nothing about what it should check.",
 )
 
 
@@ -49,9 +65,40 @@ class Doctor:
     `last` and `running` are plain reads from any thread.
     """
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
-        self._round_trip = dashboard.RoundTrip(runtime.store.log, runtime.livekit)
+    def __init__(
+        self,
+        settings: Settings,
+        livekit: LiveKitService,
+        target: LiveKitTarget,
+        rooms: Rooms,
+        store: Store,
+        graphs: Graphs,
+        lag: LagWatch,
+        diagnosis: Diagnosis,
+        embedded: EmbeddedServer | None,
+        worker: Callable[[], WorkerProcess | None],
+        audit: AuditLog,
+        *,
+        dashboard_url: str | None,
+        listens_at: str | None,
+        now: Now,
+    ) -> None:
+        self._settings = settings
+        self._livekit = livekit
+        self._target = target
+        self._rooms = rooms
+        self._store = store
+        self._graphs = graphs
+        self._lag = lag
+        self._diagnosis = diagnosis
+        self._embedded = embedded
+        self._worker = worker
+        self.audit = audit
+        self._dashboard_url = dashboard_url
+        self._port = urlsplit(listens_at).port if listens_at is not None else None
+        self._now = now
+        self._started_at = now()  # the settings have just been read
+        self._round_trip = dashboard.RoundTrip(store.log, livekit)
         self._lock = asyncio.Lock()
         self._looking: asyncio.Task[Report] | None = None
         self._last_s = float("-inf")
@@ -70,12 +117,7 @@ class Doctor:
                 self._examine(complete=False), name="doctor"
             )
 
-    @property
-    def audit(self) -> AuditLog:
-        """The runtime's."""
-        return self._runtime.audit
-
-    @guarded(Right.EXAMINE)
+    @guarded(Permission.EXAMINE)
     async def examine(self, *, complete: bool, actor: Caller) -> Report:
         """A new report. `complete` opens a room for a moment, to see its webhook arrive."""
         return await self._examine(complete=complete)
@@ -86,57 +128,64 @@ class Doctor:
             findings = await _together(*self._groups(complete=complete))
             self.last = _report(findings, begun_s=begun_s, complete=complete)
             self._last_s = time.monotonic()
-        if self.last.worst is Verdict.PROBLEM:
-            bad = [one.code for one in findings if one.verdict is Verdict.PROBLEM]
+        if self.last.worst is Status.PROBLEM:
+            bad = [one.code for one in findings if one.status is Status.PROBLEM]
             log.warning("the doctor found problems", extra={"checks": ", ".join(bad)})
         return self.last
 
     def _groups(self, *, complete: bool) -> tuple[Awaitable[tuple[Finding, ...]], ...]:
-        runtime = self._runtime
         reach = livekit.Reach(
-            dashboard_url=runtime.dashboard_url,
-            publicly=runtime.settings.switchboard_listen_publicly,
+            dashboard_url=self._dashboard_url,
+            publicly=self._settings.switchboard_allow_unauthenticated_public,
         )
+        rooms = self._rooms.snapshot.rooms
         return (  # of one area the earlier group is read first
             self._inside(),
-            livekit.examine(runtime.livekit, runtime.target, reach, now=runtime.now),
-            missing_agents.examine(runtime.rooms.snapshot.rooms, runtime.jobs.why, runtime.now()),
+            livekit.examine(self._livekit, self._target, reach, now=self._now),
+            missing_agents.examine(rooms, self._diagnosis, self._now()),
             self._webhooks(complete=complete),
-            database.examine(runtime.settings),
-            _one(database.writer(runtime.store)),
-            asyncio.to_thread(machine.examine, runtime.settings, started_at=runtime.started_at),
+            database.examine(self._settings),
+            asyncio.to_thread(machine.examine, self._settings, started_at=self._started_at),
         )
 
     async def _webhooks(self, *, complete: bool) -> tuple[Finding, ...]:
-        runtime = self._runtime
-        address = runtime.dashboard_url or "http://localhost:8501"
-        snippet = dashboard.webhook_snippet(runtime.target.api_key, address)
+        address = self._dashboard_url or "http://localhost:8501"
+        snippet = parts.webhook_snippet(self._target.api_key, address)
         tried = dashboard.round_trip_not_run()
         if complete:
             tried = await self._round_trip.run(snippet=snippet)
-        so_far = dashboard.webhooks(
-            runtime.rooms.webhooks, rooms_open=bool(runtime.rooms.snapshot.rooms), snippet=snippet
-        )
-        return so_far, tried
+        rooms_open = bool(self._rooms.snapshot.rooms)
+        seen = parts.webhooks(self._rooms.webhooks, rooms_open=rooms_open, snippet=snippet)
+        return seen, tried
 
     async def _inside(self) -> tuple[Finding, ...]:
-        runtime = self._runtime
-        embedded = runtime.embedded
+        embedded, worker = self._embedded, self._worker()
         try:
-            agents = [entry.name for entry in runtime.graphs.all()]
+            agents = [entry.name for entry in self._graphs.all()]
         except ConfigError:
             agents = []  # machine.agents says what is wrong with the file
+        state = embedded.state if embedded is not None else None
         ports = await asyncio.to_thread(
             dashboard.open_ports,
-            listen_publicly=runtime.settings.switchboard_listen_publicly,
-            server_pid=embedded.state.pid if embedded is not None else None,
+            access=dashboard.Access.of(self._settings),
+            pid=os.getpid(),
+            server_pid=state.pid if state is not None else None,
+            port=self._port,
         )
-        findings = (
-            dashboard.workers(agents, embedded.workers if embedded is not None else None),
-            dashboard.lag(runtime.lag.read()),
+        server = (
+            () if state is None else (parts.livekit(self._rooms.snapshot, state, now=self._now()),)
+        )
+        return (
+            *server,  # one elsewhere is asked by `livekit.examine`
+            parts.workers(
+                agents,
+                embedded.workers if embedded is not None else None,
+                worker.state if worker is not None else None,
+            ),
+            parts.database(self._store.log),
+            dashboard.lag(self._lag.read()),
             ports,
         )
-        return findings if embedded is None else (dashboard.server(embedded.state), *findings)
 
 
 async def examine_from_shell(
@@ -160,8 +209,7 @@ async def examine_from_shell(
         no_dashboard = shell.RUNNING.unknown("None uses this data folder now.", "make run")
         groups += [_one(no_dashboard), database.examine(settings)]
     else:  # it holds the database: it is asked instead
-        publicly = settings.switchboard_listen_publicly
-        groups.append(shell.ask_running(running, listen_publicly=publicly))
+        groups.append(shell.ask_running(running, dashboard.Access.of(settings)))
     if deep:
         file = settings.switchboard_langgraph_json.absolute()
         groups.append(_alone(shell.graphs_compile(file)))
@@ -182,7 +230,8 @@ async def _livekit_from_shell(
         target, TokenMinter(target, utc_now), timeout_s=settings.switchboard_livekit_timeout_s
     )
     reach = livekit.Reach(
-        dashboard_url=settings.switchboard_url, publicly=settings.switchboard_listen_publicly
+        dashboard_url=settings.switchboard_url,
+        publicly=settings.switchboard_allow_unauthenticated_public,
     )
     try:
         found = await livekit.examine(service, target, reach, now=utc_now)
@@ -222,7 +271,7 @@ async def _guarded(group: Awaitable[tuple[Finding, ...]]) -> tuple[Finding, ...]
         async with asyncio.timeout(_GROUP_S):
             return await group
     except TimeoutError:
-        said = f"Some checks took longer than {_GROUP_S:g} s and were given up."
+        said = f"Some checks took longer than {_GROUP_S:g} s and were cancelled."
     except SwitchboardError as exc:
         return (_FAILED.problem(exc.message, exc.hint),)
     except Exception as exc:  # the loop's top, for one group of checks
@@ -255,11 +304,11 @@ def main(
     logging.basicConfig(level=logging.CRITICAL)  # the report says all there is to say
     report = asyncio.run(examine_from_shell(url=url, complete=not quick, deep=deep))
     sys.stdout.write(to_json(report) if as_json else report.text())
-    return 1 if report.worst is Verdict.PROBLEM else 0
+    return 1 if report.worst is Status.PROBLEM else 0
 
 
 def to_json(report: Report) -> str:
-    """`{"at", "worst", "complete", "took_s", "findings": [{"code", "verdict", …}]}`."""
+    """`{"at", "worst", "complete", "took_s", "findings": [{"code", "status", …}]}`."""
     body = {
         "at": rfc3339(report.at),
         "worst": report.worst,

@@ -1,20 +1,21 @@
-"""What a check is, and what it found."""
+"""What a check is, and what it finds. Overview, doctor, alerts and diagnosis all show findings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from services.clock import rfc3339
 
 
-class Verdict(StrEnum):
-    """How it stands, best first."""
+class Status(StrEnum):
+    """The result of a check."""
 
     OK = "ok"
-    UNKNOWN = "not known"
+    STARTING = "starting"  # it is on its way; look again
+    UNKNOWN = "unknown"
     WARNING = "warning"
     PROBLEM = "problem"
 
@@ -35,57 +36,76 @@ class Area(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One check's outcome. All texts are plain; some quote names and errors of others.
+    """One check's result. All texts are plain; some quote names and errors of others.
 
-    `mend` is what to do now, "" where there is nothing to do; `snippet` is what to type or to
-    write into a file for it.
+    `fix` is what to do now, "" for nothing; `snippet` is what to type or to write into a file for
+    it. `label` is the status in one or two words where the check has better ones than the status.
     """
 
     code: str  # stable: for programs that read the report
     area: Area
     name: str
-    verdict: Verdict
-    found: str
-    why: str
-    mend: str = ""
+    status: Status
+    message: str
+    impact: str
+    fix: str = ""
     snippet: str = ""
+    label: str = ""
+    progress: float | None = None  # 0 to 1, while something is being built
+
+    @property
+    def bad(self) -> bool:
+        """Whether somebody has to do something."""
+        return self.status in {Status.WARNING, Status.PROBLEM}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """A question with its reason; the four methods are its possible answers."""
+    """A question and why it matters; the methods are its possible answers."""
 
     code: str
     area: Area
     name: str
-    why: str
+    impact: str
 
-    def ok(self, found: str) -> Finding:
+    def ok(self, message: str, *, label: str = "") -> Finding:
         """It is as it should be."""
-        return self._finding(Verdict.OK, found)
+        return self._finding(Status.OK, message, label=label)
 
-    def unknown(self, found: str, mend: str = "", *, snippet: str = "") -> Finding:
-        """It could not be told."""
-        return self._finding(Verdict.UNKNOWN, found, mend, snippet)
+    def starting(self, message: str, *, label: str = "", progress: float | None = None) -> Finding:
+        """It is on its way."""
+        found = self._finding(
+            Status.STARTING, message, "Wait a moment, then check again.", label=label
+        )
+        return replace(found, progress=progress)
 
-    def warning(self, found: str, mend: str, *, snippet: str = "") -> Finding:
-        """It works, and will or may not go on so."""
-        return self._finding(Verdict.WARNING, found, mend, snippet)
+    def unknown(
+        self, message: str, fix: str = "", *, snippet: str = "", label: str = ""
+    ) -> Finding:
+        """Nobody can tell."""
+        return self._finding(Status.UNKNOWN, message, fix, snippet=snippet, label=label)
 
-    def problem(self, found: str, mend: str, *, snippet: str = "") -> Finding:
+    def warning(self, message: str, fix: str, *, snippet: str = "", label: str = "") -> Finding:
+        """It works, and may soon not."""
+        return self._finding(Status.WARNING, message, fix, snippet=snippet, label=label)
+
+    def problem(self, message: str, fix: str, *, snippet: str = "", label: str = "") -> Finding:
         """Something does not work."""
-        return self._finding(Verdict.PROBLEM, found, mend, snippet)
+        return self._finding(Status.PROBLEM, message, fix, snippet=snippet, label=label)
 
-    def _finding(self, verdict: Verdict, found: str, mend: str = "", snippet: str = "") -> Finding:
+    def _finding(
+        self, status: Status, message: str, fix: str = "", *, snippet: str = "", label: str = ""
+    ) -> Finding:
         return Finding(
             code=self.code,
             area=self.area,
             name=self.name,
-            verdict=verdict,
-            found=found,
-            why=self.why,
-            mend=mend,
+            status=status,
+            message=message,
+            impact=self.impact,
+            fix=fix,
             snippet=snippet,
+            label=label,
         )
 
 
@@ -99,27 +119,27 @@ class Report:
     findings: tuple[Finding, ...]
 
     @property
-    def worst(self) -> Verdict:
-        """The worst that was found; OK where nothing is worse than not known."""
-        found = {finding.verdict for finding in self.findings}
-        return next((v for v in (Verdict.PROBLEM, Verdict.WARNING) if v in found), Verdict.OK)
+    def worst(self) -> Status:
+        """The worst status; OK where there is neither a problem nor a warning."""
+        found = {finding.status for finding in self.findings}
+        return next((v for v in (Status.PROBLEM, Status.WARNING) if v in found), Status.OK)
 
-    def count(self, verdict: Verdict) -> int:
-        """How many findings of that verdict."""
-        return sum(finding.verdict is verdict for finding in self.findings)
+    def count(self, status: Status) -> int:
+        """How many findings have that status."""
+        return sum(finding.status is status for finding in self.findings)
 
     def summary(self) -> str:
-        """`2 problems, 1 warning, 14 ok, 3 not known`; what is 0 is left out."""
+        """`2 problems, 1 warning, 14 ok, 3 unknown`; what is 0 is left out."""
         parts = []
-        for verdict in (Verdict.PROBLEM, Verdict.WARNING, Verdict.OK, Verdict.UNKNOWN):
-            if count := self.count(verdict):
-                plural = "s" if count > 1 and verdict in {Verdict.PROBLEM, Verdict.WARNING} else ""
-                parts.append(f"{count} {verdict}{plural}")
-        return ", ".join(parts) or "nothing was checked"
+        for status in (Status.PROBLEM, Status.WARNING, Status.OK, Status.STARTING, Status.UNKNOWN):
+            if count := self.count(status):
+                plural = "s" if count > 1 and status in {Status.PROBLEM, Status.WARNING} else ""
+                parts.append(f"{count} {status}{plural}")
+        return ", ".join(parts) or "no checks ran"
 
     def text(self) -> str:
-        """The report for a terminal, a ticket or a mail."""
-        lines = [f"Switchboard's doctor, {rfc3339(self.at)}: {self.summary()}."]
+        """The report for a terminal, a ticket or an e-mail."""
+        lines = [f"Switchboard doctor, {rfc3339(self.at)}: {self.summary()}."]
         for area in Area:
             found = [finding for finding in self.findings if finding.area is area]
             if found:
@@ -130,10 +150,10 @@ class Report:
 
 
 def _lines(finding: Finding) -> Iterable[str]:
-    yield f"  [{finding.verdict:^9}]  {finding.name}: {finding.found}"
-    if finding.verdict in {Verdict.WARNING, Verdict.PROBLEM}:
-        yield f"{'':15}Why it matters: {finding.why}"
-    if finding.mend:
-        yield f"{'':15}What to do: {finding.mend}"
+    yield f"  [{finding.status:^8}]  {finding.name}: {finding.message}"
+    if finding.bad:
+        yield f"{'':14}Impact: {finding.impact}"
+    if finding.fix:
+        yield f"{'':14}Fix: {finding.fix}"
     for line in finding.snippet.splitlines():
-        yield f"{'':17}{line}"
+        yield f"{'':16}{line}"

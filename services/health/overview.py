@@ -1,22 +1,25 @@
-"""The overview: is all well, how much is going on, what needs attention. Made once for all viewers."""
+"""The overview: the status of each part, how much happens, what needs attention. One for all viewers."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
-from services.agents.redispatch import GivenUp
-from services.agents.service import AgentWork
+from services.agents.redispatch import Recovery, RedispatchExhausted
 from services.clock import Now
 from services.errors import StoreUnavailableError
 from services.events import Event, Kind
+from services.health.checks import parts
+from services.health.findings import Finding
 from services.live.hub import Hub
-from services.livekit.embedded import EmbeddedServer, Phase
-from services.processes.worker import WorkerPhase
+from services.livekit.embedded import EmbeddedServer
+from services.processes.worker import WorkerProcess
 from services.rooms.views import Health, RoomsSnapshot, RoomView
 from services.rooms.watcher import Rooms
 from services.store.agent_records import InterruptRecord
@@ -29,32 +32,10 @@ ATTENTION: Final = 40
 _FRESH_S: Final = 0.25  # viewers who ask within this time share one answer
 _SPACING_S: Final = 0.1  # while something changes all the time
 _TREND: Final = timedelta(hours=1)
-_MISSED_FEW: Final = 3
-
-
-class Level(StrEnum):
-    """How well a part does, best first."""
-
-    OK = "ok"
-    BUSY = "busy"  # on its way
-    UNKNOWN = "unknown"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """One part of the whole: a word, and a sentence about it."""
-
-    name: str
-    level: Level
-    word: str
-    text: str
-    progress: float | None = None  # 0..1 while something is being built
 
 
 class Need(StrEnum):
-    """What kind of attention is needed; each has the button that mends it."""
+    """What kind of attention is needed; each has a button that helps."""
 
     LIVEKIT = "livekit"  # restart or check the server
     WEBHOOKS = "webhooks"  # check the webhooks
@@ -83,7 +64,7 @@ class OverviewView:
     """All of it at `taken_at`. `store_error` says why history is missing."""
 
     taken_at: datetime
-    conditions: tuple[Condition, ...]
+    findings: tuple[Finding, ...]  # of the four parts
     rooms: int
     people: int
     agents: int
@@ -105,12 +86,14 @@ class Overview:
         store: Store,
         embedded: EmbeddedServer | None,
         hub: Hub,
-        work: AgentWork,
+        recovery: Recovery,
+        worker: Callable[[], WorkerProcess | None],
         *,
         now: Now,
     ) -> None:
         self._rooms = rooms
-        self._work = work
+        self._recovery = recovery
+        self._worker = worker
         self._store = store
         self._embedded = embedded
         self._hub = hub
@@ -149,10 +132,11 @@ class Overview:
             asked = await self._store.agents.pending_interrupts(limit=ATTENTION)
         except StoreUnavailableError as exc:
             store_error = exc
-        needs = [*self._of_server(snapshot), *self._of_interrupts(asked, snapshot)]
+        findings = self._findings(snapshot, store_error)
+        needs = [*self._of_parts(findings, snapshot), *self._of_interrupts(asked, snapshot)]
         needs += _of_failures(failed, latest)
-        needs += [_of_given_up(one) for one in self._work.recovery.given_up.values()]
-        given_up = {one.room_name for one in self._work.recovery.given_up.values()}
+        needs += [_of_given_up(one) for one in self._recovery.given_up.values()]
+        given_up = {one.room_name for one in self._recovery.given_up.values()}
         needs += [
             need
             for view in snapshot.rooms
@@ -160,12 +144,7 @@ class Overview:
         ]
         return OverviewView(
             taken_at=now,
-            conditions=(
-                self._livekit(snapshot),
-                self._webhooks(snapshot),
-                self._workers(),
-                self._store_condition(store_error),
-            ),
+            findings=findings,
             rooms=len(snapshot.rooms),
             people=snapshot.people,
             agents=snapshot.agents,
@@ -178,90 +157,35 @@ class Overview:
             store_error=store_error,
         )
 
-    # -- conditions
-
-    def _livekit(self, snapshot: RoomsSnapshot) -> Condition:
-        name = "LiveKit server"
-        if self._embedded is not None and self._embedded.state.phase is not Phase.READY:
-            state = self._embedded.state
-            level = Level.ERROR if state.phase in {Phase.FAILED, Phase.STOPPED} else Level.BUSY
-            return Condition(
-                name=name,
-                level=level,
-                word=state.phase.value.capitalize(),
-                text=state.message,
-                progress=state.progress,
-            )
-        if snapshot.error is not None:
-            return Condition(name=name, level=Level.ERROR, word="Away", text=snapshot.error.message)
-        if snapshot.taken_at is None:
-            return Condition(name=name, level=Level.BUSY, word="Asking", text="No answer yet.")
-        text = f"Answers in {self._rooms.poll_ms:.0f} ms."
-        return Condition(name=name, level=Level.OK, word="Running", text=text)
-
-    def _webhooks(self, snapshot: RoomsSnapshot) -> Condition:
-        name, seen = "Webhooks", self._rooms.webhooks
-        if seen.refused and not seen.received:
-            text = f"{seen.refused:,} came with a signature that is not of our key."
-            return Condition(name=name, level=Level.ERROR, word="Refused", text=text)
-        if not seen.received:
-            if not snapshot.rooms:
-                text = "The first room will show whether they arrive."
-                return Condition(name=name, level=Level.UNKNOWN, word="None yet", text=text)
-            text = "Rooms are open and none arrived; changes are found by asking, seconds later."
-            return Condition(name=name, level=Level.WARNING, word="None", text=text)
-        if seen.missed > _MISSED_FEW:
-            text = f"{seen.missed:,} changes were found by asking, of which no webhook told."
-            return Condition(name=name, level=Level.WARNING, word="Gaps", text=text)
-        text = f"{seen.received:,} arrived, {seen.missed:,} missed."
-        return Condition(name=name, level=Level.OK, word="Arriving", text=text)
-
-    def _workers(self) -> Condition:
-        name, own = "Agent workers", self._work.worker
-        if own is not None and own.state.phase is not WorkerPhase.READY:
-            state = own.state
-            on_its_way = state.phase in {WorkerPhase.WAITING, WorkerPhase.STARTING}
-            level = Level.BUSY if on_its_way else Level.ERROR
-            word = state.phase.value.capitalize()
-            return Condition(name=name, level=level, word=word, text=state.message)
-        if self._embedded is None and own is not None:
-            return Condition(name=name, level=Level.OK, word="Running", text=own.state.message)
-        if self._embedded is None:
-            text = "An outside LiveKit server tells nobody which workers have registered."
-            return Condition(name=name, level=Level.UNKNOWN, word="Not known", text=text)
-        workers = self._embedded.workers
-        if not workers:
-            text = "No worker has registered: agents that are asked for will not come."
-            return Condition(name=name, level=Level.WARNING, word="None", text=text)
-        names = sorted({worker.agent_name or "any agent" for worker in workers})
-        text = f"For {', '.join(names[:4])}{' and more' if len(names) > 4 else ''}."
-        return Condition(name=name, level=Level.OK, word=f"{len(workers)} registered", text=text)
-
-    def _store_condition(self, error: StoreUnavailableError | None) -> Condition:
-        name, writer = "Database", self._store.log
-        if error is not None:
-            return Condition(name=name, level=Level.ERROR, word="Away", text=error.message)
-        if writer.last_error:
-            text = f"{writer.waiting:,} events wait to be written. Last error: {writer.last_error}"
-            return Condition(name=name, level=Level.ERROR, word="Not writing", text=text)
-        if writer.rejected:
-            text = f"{writer.rejected:,} events were rejected; the log says why."
-            return Condition(name=name, level=Level.WARNING, word="Rejecting", text=text)
-        return Condition(name=name, level=Level.OK, word="Writing", text="Everything is kept.")
+    def _findings(
+        self, snapshot: RoomsSnapshot, store_error: StoreUnavailableError | None
+    ) -> tuple[Finding, ...]:
+        embedded, worker = self._embedded, self._worker()
+        return (
+            parts.livekit(
+                snapshot,
+                embedded.state if embedded is not None else None,
+                now=self._now(),
+                poll_ms=self._rooms.poll_ms,
+            ),
+            parts.webhooks(self._rooms.webhooks, rooms_open=bool(snapshot.rooms)),
+            parts.workers(
+                (),
+                embedded.workers if embedded is not None else None,
+                worker.state if worker is not None else None,
+            ),
+            parts.database(self._store.log, store_error),
+        )
 
     # -- attention
 
-    def _of_server(self, snapshot: RoomsSnapshot) -> list[Attention]:
+    @staticmethod
+    def _of_parts(findings: tuple[Finding, ...], snapshot: RoomsSnapshot) -> list[Attention]:
         found: list[Attention] = []
-        failed = self._embedded is not None and self._embedded.state.phase is Phase.FAILED
-        starting = self._embedded is not None and self._embedded.state.phase in _ON_ITS_WAY
-        if failed or (snapshot.error is not None and not starting):
-            text = snapshot.error.message if snapshot.error else "LiveKit does not run."
-            found.append(Attention(need=Need.LIVEKIT, text=text, since=snapshot.error_since))
-        webhooks = self._webhooks(snapshot)
-        if webhooks.level in {Level.WARNING, Level.ERROR}:
-            text = f"Webhooks: {webhooks.text}"
-            found.append(Attention(need=Need.WEBHOOKS, text=text, since=None))
+        for finding in findings:
+            if finding.bad and (need := _NEED_OF.get(finding.code)) is not None:
+                since = snapshot.error_since if need is Need.LIVEKIT else None
+                found.append(Attention(need=need, text=finding.message, since=since))
         return found
 
     @staticmethod
@@ -285,11 +209,16 @@ class Overview:
         return found
 
 
+_NEED_OF: Final = MappingProxyType(
+    {parts.LIVEKIT.code: Need.LIVEKIT, parts.WEBHOOKS.code: Need.WEBHOOKS}
+)
+
+
 def _asks(one: InterruptRecord) -> str:
     return f"an answer to “{one.action}”" if one.action else "an answer"
 
 
-def _of_given_up(one: GivenUp) -> Attention:
+def _of_given_up(one: RedispatchExhausted) -> Attention:
     return Attention(
         need=Need.GIVEN_UP,
         text=f"It was asked for again too often. {one.reason}",
@@ -298,9 +227,6 @@ def _of_given_up(one: GivenUp) -> Attention:
         agent_name=one.agent_name,
         session_id=one.session_id,
     )
-
-
-_ON_ITS_WAY: Final = {Phase.LOOKING, Phase.BUILDING, Phase.STARTING, Phase.RESTARTING}
 
 
 def _of_room(view: RoomView, now: datetime) -> Attention | None:

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import platform
-import threading
 import time
 import tomllib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -24,7 +23,8 @@ from pydantic import SecretStr
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
+from services.clock import Now
 from services.errors import (
     LiveKitUnavailableError,
     NotFoundError,
@@ -32,20 +32,25 @@ from services.errors import (
     SwitchboardError,
     UnavailableError,
 )
+from services.graphs import Graphs
 from services.health import log_view
 from services.health.doctor import Doctor
 from services.health.log_view import LogEntry
+from services.live.hub import Hub
 from services.livekit import build
-from services.livekit.embedded import EmbeddedState, Phase
+from services.livekit.embedded import EmbeddedServer, EmbeddedState, Phase
 from services.livekit.server_log import RegisteredWorker
 from services.livekit.server_metrics import ServerMetrics, read_server_metrics
+from services.livekit.service import LiveKitService
+from services.livekit.target import LiveKitTarget
 from services.logs import Redact
-from services.loop.lag import LoopLag
+from services.loop.lag import LagWatch, LoopLag
 from services.processes import log_file
-from services.rooms.watcher import WebhookStats
-from services.runtime import Runtime
+from services.processes.worker import WorkerProcess
+from services.rooms.watcher import Rooms, WebhookStats
 from services.settings import PROJECT_DIR, Settings
 from services.store.records import StoreHealth
+from services.store.store import Store
 
 METRICS_EVERY_S: Final = 2.0
 LOG_LINES: Final = 2_000  # of the end of a log
@@ -134,10 +139,41 @@ class MetricsView:
 
 
 class System:
-    """Made by `system_of`. The coroutines belong to the runtime's loop."""
+    """One for all viewers. The coroutines belong to the runtime's loop."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        self._runtime = runtime
+    def __init__(
+        self,
+        settings: Settings,
+        livekit: LiveKitService,
+        target: LiveKitTarget,
+        rooms: Rooms,
+        store: Store,
+        hub: Hub,
+        graphs: Graphs,
+        lag: LagWatch,
+        doctor: Doctor,
+        embedded: EmbeddedServer | None,
+        worker: Callable[[], WorkerProcess | None],
+        audit: AuditLog,
+        *,
+        log_path: Path,
+        now: Now,
+    ) -> None:
+        self._settings = settings
+        self._livekit = livekit
+        self._target = target
+        self._rooms = rooms
+        self._stored = store
+        self._hub = hub
+        self._graphs = graphs
+        self._lag = lag
+        self.doctor = doctor
+        self._embedded = embedded
+        self._worker = worker
+        self.audit = audit
+        self._log_path = log_path
+        self._now = now
+        self._started_at = now()
         self._process = psutil.Process()
         self._process.cpu_percent(None)  # begins to count
         self._view_lock, self._metrics_lock = asyncio.Lock(), asyncio.Lock()
@@ -151,12 +187,11 @@ class System:
         self._binary: tuple[Path, str] | None = None
         self._redact = Redact(
             (
-                runtime.target.api_secret.get_secret_value(),
-                runtime.settings.livekit_api_secret.get_secret_value(),
-                runtime.settings.database_url.get_secret_value(),
+                target.api_secret.get_secret_value(),
+                settings.livekit_api_secret.get_secret_value(),
+                settings.database_url.get_secret_value(),
             )
         )
-        self.doctor = Doctor(runtime)
 
     async def read(self) -> SystemView:
         """The whole at most a second old. Never raises for a part that is away."""
@@ -183,55 +218,52 @@ class System:
                 self._logs[source] = (time.monotonic(), entries)
             return entries
 
-    @property
-    def audit(self) -> AuditLog:
-        """The runtime's."""
-        return self._runtime.audit
-
-    @guarded(Right.RESTART)
+    @guarded(Permission.RESTART)
     async def restart_worker(self, *, actor: Caller) -> None:
         """End this machine's worker and start it again; its sessions end.
 
         Raises:
             NotFoundError: there is none.
         """
-        if self._runtime.worker is None:
-            raise NotFoundError("Switchboard did not start a worker.", hint="Look where it runs.")
-        await self._runtime.worker.restart()
+        worker = self._worker()
+        if worker is None:
+            raise NotFoundError(
+                "Switchboard did not start a worker.", hint="Restart it where it runs."
+            )
+        await worker.restart()
 
-    @guarded(Right.RESTART)
+    @guarded(Permission.RESTART)
     async def restart_server(self, *, actor: Caller) -> None:
         """Restart the embedded server, as `EmbeddedServer.restart`.
 
         Raises:
             LiveKitUnavailableError: there is none: LIVEKIT_URL names an outside one.
         """
-        if self._runtime.embedded is None:
+        if self._embedded is None:
             raise LiveKitUnavailableError("Switchboard did not start this LiveKit server.")
-        await self._runtime.embedded.restart()
+        await self._embedded.restart()
 
     # -- inside
 
     async def _read(self) -> SystemView:
-        runtime, snapshot = self._runtime, self._runtime.rooms.snapshot
-        embedded = runtime.embedded
+        rooms, snapshot, embedded = self._rooms, self._rooms.snapshot, self._embedded
         store = await self._read_store()
         return SystemView(
-            taken_at=runtime.now(),
-            started_at=runtime.started_at,
+            taken_at=self._now(),
+            started_at=self._started_at,
             pid=self._process.pid,
             memory_bytes=self._process.memory_info().rss,
             cpu_percent=self._process.cpu_percent(None),
-            lag=runtime.lag.read(),
+            lag=self._lag.read(),
             store=store if isinstance(store, StoreHealth) else None,
             store_error=store if isinstance(store, StoreUnavailableError) else None,
-            webhooks=replace(runtime.rooms.webhooks),
-            viewers=runtime.hub.viewers(),
-            livekit_calls=runtime.livekit.calls,
-            polls=runtime.rooms.polls,
-            poll_ms=runtime.rooms.poll_ms,
-            url=runtime.target.url,
-            public_url=runtime.target.public_url,
+            webhooks=replace(rooms.webhooks),
+            viewers=self._hub.viewers(),
+            livekit_calls=self._livekit.calls,
+            polls=rooms.polls,
+            poll_ms=rooms.poll_ms,
+            url=self._target.url,
+            public_url=self._target.public_url,
             error=snapshot.error,
             error_since=snapshot.error_since,
             answered_at=snapshot.taken_at,
@@ -246,14 +278,14 @@ class System:
 
     def _agents(self) -> tuple[str, ...]:
         try:
-            return tuple(entry.name for entry in self._runtime.graphs.all())
+            return tuple(entry.name for entry in self._graphs.all())
         except SwitchboardError:
             return ()  # the doctor says what is wrong with the file
 
     async def _read_store(self) -> StoreHealth | StoreUnavailableError | None:
         if time.monotonic() - self._store_s > _STORE_FRESH_S:
             try:
-                self._store = await self._runtime.store.health()
+                self._store = await self._stored.health()
             except StoreUnavailableError as exc:
                 self._store = exc
             self._store_s = time.monotonic()
@@ -261,13 +293,13 @@ class System:
 
     async def _server_version(self) -> str:
         """Of the embedded server's binary, asked once; an outside server does not tell."""
-        embedded = self._runtime.embedded
+        embedded = self._embedded
         if embedded is None or embedded.state.binary is None:
             return ""
         path = embedded.state.binary
         if self._binary is None or self._binary[0] != path:
             try:
-                found = await build.find(self._runtime.settings)
+                found = await build.find(self._settings)
             except SwitchboardError:
                 return ""
             if found is None or found.path != path:
@@ -276,10 +308,10 @@ class System:
         return self._binary[1]
 
     async def _read_metrics(self) -> MetricsView:
-        url = self._runtime.target.metrics_url
+        url = self._target.metrics_url
         if url is None:
             return MetricsView(metrics=None, rates=(), error=None, configured=False)
-        state = self._runtime.embedded.state if self._runtime.embedded is not None else None
+        state = self._embedded.state if self._embedded is not None else None
         if state is not None and state.phase is not Phase.READY:
             self._rates.clear()
             error = LiveKitUnavailableError(state.message, hint=state.hint)
@@ -300,14 +332,14 @@ class System:
             self._rates.append(rates)
 
     def _read_log(self, source: log_view.Source) -> tuple[LogEntry, ...]:
-        embedded = self._runtime.embedded
+        embedded = self._embedded
         if source is log_view.Source.LIVEKIT:
             lines = embedded.tail(LOG_LINES) if embedded is not None else ()
         elif source is log_view.Source.WORKER:
-            worker = self._runtime.worker
+            worker = self._worker()
             lines = worker.tail(LOG_LINES) if worker is not None else ()
         else:
-            lines = log_file.tail(self._runtime.log_path, LOG_LINES)
+            lines = log_file.tail(self._log_path, LOG_LINES)
         return log_view.parse(source, lines, self._redact)
 
 
@@ -393,19 +425,3 @@ def _shown(value: object, redact: Redact) -> str:
             return f"{value:g}"
         case _:
             return redact.clean(str(value))
-
-
-# -- one for each runtime
-
-_KEPT: Final = "_system"
-_making: Final = threading.Lock()
-
-
-async def system_of(runtime: Runtime) -> System:
-    """The one of that runtime, for all its viewers. On the runtime's loop."""
-    with _making:  # kept on the runtime, so that it ends with it
-        kept: dict[str, object] = vars(runtime)
-        system = kept.get(_KEPT)
-        if not isinstance(system, System):
-            system = kept[_KEPT] = System(runtime)
-        return system

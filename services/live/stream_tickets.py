@@ -19,7 +19,7 @@ _AUDIENCE: Final = "switchboard-live"
 TOPICS_LIMIT: Final = 16
 
 
-class Tickets:
+class StreamTickets:
     """Signs with a key of its own, new at every start."""
 
     def __init__(self, now: Now) -> None:

@@ -60,7 +60,7 @@ _LOCK_POLL_S: Final = 0.5
 _PROGRESS: Final = "progress.json"
 _SUFFIX: Final = ".exe" if sys.platform == "win32" else ""
 _OTHER_WAYS: Final = (
-    "Install livekit-server so that it is on PATH, or set SWITCHBOARD_LIVEKIT_SERVER to its "
+    "Install livekit-server so that it is on PATH, or set SWITCHBOARD_LIVEKIT_SERVER_BIN to its "
     "file, or set LIVEKIT_URL to a server that runs elsewhere; then try again."
 )
 
@@ -102,7 +102,7 @@ async def find_or_build(settings: Settings, on_progress: OnProgress) -> Binary:
     Cancelling ends the build and removes its folder.
 
     Raises:
-        ConfigError: `SWITCHBOARD_LIVEKIT_SERVER` names something that does not run.
+        ConfigError: `SWITCHBOARD_LIVEKIT_SERVER_BIN` names something that does not run.
         UnavailableError: none was found, and it could not be built; says why.
     """
     on_progress(Progress(message="Looking for livekit-server."))
@@ -125,14 +125,14 @@ async def find(settings: Settings) -> Binary | None:
     """A binary that is there and runs, without building; None where there is none.
 
     Raises:
-        ConfigError: `SWITCHBOARD_LIVEKIT_SERVER` names something that does not run.
+        ConfigError: `SWITCHBOARD_LIVEKIT_SERVER_BIN` names something that does not run.
     """
-    named = settings.switchboard_livekit_server
+    named = settings.switchboard_livekit_server_bin
     if named is not None:
         if binary := await _try(named.expanduser().absolute(), Origin.SETTING):
             return binary
         raise ConfigError(
-            f"SWITCHBOARD_LIVEKIT_SERVER names {named}, which does not run as livekit-server.",
+            f"SWITCHBOARD_LIVEKIT_SERVER_BIN names {named}, which does not run as livekit-server.",
             hint="Correct it, or remove it and Switchboard finds or builds one.",
         )
     on_path = await asyncio.to_thread(_which, "livekit-server")

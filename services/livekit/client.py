@@ -20,9 +20,9 @@ from google.protobuf.message import DecodeError
 from livekit import api
 
 from services.errors import (
-    BadInputError,
     ConflictError,
-    LiveKitRefusedError,
+    InvalidInputError,
+    LiveKitRejectedError,
     LiveKitTimeoutError,
     LiveKitUnavailableError,
     NotFoundError,
@@ -127,7 +127,7 @@ class LiveKitClient:
         except api.ServerError as exc:
             raise translate(exc, call) from exc
         except DecodeError as exc:
-            raise LiveKitRefusedError(
+            raise LiveKitRejectedError(
                 f"What answered {call} is not LiveKit.",
                 hint="Check LIVEKIT_URL: it may name another program's port.",
             ) from exc
@@ -150,9 +150,9 @@ def translate(exc: api.ServerError, call: str) -> SwitchboardError:
         case "already_exists":
             return ConflictError(said)
         case "invalid_argument" | "malformed" | "out_of_range":
-            return BadInputError(said, hint="Correct the value and try again.")
+            return InvalidInputError(said, hint="Correct the value and try again.")
         case "unauthenticated" | "permission_denied":
-            return LiveKitRefusedError(
+            return LiveKitRejectedError(
                 f"LiveKit did not accept our key for {call}.",
                 hint="Check LIVEKIT_API_KEY and LIVEKIT_API_SECRET against the server's keys.",
                 livekit_code=code,
@@ -162,7 +162,7 @@ def translate(exc: api.ServerError, call: str) -> SwitchboardError:
         case "unavailable":
             return LiveKitUnavailableError(said, hint="Try again in a moment.")
         case _:
-            return LiveKitRefusedError(
+            return LiveKitRejectedError(
                 said,
                 hint="Its log says more; the System page shows the embedded server's.",
                 livekit_code=code,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 
 NAME_LIMIT_BYTES: Final = 256  # livekit-server pkg/config/config.go@v1.13.5 LimitConfig
 METADATA_LIMIT_BYTES: Final = 512 * 1024
@@ -18,13 +18,13 @@ def check_name(name: str, *, field: str) -> None:
     """Refuse what LiveKit would refuse or what would mislead a reader.
 
     Raises:
-        BadInputError: empty, over 256 bytes of UTF-8, or with control characters.
+        InvalidInputError: empty, over 256 bytes of UTF-8, or with control characters.
     """
     if not name.strip():
-        raise BadInputError(f"{field} is empty.", hint="Give it a name.", field=field)
+        raise InvalidInputError(f"{field} is empty.", hint="Give it a name.", field=field)
     size = len(name.encode("utf-8", errors="surrogatepass"))
     if size > NAME_LIMIT_BYTES:
-        raise BadInputError(
+        raise InvalidInputError(
             f"{field} has {size} bytes; LiveKit takes at most {NAME_LIMIT_BYTES}.",
             hint="Shorten it.",
             field=field,
@@ -32,7 +32,7 @@ def check_name(name: str, *, field: str) -> None:
     if any(
         ord(char) < 32 or 0x7F <= ord(char) < 0xA0 or 0xD800 <= ord(char) < 0xE000 for char in name
     ):
-        raise BadInputError(
+        raise InvalidInputError(
             f"{field} has control characters.", hint="Use printable characters.", field=field
         )
 
@@ -41,18 +41,18 @@ def check_metadata(text: str, *, as_json: bool = False, field: str = "metadata")
     """Refuse metadata over 512 KiB, or that is not JSON where JSON is wanted.
 
     Raises:
-        BadInputError: with `field`.
+        InvalidInputError: with `field`.
     """
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
-        raise BadInputError(
+        raise InvalidInputError(
             f"{field} has half a character (a lone surrogate).",
             hint="Send valid Unicode.",
             field=field,
         ) from None
     if size > METADATA_LIMIT_BYTES:
-        raise BadInputError(
+        raise InvalidInputError(
             f"{field} has {size:,} bytes; LiveKit takes at most {METADATA_LIMIT_BYTES:,}.",
             hint="Shorten it.",
             field=field,
@@ -61,7 +61,7 @@ def check_metadata(text: str, *, as_json: bool = False, field: str = "metadata")
         try:
             json.loads(text, parse_constant=_no_constant)
         except (ValueError, RecursionError) as exc:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"{field} is not JSON: {exc}.", hint="Correct it, or leave it empty.", field=field
             ) from None
 
@@ -70,13 +70,13 @@ def check_attributes(attributes: Mapping[str, str], *, field: str) -> None:
     """Refuse participant attributes over 64 KiB in all.
 
     Raises:
-        BadInputError: with `field`.
+        InvalidInputError: with `field`.
     """
     for name, value in attributes.items():
         check_metadata(name + value, field=field)
     size = sum(len(name.encode()) + len(value.encode()) for name, value in attributes.items())
     if size > ATTRIBUTES_LIMIT_BYTES:
-        raise BadInputError(
+        raise InvalidInputError(
             f"{field} has {size:,} bytes; LiveKit takes at most {ATTRIBUTES_LIMIT_BYTES:,}.",
             hint="Shorten it.",
             field=field,

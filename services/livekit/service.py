@@ -14,8 +14,8 @@ import aiohttp
 from livekit import api
 
 from services.errors import (
-    BadInputError,
     ConflictError,
+    InvalidInputError,
     LiveKitTimeoutError,
     LiveKitUnavailableError,
     NotFoundError,
@@ -74,8 +74,8 @@ class LiveKitService(LiveKitClient):
     Every method raises one of:
         LiveKitUnavailableError: not reachable (retryable).
         LiveKitTimeoutError: no answer within `timeout_s`; a write may have happened.
-        LiveKitRefusedError: LiveKit said no, for example to our key.
-        NotFoundError, ConflictError, BadInputError: about the object that was named.
+        LiveKitRejectedError: LiveKit said no, for example to our key.
+        NotFoundError, ConflictError, InvalidInputError: about the object that was named.
     """
 
     def __init__(
@@ -258,7 +258,7 @@ class LiveKitService(LiveKitClient):
             NotFoundError: no such room is open; LiveKit would say nothing.
         """
         if len(data) > DATA_LIMIT_BYTES:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"The message has {len(data):,} bytes; {DATA_LIMIT_BYTES:,} is the limit.",
                 hint="Send a shorter one.",
                 field="data",

@@ -12,7 +12,7 @@ from typing import Final
 
 from livekit import rtc
 
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 from services.livekit.synthetic_participant import TextCaller
 
 _HZ: Final = 22_050
@@ -45,12 +45,12 @@ class SpeakingCaller(TextCaller):
         `sound` is called for each frame of the agent's in which it is heard, from then on.
 
         Raises:
-            BadInputError: the file is of another kind.
+            InvalidInputError: the file is of another kind.
         """
         with wave.open(str(file), "rb") as wav:
             kind = (wav.getnchannels(), wav.getsampwidth(), wav.getframerate())
             if kind != (1, 2, _HZ):
-                raise BadInputError(f"{file.name} is not 16-bit mono at {_HZ} Hz.")
+                raise InvalidInputError(f"{file.name} is not 16-bit mono at {_HZ} Hz.")
             pcm = wav.readframes(wav.getnframes())
         self._sound = lambda: None  # what it says while we speak is no answer
         size = 2 * int(_HZ * _FRAME_S)

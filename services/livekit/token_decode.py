@@ -19,7 +19,7 @@ from google.protobuf.json_format import ParseDict, ParseError
 from livekit import api
 from pydantic import SecretStr
 
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 from services.livekit.grants import from_claims
 from services.livekit.token_request import AgentDispatchSpec, RoomConfig, TokenKind, TokenRequest
 
@@ -105,7 +105,7 @@ def decode(text: str, *, keys: Mapping[str, SecretStr]) -> DecodedToken:
     `token=` in its query or fragment, and text such as JSON or a shell command with one token.
 
     Raises:
-        BadInputError: there is no token in it, or no readable one. Never holds any of the text.
+        InvalidInputError: there is no token in it, or no readable one. Never holds any of the text.
     """
     token = _find(text)
     head, body, signed_by = token.split(".")
@@ -230,24 +230,24 @@ def _verdict(
 def _find(text: str) -> str:
     """The one token in the text, its three parts well formed."""
     if len(text) > TEXT_LIMIT_BYTES:
-        raise BadInputError(
+        raise InvalidInputError(
             f"That is more than {TEXT_LIMIT_BYTES // 1024} KiB.",
             hint="Paste the token alone.",
             field="token",
         )
     if not text.strip():
-        raise BadInputError("There is no token yet.", hint="Paste one.", field="token")
+        raise InvalidInputError("There is no token yet.", hint="Paste one.", field="token")
     bare = "".join(_BEARER.sub("", text.strip()).split())
     if _WHOLE.fullmatch(bare):
         return bare
     in_urls = {token for token in map(unquote, _IN_URL.findall(text)) if _WHOLE.fullmatch(token)}
     found = in_urls or set(_TOKEN.findall(text))
     if len(found) > 1:
-        raise BadInputError(
+        raise InvalidInputError(
             "There is more than one token in this text.", hint="Paste one of them.", field="token"
         )
     if not found:
-        raise BadInputError(
+        raise InvalidInputError(
             "There is no access token in this text.",
             hint="A token has three parts with dots between them and begins with “eyJ”.",
             field="token",
@@ -279,8 +279,8 @@ def _bytes(part: str) -> bytes | None:
         return None
 
 
-def _unreadable(which: str) -> BadInputError:
-    return BadInputError(
+def _unreadable(which: str) -> InvalidInputError:
+    return InvalidInputError(
         f"This looks like a token, but its {which} part cannot be read.",
         hint="Perhaps a piece is missing: copy it again, as a whole.",
         field="token",

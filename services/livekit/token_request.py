@@ -9,7 +9,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 from services.livekit.grants import Grants, TrackSource
 
 # livekit-server pkg/config/config.go@v1.13.5 LimitConfig; it counts bytes.
@@ -87,7 +87,7 @@ def check(request: TokenRequest) -> None:
     """Refuse what LiveKit would refuse or cut, before anything is signed.
 
     Raises:
-        BadInputError: `field` names the part, such as `identity` or `room_config.agents`.
+        InvalidInputError: `field` names the part, such as `identity` or `room_config.agents`.
     """
     _line(request.identity, "identity")
     _line(request.name, "name")
@@ -96,13 +96,13 @@ def check(request: TokenRequest) -> None:
         _needed(request.identity, "identity", "Say who joins: two people must not share one.")
         _needed(request.room, "room", "Name the room that it is for.")
     if not MIN_TTL <= request.ttl <= MAX_TTL:
-        raise BadInputError(
+        raise InvalidInputError(
             "A token is valid for at least 10 seconds and at most 30 days.",
             hint="A short time is safer: LiveKit cannot take a token back.",
             field="ttl",
         )
     if request.kind not in set(TokenKind):
-        raise BadInputError(
+        raise InvalidInputError(
             "That kind of participant is not known.",
             hint=f"Known are {', '.join(TokenKind)}.",
             field="kind",
@@ -117,7 +117,7 @@ def check(request: TokenRequest) -> None:
 def _grants(grants: Grants) -> None:
     unknown = [source for source in grants.can_publish_sources if source not in set(TrackSource)]
     if unknown:
-        raise BadInputError(
+        raise InvalidInputError(
             "A source of tracks is not known.",
             hint=f"Known are {', '.join(TrackSource)}.",
             field="can_publish_sources",
@@ -135,7 +135,7 @@ def _attributes(attributes: Mapping[str, str]) -> None:
         _needed(key, "attributes", "Give each one a name.")
         total += _line(key, "attributes") + _text(value, "attributes", ATTRIBUTES_LIMIT_BYTES)
     if total > ATTRIBUTES_LIMIT_BYTES:
-        raise BadInputError(
+        raise InvalidInputError(
             f"The attributes have {total:,} bytes; LiveKit takes at most {ATTRIBUTES_LIMIT_BYTES:,}.",
             hint="Names and values count together.",
             field="attributes",
@@ -147,13 +147,13 @@ def _room_config(config: RoomConfig) -> None:
     _text(config.metadata, "room_config.metadata", METADATA_LIMIT_BYTES)
     for name in ("empty_timeout_s", "departure_timeout_s", "max_participants"):
         if not 0 <= getattr(config, name) <= _UINT32_MAX:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"{_label(name)} must be a whole number from 0 to {_UINT32_MAX:,}.",
                 hint="0 leaves LiveKit's default.",
                 field=f"room_config.{name}",
             )
     if len(config.agents) > AGENTS_LIMIT:
-        raise BadInputError(
+        raise InvalidInputError(
             f"A token can ask for at most {AGENTS_LIMIT} agents.", field="room_config.agents"
         )
     for agent in config.agents:
@@ -164,13 +164,13 @@ def _room_config(config: RoomConfig) -> None:
 
 def _needed(text: str, name: str, hint: str) -> None:
     if not text.strip():
-        raise BadInputError(f"{_label(name)} is missing.", hint=hint, field=name)
+        raise InvalidInputError(f"{_label(name)} is missing.", hint=hint, field=name)
 
 
 def _line(text: str, name: str) -> int:
     """Checks a name of one line; gives its size in bytes."""
     if any(unicodedata.category(char) == "Cc" for char in text):
-        raise BadInputError(
+        raise InvalidInputError(
             f"{_label(name)} holds a control character, such as a line break.",
             hint="Remove it; pasted text often carries one at its end.",
             field=name,
@@ -181,13 +181,13 @@ def _line(text: str, name: str) -> int:
 def _text(text: str, name: str, limit_bytes: int) -> int:
     """Checks text of several lines; gives its size in bytes."""
     if any(unicodedata.category(char) == "Cc" and char not in _LINE_ENDS for char in text):
-        raise BadInputError(
+        raise InvalidInputError(
             f"{_label(name)} holds a control character.", hint="Remove it.", field=name
         )
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
-        raise BadInputError(
+        raise InvalidInputError(
             f"{_label(name)} holds half of a character.", hint="Type it anew.", field=name
         ) from None
     if size > limit_bytes:
@@ -195,8 +195,8 @@ def _text(text: str, name: str, limit_bytes: int) -> int:
     return size
 
 
-def _too_large(name: str, size: int, limit: int) -> BadInputError:
-    return BadInputError(
+def _too_large(name: str, size: int, limit: int) -> InvalidInputError:
+    return InvalidInputError(
         f"{_label(name)} has {size:,} bytes; LiveKit takes at most {limit:,}.",
         hint="Letters beyond plain English count for two to four bytes each.",
         field=name,

@@ -86,7 +86,7 @@ def mint(
     `AccessToken.to_jwt` reads the clock itself (livekit/api/access_token.py@1.2.2).
 
     Raises:
-        BadInputError: LiveKit would not take it; `field` names the part.
+        InvalidInputError: LiveKit would not take it; `field` names the part.
         ConfigError: there is no usable key pair.
     """
     check(request)

@@ -16,7 +16,7 @@ from livekit import api
 from livekit.protocol.webhook import WebhookEvent
 
 from services.clock import from_unix_s
-from services.errors import BadInputError, BadSignatureError
+from services.errors import BadSignatureError, InvalidInputError
 from services.events import Event, Kind, Source
 from services.ids import is_session_id
 from services.livekit.models import Participant, Room, Track, word
@@ -33,7 +33,7 @@ def verify(body: bytes, authorization: str, target: LiveKitTarget) -> WebhookEve
 
     Raises:
         BadSignatureError: no token, another key, expired, or a hash of another body.
-        BadInputError: signed, but not a webhook.
+        InvalidInputError: signed, but not a webhook.
     """
     try:
         claims = jwt.decode(
@@ -55,9 +55,9 @@ def verify(body: bytes, authorization: str, target: LiveKitTarget) -> WebhookEve
     try:
         told = Parse(body.decode(), WebhookEvent(), ignore_unknown_fields=True)
     except (ParseError, UnicodeDecodeError) as exc:
-        raise BadInputError("The webhook's body is not LiveKit's JSON.", field="body") from exc
+        raise InvalidInputError("The webhook's body is not LiveKit's JSON.", field="body") from exc
     if not told.event:
-        raise BadInputError("The webhook does not say what happened.", field="body")
+        raise InvalidInputError("The webhook does not say what happened.", field="body")
     return told
 
 

@@ -14,7 +14,7 @@ T = TypeVar("T")
 Make = Callable[[], Awaitable[T]]
 
 
-class Calls:
+class LoopBridge:
     """The calls that are under way on the loop which made this object."""
 
     def __init__(self) -> None:

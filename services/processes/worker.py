@@ -156,7 +156,7 @@ class WorkerProcess:
     @property
     def most_jobs(self) -> int:
         """How many sessions it takes at once."""
-        return self._settings.switchboard_worker_jobs
+        return self._settings.switchboard_worker_max_jobs
 
     def tail(self, lines: int) -> tuple[str, ...]:
         """The last lines of the worker's log, oldest first. Reads a file: not on the loop."""
@@ -317,7 +317,9 @@ class WorkerProcess:
             "SWITCHBOARD_DATA_DIR": str(settings.switchboard_data_dir.resolve()),
             "SWITCHBOARD_CACHE_DIR": str(settings.switchboard_cache_dir.resolve()),
             "SWITCHBOARD_LANGGRAPH_JSON": str(settings.switchboard_langgraph_json.resolve()),
-            "SWITCHBOARD_DRAIN_S": str(min(settings.switchboard_drain_s, _DRAIN_S)),
+            "SWITCHBOARD_WORKER_DRAIN_TIMEOUT_S": str(
+                min(settings.switchboard_worker_drain_timeout_s, _DRAIN_S)
+            ),
             "PYTHONUNBUFFERED": "1",
         }
         return {**os.environ, **own}

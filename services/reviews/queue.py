@@ -12,15 +12,15 @@ from typing import Final
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded, note
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.analytics.significance import wilson
 from services.clock import Now
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 from services.events import Event, Kind, Source
 from services.rooms.watcher import Rooms
 from services.store.records import OVER
 from services.store.review_store import PairCount, VersionCount
-from services.store.session_search import Find, Found, Order
+from services.store.session_search import Order, SessionFilter, SessionRow
 from services.store.store import Store
 
 AT_ONCE: Final = 200
@@ -45,7 +45,7 @@ class Rule(StrEnum):
 class Queued:
     """A session that nobody has judged, and why it is looked at."""
 
-    found: Found
+    found: SessionRow
     why: tuple[Rule, ...]
 
 
@@ -99,7 +99,7 @@ class Quality:
         Those with the most reasons first, then the newest.
         """
         why: dict[str, list[Rule]] = {}
-        by_id: dict[str, Found] = {}
+        by_id: dict[str, SessionRow] = {}
         for rule in rules:
             for found in await self._of(rule, self._now() - timedelta(days=days)):
                 by_id[found.session.id] = found
@@ -109,17 +109,17 @@ class Quality:
         queued.sort(key=lambda one: len(one.why), reverse=True)
         return tuple(queued)
 
-    @guarded(Right.REVIEW, target="session_ids")
+    @guarded(Permission.REVIEW, target="session_ids")
     async def assign(self, session_ids: Sequence[str], to: str, *, actor: Caller) -> None:
         """Say who is to review sessions; "" takes that back.
 
         Raises:
-            BadInputError: the name is too long, or more than 200 sessions.
+            InvalidInputError: the name is too long, or more than 200 sessions.
             NotFoundError: one of the sessions is not there; none is assigned.
         """
         to = " ".join(to.split())
         if len(to) > NAME_MOST or len(session_ids) > AT_ONCE:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"At most {AT_ONCE} sessions are assigned at once, to a name of {NAME_MOST} "
                 "characters.",
                 hint="Choose fewer.",
@@ -152,8 +152,8 @@ class Quality:
         counts = await self._store.quality.versions(self._now() - timedelta(days=days))
         return scores(counts)
 
-    async def _of(self, rule: Rule, since: datetime) -> tuple[Found, ...]:
-        unjudged = Find(statuses=OVER, verdict="none", created_after=since)
+    async def _of(self, rule: Rule, since: datetime) -> tuple[SessionRow, ...]:
+        unjudged = SessionFilter(statuses=OVER, verdict="none", created_after=since)
         page = self._store.found.page
         match rule:
             case Rule.SLOWEST:

@@ -15,9 +15,9 @@ from typing import Any, Final, Literal, get_args
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded
 from services.access.authorization import note as written_down
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.clock import Now, rfc3339
-from services.errors import BadInputError, ConfigError, NotFoundError
+from services.errors import ConfigError, InvalidInputError, NotFoundError
 from services.events import Event, Kind, Source
 from services.ids import new_event_id
 from services.rooms.watcher import Rooms
@@ -113,7 +113,7 @@ class Reviews:
         ordered = sorted(notes.values(), key=lambda note: (note.pinned_at, note.at))
         return Review(notes=tuple(ordered), opinions=tuple(reversed(opinions)))
 
-    @guarded(Right.REVIEW, target="session_id")
+    @guarded(Permission.REVIEW, target="session_id")
     async def add_note(
         self,
         session_id: str,
@@ -126,20 +126,20 @@ class Reviews:
         """Write a note about a moment; gives its id.
 
         Raises:
-            BadInputError: it is empty or too long, or there are too many.
+            InvalidInputError: it is empty or too long, or there are too many.
             NotFoundError: no such session.
         """
         session = await self._store.session(session_id)
         text = text.strip()
         if not text or len(text) > TEXT_MOST:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"A note has 1 to {TEXT_MOST:,} characters.", hint="Shorten it.", field="text"
             )
         clean = _clean_tags(tags)
         if pinned_at.tzinfo is None:
-            raise BadInputError("The moment has no time zone.", field="pinned_at")
+            raise InvalidInputError("The moment has no time zone.", field="pinned_at")
         if len((await self.of(session_id)).notes) >= NOTES_MOST:
-            raise BadInputError(f"A session has at most {NOTES_MOST} notes.")
+            raise InvalidInputError(f"A session has at most {NOTES_MOST} notes.")
         note = Note(
             id=new_event_id().replace("evt_", "note_"),
             pinned_at=pinned_at,
@@ -152,7 +152,7 @@ class Reviews:
         await self._write(session, Kind.NOTE_ADDED, _data_of(note), actor)
         return note.id
 
-    @guarded(Right.REVIEW, target="session_id")
+    @guarded(Permission.REVIEW, target="session_id")
     async def remove_note(self, session_id: str, note_id: str, *, actor: Caller) -> Note:
         """Take a note away; gives it, so that it can be put back.
 
@@ -167,14 +167,14 @@ class Reviews:
                 return note
         raise NotFoundError("The session has no such note.", hint="It may have been removed.")
 
-    @guarded(Right.REVIEW, target="session_id")
+    @guarded(Permission.REVIEW, target="session_id")
     async def put_back(self, session_id: str, note: Note, *, actor: Caller) -> None:
         """Write a note that was taken away once more, as its author's. Raises NotFoundError."""
         session = await self._store.session(session_id)
         written_down(note=note.id, after=note.text)
         await self._write(session, Kind.NOTE_ADDED, _data_of(note), actor, author=note.author)
 
-    @guarded(Right.REVIEW, target="session_ids")
+    @guarded(Permission.REVIEW, target="session_ids")
     async def tag(
         self,
         session_ids: Sequence[str],
@@ -186,14 +186,14 @@ class Reviews:
         """Give sessions tags, or take away those that were given so; those of notes stay.
 
         Raises:
-            BadInputError: no tag, or too many, or too many sessions at once.
+            InvalidInputError: no tag, or too many, or too many sessions at once.
             NotFoundError: one of the sessions is not there; none is tagged.
         """
         given, taken = _clean_tags(add), _clean_tags(remove)
         if not given and not taken:
-            raise BadInputError("There is no tag.", hint="Write one.", field="tags")
+            raise InvalidInputError("There is no tag.", hint="Write one.", field="tags")
         if len(session_ids) > TAGGED_MOST:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"At most {TAGGED_MOST} sessions are tagged at once.", hint="Choose fewer."
             )
         written_down(after={"add": given, "remove": taken})
@@ -202,7 +202,7 @@ class Reviews:
             data = {"add": list(given), "remove": list(taken)}
             await self._write(session, Kind.TAGGED, data, actor)
 
-    @guarded(Right.REVIEW, target="session_id")
+    @guarded(Permission.REVIEW, target="session_id")
     async def judge(
         self,
         session_id: str,
@@ -215,17 +215,19 @@ class Reviews:
         """Give a verdict, with the answers to the scorecard's questions.
 
         Raises:
-            BadInputError: the remark is too long, or a question is not on the scorecard.
+            InvalidInputError: the remark is too long, or a question is not on the scorecard.
             NotFoundError: no such session.
         """
         session = await self._store.session(session_id)
         if len(remark) > TEXT_MOST:
-            raise BadInputError(f"A remark has at most {TEXT_MOST:,} characters.", field="remark")
+            raise InvalidInputError(
+                f"A remark has at most {TEXT_MOST:,} characters.", field="remark"
+            )
         given = dict(scores or {})
         if unknown := [question for question in given if question not in self.questions]:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"The scorecard does not ask: {unknown[0]!r}.",
-                hint="SWITCHBOARD_SCORECARD names its questions.",
+                hint="SWITCHBOARD_REVIEW_RUBRIC_FILE names its questions.",
                 field="scores",
             )
         data = {"verdict": verdict, "remark": remark.strip(), "scores": given}
@@ -260,7 +262,7 @@ class Reviews:
 def _clean_tags(tags: Sequence[str]) -> tuple[str, ...]:
     clean = tuple(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
     if len(clean) > TAGS_MOST or any(len(tag) > TAG_MOST for tag in clean):
-        raise BadInputError(
+        raise InvalidInputError(
             f"At most {TAGS_MOST} tags of {TAG_MOST} characters are written at once.",
             hint="Shorten them, or leave some out.",
             field="tags",
@@ -280,12 +282,12 @@ def questions_of(file: Path | None) -> tuple[str, ...]:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(
-            f"SWITCHBOARD_SCORECARD cannot be read: {exc}", hint="Name a text file."
+            f"SWITCHBOARD_REVIEW_RUBRIC_FILE cannot be read: {exc}", hint="Name a text file."
         ) from None
     asked = tuple(dict.fromkeys(line.strip()[:200] for line in lines if line.strip()))
     if not 0 < len(asked) <= QUESTIONS_MOST:
         raise ConfigError(
-            f"SWITCHBOARD_SCORECARD asks {len(asked)} questions.",
+            f"SWITCHBOARD_REVIEW_RUBRIC_FILE asks {len(asked)} questions.",
             hint=f"Write 1 to {QUESTIONS_MOST} of them, one a line.",
         )
     return asked

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded, note
-from services.access.permissions import OURSELVES, Caller, Right
+from services.access.permissions import SYSTEM_PRINCIPAL, Caller, Permission
 from services.clock import Now
 from services.errors import ConflictError, StoreUnavailableError, SwitchboardError
 from services.events import Event, Kind, Source
@@ -52,7 +52,7 @@ class RoomActions:
         self.audit = audit
         self._now = now
 
-    @guarded(Right.ROOMS, target="name")
+    @guarded(Permission.ROOMS, target="name")
     async def end(
         self,
         name: str,
@@ -92,11 +92,13 @@ class RoomActions:
             self._rooms.mark_ending(name, ending=False)
             raise
         if sid:
-            gone = self._event(Kind.ROOM_FINISHED, name, sid, session_id, OURSELVES, reason=reason)
+            gone = self._event(
+                Kind.ROOM_FINISHED, name, sid, session_id, SYSTEM_PRINCIPAL, reason=reason
+            )
             await self._rooms.write_down(gone)
         return existed
 
-    @guarded(Right.ROOMS, target="names")
+    @guarded(Permission.ROOMS, target="names")
     async def end_many(
         self, names: Sequence[str], *, actor: Caller, reason: str
     ) -> tuple[str, ...]:
@@ -129,7 +131,7 @@ class RoomActions:
         """End the room whenever it is opened in the next six hours."""
         await self._deny(name, "", reason)
 
-    @guarded(Right.ROOMS, target="room_name")
+    @guarded(Permission.ROOMS, target="room_name")
     async def remove_participant(
         self, room_name: str, identity: str, *, actor: Caller, keep_out: bool = True
     ) -> None:
@@ -139,13 +141,13 @@ class RoomActions:
                 await self._deny(room_name, identity, "Removed by an operator.")
             await self._livekit.remove_participant(room_name, identity)
 
-    @guarded(Right.ROOMS, target="room_name")
+    @guarded(Permission.ROOMS, target="room_name")
     async def allow_back(self, room_name: str, identity: str, *, actor: Caller) -> None:
         """Take back that a participant, or with "" everybody, is kept out."""
         async with self._written_down("allow_back", room_name, actor, identity=identity):
             await self._store.allow(room_name, identity)
 
-    @guarded(Right.LISTEN, target="room_name")
+    @guarded(Permission.LISTEN, target="room_name")
     async def listen_in(
         self, room_name: str, *, actor: Caller, through_dashboard: bool = False
     ) -> MintedToken:
@@ -173,7 +175,7 @@ class RoomActions:
                 )
             )
 
-    @guarded(Right.JOIN, target="room_name")
+    @guarded(Permission.JOIN, target="room_name")
     async def join_as_person(self, room_name: str, *, actor: Caller) -> MintedToken:
         """A token to join as one whom everybody sees and hears, good for some minutes to join by.
 
@@ -194,7 +196,7 @@ class RoomActions:
                 )
             )
 
-    @guarded(Right.ROOMS, target="room_name")
+    @guarded(Permission.ROOMS, target="room_name")
     async def mute_track(
         self, room_name: str, identity: str, track_sid: str, *, muted: bool, actor: Caller
     ) -> Track:
@@ -203,7 +205,7 @@ class RoomActions:
         async with self._written_down("mute_track", room_name, actor, **facts):
             return await self._livekit.mute_track(room_name, identity, track_sid, muted=muted)
 
-    @guarded(Right.ROOMS, target="room_name")
+    @guarded(Permission.ROOMS, target="room_name")
     async def send_message(
         self,
         room_name: str,
@@ -220,7 +222,7 @@ class RoomActions:
                 room_name, text.encode(), topic=topic, identities=identities
             )
 
-    @guarded(Right.ROOMS, target="room_name")
+    @guarded(Permission.ROOMS, target="room_name")
     async def update_metadata(self, room_name: str, metadata: str, *, actor: Caller) -> Room:
         """Replace the room's metadata."""
         check_metadata(metadata)
@@ -229,7 +231,7 @@ class RoomActions:
         async with self._written_down("update_room_metadata", room_name, actor):
             return await self._livekit.update_room_metadata(room_name, metadata)
 
-    @guarded(Right.ROOMS, target="room_name")
+    @guarded(Permission.ROOMS, target="room_name")
     async def create_dispatch(
         self, room_name: str, agent_name: str, *, metadata: str = "", actor: Caller
     ) -> Dispatch:
@@ -238,12 +240,12 @@ class RoomActions:
         async with self._written_down("create_dispatch", room_name, actor, **facts):
             return await self._livekit.create_dispatch(room_name, agent_name, metadata=metadata)
 
-    @guarded(Right.TOKENS)
+    @guarded(Permission.TOKENS)
     async def mint_token(self, request: TokenRequest, *, actor: Caller) -> MintedToken:
         """An access token as asked for. Needs no server.
 
         Raises:
-            BadInputError: the request cannot be signed as it is.
+            InvalidInputError: the request cannot be signed as it is.
         """
         note(target=request.room or request.identity, identity=request.identity)
         return self._livekit.generate_token(request)

@@ -11,16 +11,16 @@ from datetime import datetime
 from typing import Any
 
 from services.clock import rfc3339
-from services.events import Certainty, Event, Kind, Source
+from services.events import Event, Kind, Provenance, Source
 from services.livekit.models import ConnectionState, Participant, Room
 from services.livekit.webhooks import participant_facts, room_facts
 from services.loop.batches import one_by_one
-from services.rooms.state import LiveRoom, Picture
+from services.rooms.state import LiveRoom, RoomsState
 from services.store.records import SessionRecord
 
 
 async def at_start(
-    picture: Picture, rooms: Iterable[Room], left_open: Iterable[SessionRecord], now: datetime
+    picture: RoomsState, rooms: Iterable[Room], left_open: Iterable[SessionRecord], now: datetime
 ) -> list[Event]:
     """What ended while we were down; sessions that go on are taken up again."""
     listed = {room.sid: room for room in rooms}
@@ -51,7 +51,7 @@ async def at_start(
 
 
 async def compare(
-    picture: Picture,
+    picture: RoomsState,
     rooms: Iterable[Room],
     now: datetime,
     *,
@@ -173,6 +173,6 @@ def _inferred(kind: Kind, now: datetime, *, at: datetime | None = None, **rest: 
         at=at or now,
         received_at=now,
         source=Source.POLL,
-        certainty=Certainty.INFERRED,
+        certainty=Provenance.INFERRED,
         **rest,
     )

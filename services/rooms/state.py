@@ -87,7 +87,7 @@ class LiveRoom:
         )
 
 
-class Picture:
+class RoomsState:
     """Every open room by its name. On the runtime's loop; `snapshot` on any thread."""
 
     def __init__(self, hub: Hub, *, now: Now) -> None:

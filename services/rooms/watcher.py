@@ -10,6 +10,7 @@ import asyncio
 import gc
 import logging
 import time
+from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,7 +23,7 @@ from services.live.hub import Hub
 from services.livekit.service import LiveKitService
 from services.loop.batches import in_portions
 from services.rooms import reconcile
-from services.rooms.state import TOPIC, LiveRoom, Picture, room_topic
+from services.rooms.state import TOPIC, LiveRoom, RoomsState, room_topic
 from services.rooms.views import RoomsSnapshot, RoomView
 from services.store.batch import CommittedEvent
 from services.store.event_log import QUEUE_LIMIT
@@ -38,6 +39,7 @@ _VERIFY_A_POLL: Final = 200
 _AFTER_ANSWER_S: Final = 0.003  # what need not be in an answer must not hold it up
 _LIVE_BEFORE_COMMIT_S: Final = 0.25  # the live view waits no longer than this for the database
 _SAMPLE_DAYS: Final = 7
+_LATELY: Final = timedelta(minutes=10)
 _SPARE_FROM: Final = 500  # rooms more than before
 
 _OF_AGENTS: Final = {Source.AGENT, Source.OBSERVER}
@@ -52,6 +54,7 @@ class WebhookStats:
     refused: int = 0  # bad signatures
     dropped: int = 0  # LiveKit's own count of what it could not deliver
     missed: int = 0  # facts that a poll found and no webhook had told
+    missed_lately: int = 0  # of the last ten minutes
     last_at: datetime | None = None
 
 
@@ -75,17 +78,16 @@ class Rooms:
         self._hub = hub
         self._now = now
         self._poll_interval_s = poll_interval_s
-        self._picture = Picture(hub, now=now)
+        self._picture = RoomsState(hub, now=now)
         self._wake = asyncio.Event()
-        self._early: dict[
-            str, None
-        ] = {}  # ids of events that were shown before they were committed
+        self._early: dict[str, None] = {}  # ids of events shown before their commit
         self._taking: set[asyncio.Task[None]] = set()
         self._polled_before = False
         self._was_away = False
         self._sampled: datetime | None = None
         self._spared = 0
         self.webhooks = WebhookStats()
+        self._missed: deque[tuple[datetime, int]] = deque()
         self.polls = 0
         self.poll_ms = 0.0
         store.log.subscribe(self._committed)
@@ -243,8 +245,8 @@ class Rooms:
                 patience=2 if self.webhooks.received else 1,
                 was_away=self._was_away,
             )
+            self._note_missed(now, len(found) if self._polled_before else 0)
             if found:
-                self.webhooks.missed += len(found) if self._polled_before else 0
                 await self._take_found(found)
             await self._verify_doubtful()
         except StoreUnavailableError as exc:
@@ -261,6 +263,14 @@ class Rooms:
             picture.publish(names)
 
     # -- inside
+
+    def _note_missed(self, now: datetime, count: int) -> None:
+        self.webhooks.missed += count
+        if count:
+            self._missed.append((now, count))
+        while self._missed and self._missed[0][0] <= now - _LATELY:
+            self._missed.popleft()
+        self.webhooks.missed_lately = sum(count for _, count in self._missed)
 
     def _spare_the_collector(self) -> None:
         """Let the garbage collector's full pass leave out rooms that stay: 50 ms for 5,000."""

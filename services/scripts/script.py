@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 
 SUFFIXES: Final = (".yaml", ".yml")
 MOST_BYTES: Final = 100_000
@@ -72,26 +72,26 @@ def parse(text: str, *, source: str = "") -> Script:
     """The script of a YAML text.
 
     Raises:
-        BadInputError: it is no YAML, or not a script; says where.
+        InvalidInputError: it is no YAML, or not a script; says where.
     """
     where = f"{source}: " if source else ""
     if len(text.encode("utf-8", errors="surrogatepass")) > MOST_BYTES:
-        raise BadInputError(
+        raise InvalidInputError(
             f"{where}The script is longer than {MOST_BYTES:,} bytes.", hint="Cut it into several."
         )
     try:
         raw = yaml.safe_load(text)
         body = _Body.model_validate(raw)
     except (yaml.YAMLError, RecursionError) as exc:
-        raise BadInputError(
+        raise InvalidInputError(
             f"{where}This is not YAML{_place(exc)}.", hint="docs/scripts.md has an example."
         ) from None
     except ValidationError as exc:
-        raise BadInputError(
+        raise InvalidInputError(
             f"{where}{_first(exc)}", hint="docs/scripts.md has every field."
         ) from None
     if any(line.say is not None and line.decide is not None for line in body.lines):
-        raise BadInputError(
+        raise InvalidInputError(
             f"{where}A line says something or decides something, not both.",
             hint="Make two lines of it.",
         )
@@ -109,7 +109,7 @@ def read(paths: Iterable[Path]) -> tuple[Script, ...]:
     """The scripts of these files, and of all in these folders, in the order of their names.
 
     Raises:
-        BadInputError: a file cannot be read or is no script, or there are none or too many.
+        InvalidInputError: a file cannot be read or is no script, or there are none or too many.
     """
     files: list[Path] = []
     for path in paths:
@@ -118,9 +118,9 @@ def read(paths: Iterable[Path]) -> tuple[Script, ...]:
         else:
             files.append(path)
     if not files:
-        raise BadInputError("There are no scripts.", hint="Name .yaml files, or their folder.")
+        raise InvalidInputError("There are no scripts.", hint="Name .yaml files, or their folder.")
     if len(files) > MOST_SCRIPTS:
-        raise BadInputError(
+        raise InvalidInputError(
             f"These are {len(files)} scripts; {MOST_SCRIPTS} is the most.", hint="Run some of them."
         )
     return tuple(parse(_text(file), source=file.name) for file in files)
@@ -130,7 +130,9 @@ def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise BadInputError(f"{file} cannot be read: {exc}", hint="Is the path right?") from None
+        raise InvalidInputError(
+            f"{file} cannot be read: {exc}", hint="Is the path right?"
+        ) from None
 
 
 def _place(exc: Exception) -> str:

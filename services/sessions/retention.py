@@ -19,14 +19,14 @@ from typing import Any, Final
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded, note
-from services.access.permissions import OURSELVES, Caller, Right
+from services.access.permissions import SYSTEM_PRINCIPAL, Caller, Permission
 from services.checkpointer import forget_threads
 from services.clock import Now
-from services.errors import BadInputError, ConflictError, SwitchboardError
+from services.errors import ConflictError, InvalidInputError, SwitchboardError
 from services.live.hub import Hub
 from services.settings import Settings
-from services.store.records import OPEN, OVER, Kept
-from services.store.session_search import Find, Found
+from services.store.records import OPEN, OVER, SavedItem
+from services.store.session_search import SessionFilter, SessionRow
 from services.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class RetentionRule:
     saved_by: str = ""
 
 
-class Erasing:
+class DataRetention:
     """On the runtime's loop."""
 
     def __init__(
@@ -66,17 +66,17 @@ class Erasing:
         self.audit = audit
         self._now = now
 
-    @guarded(Right.DELETE, target="session_ids")
+    @guarded(Permission.DELETE, target="session_ids")
     async def sessions(self, session_ids: Sequence[str], *, actor: Caller) -> int:
         """Delete these sessions, which must be over; gives how many there were.
 
         Raises:
-            BadInputError: more than 200 at once.
+            InvalidInputError: more than 200 at once.
             NotFoundError: one of them is not there; none is deleted.
             ConflictError: one goes on, or ended a moment ago; none is deleted.
         """
         if len(session_ids) > AT_ONCE:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"At most {AT_ONCE} sessions are deleted at once.", hint="Choose fewer."
             )
         for session_id in session_ids:
@@ -93,18 +93,20 @@ class Erasing:
         await self._erase(session_ids)
         return len(session_ids)
 
-    @guarded(Right.DELETE, target="user_id")
+    @guarded(Permission.DELETE, target="user_id")
     async def user(self, user_id: str, *, actor: Caller) -> int:
         """Delete every session of this user, and what pm-agent remembers; gives how many sessions.
 
         Raises:
-            BadInputError: no user id.
+            InvalidInputError: no user id.
             ConflictError: one of the sessions goes on; nothing is deleted.
         """
         if not user_id.strip():
-            raise BadInputError("There is no user id.", hint="Write whose data goes.")
-        of_user = Find(user_id=user_id)
-        if (await self._store.found.page(Find(user_id=user_id, statuses=OPEN), limit=1)).sessions:
+            raise InvalidInputError("There is no user id.", hint="Write whose data goes.")
+        of_user = SessionFilter(user_id=user_id)
+        if (
+            await self._store.found.page(SessionFilter(user_id=user_id, statuses=OPEN), limit=1)
+        ).sessions:
             raise ConflictError(
                 "A session of this user goes on.", hint="End it, wait a minute, and try again."
             )
@@ -119,23 +121,23 @@ class Erasing:
         """By name."""
         return tuple(map(_rule, await self._store.retention_rules.all(limit=RULES_MOST)))
 
-    @guarded(Right.DELETE)
+    @guarded(Permission.DELETE)
     async def save_rule(self, rule: RetentionRule, *, actor: Caller) -> None:
         """Keep a rule, in place of one of its name; it is applied within the hour.
 
         Raises:
-            BadInputError: no name, or not 1 to 3,650 days.
+            InvalidInputError: no name, or not 1 to 3,650 days.
             ConflictError: there are as many as there may be.
         """
         name = " ".join(rule.name.split())
         if not 0 < len(name) <= NAME_MOST:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"A rule has a name of 1 to {NAME_MOST} characters.",
                 hint="Write one.",
                 field="name",
             )
         if not 1 <= rule.days <= DAYS_MOST:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"A rule keeps for 1 to {DAYS_MOST:,} days.", hint="Correct them.", field="days"
             )
         there = {one.name: one for one in await self.rules()}
@@ -145,10 +147,10 @@ class Erasing:
         before = there.get(name)
         note(target=name, before=_options(before) if before else None, after=options)
         await self._store.retention_rules.save(
-            Kept(name=name, options=options, saved_by=actor.name, saved_at=self._now())
+            SavedItem(name=name, options=options, saved_by=actor.name, saved_at=self._now())
         )
 
-    @guarded(Right.DELETE, target="name")
+    @guarded(Permission.DELETE, target="name")
     async def delete_rule(self, name: str, *, actor: Caller) -> None:
         """Delete it, if it is there."""
         await self._store.retention_rules.delete(name)
@@ -165,7 +167,7 @@ class Erasing:
             count = await self._erase_all(self._find(rule), spare_kept=True)
             if count:
                 self.audit.write(
-                    OURSELVES,
+                    SYSTEM_PRINCIPAL,
                     "Erasing.apply",
                     target=rule.name,
                     outcome="done",
@@ -185,8 +187,8 @@ class Erasing:
 
     # -- inside
 
-    def _find(self, rule: RetentionRule) -> Find:
-        return Find(
+    def _find(self, rule: RetentionRule) -> SessionFilter:
+        return SessionFilter(
             statuses=OVER,
             agent_name=rule.agent_name,
             tag=rule.tag,
@@ -194,7 +196,7 @@ class Erasing:
             created_before=self._now() - timedelta(days=rule.days),
         )
 
-    async def _erase_all(self, wanted: Find, *, spare_kept: bool) -> int:
+    async def _erase_all(self, wanted: SessionFilter, *, spare_kept: bool) -> int:
         count, cursor = 0, None
         while True:
             page = await self._store.found.page(wanted, cursor=cursor, limit=AT_ONCE)
@@ -222,7 +224,7 @@ class Erasing:
             return gone + db.execute("DELETE FROM standups WHERE user_id = ?", [user_id]).rowcount
 
 
-def _kept(found: Found) -> bool:
+def _kept(found: SessionRow) -> bool:
     return KEEP_TAG in found.tags
 
 
@@ -235,5 +237,5 @@ def _options(rule: RetentionRule) -> dict[str, Any]:
     }
 
 
-def _rule(kept: Kept) -> RetentionRule:
+def _rule(kept: SavedItem) -> RetentionRule:
     return RetentionRule(name=kept.name, saved_by=kept.saved_by, **kept.options)

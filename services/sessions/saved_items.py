@@ -8,47 +8,49 @@ from typing import Any, Final
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded, note
-from services.access.permissions import Caller, Right
+from services.access.permissions import Caller, Permission
 from services.clock import Now
-from services.errors import BadInputError, ConflictError
-from services.store.records import Kept
-from services.store.saved_item_store import KeptStore
+from services.errors import ConflictError, InvalidInputError
+from services.store.records import SavedItem
+from services.store.saved_item_store import SavedItemStore
 
 MOST: Final = 100
 NAME_MOST: Final = 80
 _OPTIONS_BYTES: Final = 20_000
 
 
-class KeptThings:
+class SavedItems:
     """One kind of it, such as "preset"; on the runtime's loop."""
 
-    def __init__(self, store: KeptStore, audit: AuditLog, *, kind: str, now: Now) -> None:
+    def __init__(self, store: SavedItemStore, audit: AuditLog, *, kind: str, now: Now) -> None:
         self._store = store
         self.audit = audit
         self._kind = kind
         self._now = now
 
-    async def all(self) -> tuple[Kept, ...]:
+    async def all(self) -> tuple[SavedItem, ...]:
         """By name."""
         return await self._store.all(limit=MOST)
 
-    @guarded(Right.KEEP, target="name")
-    async def save(self, name: str, options: Mapping[str, Any], *, actor: Caller) -> Kept:
+    @guarded(Permission.KEEP, target="name")
+    async def save(self, name: str, options: Mapping[str, Any], *, actor: Caller) -> SavedItem:
         """Keep `options` under `name`, in place of what has it.
 
         Raises:
-            BadInputError: the name is empty or too long, or the options are too large.
+            InvalidInputError: the name is empty or too long, or the options are too large.
             ConflictError: there are as many as there may be.
         """
         name = " ".join(name.split())
         if not name:
-            raise BadInputError(f"The {self._kind} has no name.", hint="Write one.", field="name")
+            raise InvalidInputError(
+                f"The {self._kind} has no name.", hint="Write one.", field="name"
+            )
         if len(name) > NAME_MOST:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"The name is longer than {NAME_MOST} characters.", hint="Shorten it.", field="name"
             )
         if len(json.dumps(options)) > _OPTIONS_BYTES:
-            raise BadInputError(
+            raise InvalidInputError(
                 f"The {self._kind} is too large.", hint="Leave something out.", field="options"
             )
         there = {one.name: one for one in await self.all()}
@@ -58,11 +60,13 @@ class KeptThings:
             )
         before = there.get(name)
         note(kind=self._kind, before=dict(before.options) if before else None, after=dict(options))
-        kept = Kept(name=name, options=dict(options), saved_by=actor.name, saved_at=self._now())
+        kept = SavedItem(
+            name=name, options=dict(options), saved_by=actor.name, saved_at=self._now()
+        )
         await self._store.save(kept)
         return kept
 
-    @guarded(Right.KEEP, target="name")
+    @guarded(Permission.KEEP, target="name")
     async def delete(self, name: str, *, actor: Caller) -> None:
         """Delete it, if it is there."""
         note(kind=self._kind)

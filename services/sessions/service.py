@@ -14,11 +14,11 @@ from typing import Any, Final, Literal
 
 from services.access.audit_log import AuditLog
 from services.access.authorization import guarded, note
-from services.access.permissions import OURSELVES, Caller, Right
+from services.access.permissions import SYSTEM_PRINCIPAL, Caller, Permission
 from services.clock import Now, rfc3339
 from services.errors import (
-    BadInputError,
     ConflictError,
+    InvalidInputError,
     NotFoundError,
     StoreUnavailableError,
     SwitchboardError,
@@ -119,7 +119,7 @@ class Sessions:
 
     # -- use cases
 
-    @guarded(Right.TEST)
+    @guarded(Permission.TEST)
     async def create(
         self,
         wanted: NewSession,
@@ -134,7 +134,7 @@ class Sessions:
         restart, with a fresh token.
 
         Raises:
-            BadInputError: a value cannot be used; `field` names it.
+            InvalidInputError: a value cannot be used; `field` names it.
             ConflictError: the key was used for another request, or the room's name is taken.
             LiveKitUnavailableError, StoreUnavailableError: nothing was created.
         """
@@ -180,7 +180,7 @@ class Sessions:
         """The session. Raises NotFoundError."""
         return await self._store.session(session_id)
 
-    @guarded(Right.TEST, target="session_id")
+    @guarded(Permission.TEST, target="session_id")
     async def end(
         self, session_id: str, *, actor: Caller, reason: str, expired: bool = False
     ) -> SessionRecord:
@@ -204,13 +204,13 @@ class Sessions:
             raise
         return await self._store.session(session_id)
 
-    @guarded(Right.END, target="session_id")
+    @guarded(Permission.END, target="session_id")
     async def extend(self, session_id: str, by: timedelta, *, actor: Caller) -> SessionRecord:
         """Give an open session more time, counted from its present end.
 
         Raises:
             ConflictError: it is over, is being ended, or has no end of its own.
-            BadInputError: more than a session may last from now on.
+            InvalidInputError: more than a session may last from now on.
         """
         session = await self._store.session(session_id)
         if not session.status.is_open or session.data.get("ending") or not session.expires_at:
@@ -221,7 +221,7 @@ class Sessions:
         now, expires_at = self._now(), session.expires_at + by
         most = self._settings.switchboard_session_max_hours
         if not timedelta(0) < by or expires_at - now > timedelta(hours=most):
-            raise BadInputError(
+            raise InvalidInputError(
                 f"A session may go on for at most {most:g} hours from now.",
                 hint="SWITCHBOARD_SESSION_MAX_HOURS sets the most.",
                 field="by",
@@ -241,7 +241,7 @@ class Sessions:
         await self._rooms.take(extended)
         return await self._store.session(session_id)
 
-    @guarded(Right.TEST, target="session_id")
+    @guarded(Permission.TEST, target="session_id")
     async def token(
         self, session_id: str, *, identity: str | None = None, actor: Caller
     ) -> CreatedSession:
@@ -279,14 +279,14 @@ class Sessions:
             if session.ours:
                 self._ends[session.id] = (session.room_name, session.expires_at)
             if session.data.get("ending"):
-                self._wanted_ends[session.id] = (session.room_name, OURSELVES)
+                self._wanted_ends[session.id] = (session.room_name, SYSTEM_PRINCIPAL)
         return True
 
     async def reap(self) -> None:
         """End every session whose time is over, and those whose end was asked for and failed."""
         now, now_s = self._now(), time.monotonic()
         due = {
-            session_id: (OURSELVES, "Its time was over.", True)
+            session_id: (SYSTEM_PRINCIPAL, "Its time was over.", True)
             for session_id, (_, expires_at) in self._ends.items()
             if expires_at is not None and expires_at <= now
         }
@@ -340,13 +340,13 @@ class Sessions:
                 tasks.create_task(say(session_id))
 
     async def _check_theirs(self, session: SessionRecord, actor: Caller) -> None:
-        """Testers handle what they began; what others began takes more. Raises DeniedError."""
-        if actor.may(Right.END):
+        """Testers handle what they began; what others began takes more. Raises PermissionDeniedError."""
+        if actor.may(Permission.END):
             return
         created = await self._store.latest_of(session.id, (Kind.SESSION_CREATED,))
         if (begun := created.get(Kind.SESSION_CREATED)) and begun.event.actor == actor.name:
             return
-        actor.check(Right.END)
+        actor.check(Permission.END)
 
     def _check(self, wanted: NewSession) -> None:
         check_name(wanted.user_id, field="user_id")
@@ -360,7 +360,7 @@ class Sessions:
         if wanted.duration is not None and not (
             timedelta(0) < wanted.duration <= timedelta(hours=most)
         ):
-            raise BadInputError(
+            raise InvalidInputError(
                 f"A session may last more than 0 and at most {most:g} hours.",
                 hint="SWITCHBOARD_SESSION_MAX_HOURS sets the most.",
                 field="session_duration_hours",
@@ -370,7 +370,7 @@ class Sessions:
         check_metadata(wanted.agent_metadata, field="agent_metadata")
         check_metadata(wanted.room_metadata, as_json=True, field="metadata")
         if wanted.room_metadata and not isinstance(json.loads(wanted.room_metadata), dict):
-            raise BadInputError(
+            raise InvalidInputError(
                 "The room's metadata is not a JSON object.",
                 hint='Write it like {"key": "value"}.',
                 field="metadata",
@@ -500,7 +500,7 @@ class Sessions:
         )
 
     def _token_ttl(self, duration: timedelta | None) -> timedelta:
-        usual = timedelta(minutes=self._settings.switchboard_token_minutes)
+        usual = timedelta(minutes=self._settings.switchboard_token_ttl_minutes)
         return usual if duration is None else max(min(usual, duration), timedelta(seconds=10))
 
     def _token_for(
@@ -610,7 +610,7 @@ class Sessions:
         now = self._now()
         try:
             await self._store.prune_events(
-                now - timedelta(days=self._settings.switchboard_event_days)
+                now - timedelta(days=self._settings.switchboard_event_retention_days)
             )
             await self._store.forget_keys(
                 now - timedelta(hours=self._settings.switchboard_idempotency_hours)

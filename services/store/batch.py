@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, and_, case, func, or_, select, update
 
-from services.events import Certainty, Event, Kind, Source
+from services.events import Event, Kind, Provenance, Source
 from services.ids import session_id_in
 from services.store import tables as t
 from services.store.agent_projections import apply_agent_events
@@ -168,7 +168,7 @@ class _Folding:
             connection.execute(
                 update(t.visits)
                 .where(t.visits.c.session_id == session_id, t.visits.c.left_at.is_(None))
-                .values(left_at=event.at, left_certainty=Certainty.INFERRED)
+                .values(left_at=event.at, left_certainty=Provenance.INFERRED)
             )
         for session_id in self._joined:
             _raise_peak(connection, session_id)

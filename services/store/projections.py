@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from services.clock import rfc3339
-from services.events import Certainty, Event, Kind, Source
+from services.events import Event, Kind, Provenance, Source
 from services.ids import DOCTOR_PREFIX, SessionId, new_session_id
 from services.store.records import Origin, SessionRecord, SessionStatus, Visit
 
@@ -24,7 +24,7 @@ _OPENS = _SHOWS_LIFE | {
     Kind.SESSION_ENDING,
 }
 _OF_LIVEKIT = {Source.WEBHOOK, Source.POLL}
-_RANK = (Certainty.OBSERVED, Certainty.INFERRED, Certainty.INCOMPLETE)  # best first
+_RANK = (Provenance.OBSERVED, Provenance.INFERRED, Provenance.INCOMPLETE)  # best first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +102,8 @@ def _began(session: SessionRecord, event: Event) -> SessionRecord:
     return replace(session, created_at=event.at, created_certainty=certainty)
 
 
-def _start_certainty(event: Event) -> Certainty:
-    return event.certainty if event.kind is Kind.ROOM_STARTED else Certainty.INCOMPLETE
+def _start_certainty(event: Event) -> Provenance:
+    return event.certainty if event.kind is Kind.ROOM_STARTED else Provenance.INCOMPLETE
 
 
 def _marked(session: SessionRecord, event: Event) -> SessionRecord:
@@ -131,7 +131,7 @@ def _alive(session: SessionRecord, event: Event) -> SessionRecord:
     if before is None or before < seen_at:
         session = replace(session, data={**session.data, "seen_at": rfc3339(seen_at)})
     if (
-        session.ended_certainty is Certainty.INFERRED
+        session.ended_certainty is Provenance.INFERRED
         and session.ended_at is not None
         and seen_at > session.ended_at
         and not session.data.get("ending")
@@ -166,7 +166,7 @@ def _created(session: SessionRecord, event: Event) -> SessionRecord:
         origin=Origin(facts.get("origin", session.origin)),
         expires_at=expires_at,
         created_at=event.at,
-        created_certainty=Certainty.OBSERVED,
+        created_certainty=Provenance.OBSERVED,
     )
 
 
@@ -203,23 +203,23 @@ def _ending(session: SessionRecord, event: Event) -> SessionRecord:
 def _joined(session: SessionRecord, visit: Visit | None, event: Event) -> Visit:
     if visit is None:
         visit = _new_visit(session.id, event)
-    if visit.joined_certainty is not Certainty.OBSERVED:
+    if visit.joined_certainty is not Provenance.OBSERVED:
         visit = replace(visit, joined_at=event.at, joined_certainty=event.certainty)
-    came_back = visit.left_certainty is Certainty.INFERRED and (
+    came_back = visit.left_certainty is Provenance.INFERRED and (
         visit.left_at is not None and visit.left_at < _seen_at(event)
     )
     if came_back and session.status.is_open:  # we had concluded that they left
         visit = replace(visit, left_at=None, left_certainty=None, leave_reason="")
     if visit.left_at is None and not session.status.is_open:
         left_at = max(event.at, session.ended_at or event.at)
-        visit = replace(visit, left_at=left_at, left_certainty=Certainty.INFERRED)
+        visit = replace(visit, left_at=left_at, left_certainty=Provenance.INFERRED)
     return visit
 
 
 def _left(session_id: SessionId, visit: Visit | None, event: Event) -> Visit:
     if visit is None:
         visit = _new_visit(session_id, event)
-    elif visit.left_certainty is Certainty.OBSERVED:
+    elif visit.left_certainty is Provenance.OBSERVED:
         return visit
     reason = str(event.data.get("disconnect_reason", ""))
     return replace(visit, left_at=event.at, left_certainty=event.certainty, leave_reason=reason)
@@ -250,9 +250,9 @@ def _ended(session: SessionRecord, event: Event) -> SessionRecord:
     """The end that was observed first; else the last that we concluded."""
     if event.room_sid and event.room_sid != session.room_sid:
         return session  # a room that came back under the name; the session is in the other one
-    observed = event.certainty is Certainty.OBSERVED
+    observed = event.certainty is Provenance.OBSERVED
     if session.ended_at is not None:
-        known = session.ended_certainty is Certainty.OBSERVED
+        known = session.ended_certainty is Provenance.OBSERVED
         if known and (not observed or session.ended_at <= event.at):
             return session
         if not known and not observed and session.ended_at >= event.at:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from services.events import Certainty, Event
+from services.events import Event, Provenance
 from services.ids import SessionId
 
 
@@ -51,11 +51,11 @@ class SessionRecord:
     status: SessionStatus = SessionStatus.CREATED
     origin: Origin = Origin.ADOPTED
     created_at: datetime
-    created_certainty: Certainty = Certainty.OBSERVED
+    created_certainty: Provenance = Provenance.OBSERVED
     started_at: datetime | None = None  # the first person joined
-    started_certainty: Certainty | None = None
+    started_certainty: Provenance | None = None
     ended_at: datetime | None = None
-    ended_certainty: Certainty | None = None
+    ended_certainty: Provenance | None = None
     end_reason: str = ""
     expires_at: datetime | None = None
     last_event_at: datetime
@@ -80,9 +80,9 @@ class Visit:
     kind: str = "standard"
     hidden: bool = False
     joined_at: datetime | None = None
-    joined_certainty: Certainty | None = None
+    joined_certainty: Provenance | None = None
     left_at: datetime | None = None
-    left_certainty: Certainty | None = None
+    left_certainty: Provenance | None = None
     leave_reason: str = ""
 
     @property
@@ -109,7 +109,7 @@ class Denial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class SavedItem:
     """What is kept under a name, for everybody. `options` is JSON."""
 
     name: str

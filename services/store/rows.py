@@ -11,7 +11,7 @@ from sqlalchemy import JSON, ColumnElement, RowMapping, Table, case, cast, func,
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.dml import Insert
 
-from services.events import Certainty, Event, Kind, Source
+from services.events import Event, Kind, Provenance, Source
 from services.ids import SessionId
 from services.store import tables as t
 from services.store.records import (
@@ -106,7 +106,7 @@ def stored_event(row: RowMapping) -> StoredEvent:
     values |= {
         "kind": Kind(values["kind"]),
         "source": Source(values["source"]),
-        "certainty": Certainty(values["certainty"]),
+        "certainty": Provenance(values["certainty"]),
     }
     return StoredEvent(seq=seq, event=Event(**values))
 
@@ -121,7 +121,7 @@ def session_record(row: RowMapping) -> SessionRecord:
     """The session of a row."""
     values: dict[str, Any] = {str(name): value for name, value in row.items()}
     for name in ("created_certainty", "started_certainty", "ended_certainty"):
-        values[name] = Certainty(values[name]) if values[name] else None
+        values[name] = Provenance(values[name]) if values[name] else None
     values |= {
         "id": SessionId(values["id"]),
         "status": SessionStatus(values["status"]),
@@ -141,7 +141,7 @@ def visit_record(row: RowMapping) -> Visit:
     """The visit of a row."""
     values: dict[str, Any] = {str(name): value for name, value in row.items()}
     for name in ("joined_certainty", "left_certainty"):
-        values[name] = Certainty(values[name]) if values[name] else None
+        values[name] = Provenance(values[name]) if values[name] else None
     values["session_id"] = SessionId(values["session_id"])
     values["hidden"] = bool(values["hidden"])
     return Visit(**values)

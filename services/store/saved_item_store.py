@@ -5,11 +5,11 @@ from __future__ import annotations
 from sqlalchemy import Table, delete, select
 
 from services.store.agent_store import Connect
-from services.store.records import Kept
+from services.store.records import SavedItem
 from services.store.rows import clean, upsert
 
 
-class KeptStore:
+class SavedItemStore:
     """One table of it. Raises StoreUnavailableError where the database is away."""
 
     def __init__(self, reading: Connect, writing: Connect, table: Table) -> None:
@@ -17,7 +17,7 @@ class KeptStore:
         self._writing = writing
         self._table = table
 
-    async def save(self, kept: Kept) -> None:
+    async def save(self, kept: SavedItem) -> None:
         """Keep it under its name, in place of one that has it."""
         row = {
             "name": clean(kept.name),
@@ -28,11 +28,11 @@ class KeptStore:
         async with self._writing() as db:
             await db.execute(upsert(db.dialect.name, self._table), [row])
 
-    async def all(self, *, limit: int = 200) -> tuple[Kept, ...]:
+    async def all(self, *, limit: int = 200) -> tuple[SavedItem, ...]:
         """By name."""
         async with self._reading() as db:
             rows = await db.execute(select(self._table).order_by(self._table.c.name).limit(limit))
-            return tuple(Kept(**row) for row in rows.mappings())
+            return tuple(SavedItem(**row) for row in rows.mappings())
 
     async def delete(self, name: str) -> None:
         """Delete it, if it is there."""

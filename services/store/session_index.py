@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from services.events import Certainty, Event, Kind
+from services.events import Event, Kind, Provenance
 from services.store import tables as t
 from services.store.agent_records import InterruptStatus
 from services.store.records import SessionRecord
@@ -29,7 +29,7 @@ _ASKS: Final = {
 _SPEAK: Final = {"user", "assistant"}
 _NOTES: Final = {Kind.NOTE_ADDED, Kind.NOTE_REMOVED}
 _TAGS: Final = {*_NOTES, Kind.TAGGED}
-_WORST_FIRST: Final = (Certainty.INCOMPLETE, Certainty.INFERRED, Certainty.OBSERVED)
+_WORST_FIRST: Final = (Provenance.INCOMPLETE, Provenance.INFERRED, Provenance.OBSERVED)
 _TEXT_MOST: Final = 20_000  # characters of one message that are searched
 _TAG_MOST: Final = 40
 _NAME_MOST: Final = 200
@@ -140,7 +140,7 @@ def _base(session: SessionRecord) -> dict[str, Any]:
         "agent_name": session.agent_name,
         "user_id": session.user_id,
         "room_name": session.room_name,
-        "evidence": next((c for c in _WORST_FIRST if c in known), Certainty.OBSERVED),
+        "evidence": next((c for c in _WORST_FIRST if c in known), Provenance.OBSERVED),
         "duration_s": None if ended is None else max(0.0, (ended - began).total_seconds()),
     }
 

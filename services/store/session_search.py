@@ -19,8 +19,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, FromClause, column, func, or_, select, table, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.errors import BadInputError
-from services.events import Certainty
+from services.errors import InvalidInputError
+from services.events import Provenance
 from services.ids import is_session_id
 from services.store import tables as t
 from services.store.records import SessionRecord, SessionStatus
@@ -67,7 +67,7 @@ _WORDS_OF: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Find:
+class SessionFilter:
     """Every part that is set must hold.
 
     `text`: words that were all said or noted in one text, of the newest 5,000 that have them.
@@ -82,7 +82,7 @@ class Find:
     agent_name: str | None = None
     user_id: str | None = None
     room_name: str | None = None
-    evidence: Certainty | None = None
+    evidence: Provenance | None = None
     verdict: str | None = None
     tag: str | None = None
     assignee: str | None = None
@@ -101,11 +101,11 @@ class Find:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class SessionRow:
     """A session with what it is found by. Answers in ms, from end of speech to first audio."""
 
     session: SessionRecord
-    evidence: Certainty
+    evidence: Provenance
     duration_s: float | None
     turns: int
     answer_median_ms: float | None
@@ -120,14 +120,14 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FoundPage:
+class SessionPage:
     """`next_cursor` None: no more."""
 
-    sessions: tuple[Found, ...]
+    sessions: tuple[SessionRow, ...]
     next_cursor: str | None
 
 
-class FoundStore:
+class SessionSearch:
     """Raises StoreUnavailableError where the database is away."""
 
     def __init__(self, reading: Connect) -> None:
@@ -135,20 +135,20 @@ class FoundStore:
 
     async def page(
         self,
-        wanted: Find | None = None,
+        wanted: SessionFilter | None = None,
         *,
         order: Order = Order.STARTED,
         ascending: bool = False,
         cursor: str | None = None,
         limit: int = 50,
-    ) -> FoundPage:
+    ) -> SessionPage:
         """A page of sessions in that order; `limit` is 1 to 500.
 
         Raises:
-            BadInputError: the cursor is not one of ours, or of another order.
+            InvalidInputError: the cursor is not one of ours, or of another order.
         """
         limit = max(1, min(limit, PAGE_MOST))
-        wanted = wanted or Find()
+        wanted = wanted or SessionFilter()
         by_mark = wanted.mark is not None and order is Order.STARTED
         # a mark has its sessions in the order of their beginning: any page of any mark at once
         keys = [(t.marks if by_mark else t.found).c[name] for name in _keys(order)]
@@ -189,7 +189,7 @@ class FoundStore:
             if row["session_id"] in records
         )
         last = rows[-1] if rows else None
-        return FoundPage(
+        return SessionPage(
             sessions=found,
             next_cursor=_write_cursor(last, order, ascending=ascending) if more and last else None,
         )
@@ -215,10 +215,10 @@ async def _different(
     return tuple((await db.execute(found)).scalars())
 
 
-def _found(row: Any, session: SessionRecord, tags: list[str]) -> Found:
-    return Found(
+def _found(row: Any, session: SessionRecord, tags: list[str]) -> SessionRow:
+    return SessionRow(
         session=session,
-        evidence=Certainty(row["evidence"]),
+        evidence=Provenance(row["evidence"]),
         duration_s=row["duration_s"],
         turns=row["turns"],
         answer_median_ms=row["answer_median_ms"],
@@ -233,7 +233,7 @@ def _found(row: Any, session: SessionRecord, tags: list[str]) -> Found:
     )
 
 
-def _conditions(wanted: Find, dialect: str) -> list[ColumnElement[bool]]:
+def _conditions(wanted: SessionFilter, dialect: str) -> list[ColumnElement[bool]]:
     c = t.found.c
     where: list[ColumnElement[bool]] = []
     if wanted.statuses:
@@ -269,12 +269,12 @@ def _conditions(wanted: Find, dialect: str) -> list[ColumnElement[bool]]:
     return where
 
 
-def _like(wanted: Find) -> tuple[ColumnElement[bool], ...]:
+def _like(wanted: SessionFilter) -> tuple[ColumnElement[bool], ...]:
     c = t.marks.c
     return c.mark == clean(wanted.mark), c.worst_ms >= (wanted.mark_over_ms or 0.0)
 
 
-async def _marked(db: AsyncConnection, wanted: Find) -> ColumnElement[bool]:
+async def _marked(db: AsyncConnection, wanted: SessionFilter) -> ColumnElement[bool]:
     """Sessions with that mark: few are listed first, of many each session is asked for its own."""
     c = t.marks.c
     some = select(c.session_id).where(*_like(wanted))
@@ -341,7 +341,7 @@ def _read_cursor(cursor: str, order: Order, *, ascending: bool) -> tuple[Any, ..
             raise ValueError("of another order")
         return tuple(map(_read_value, names, values))
     except (ValueError, TypeError, AttributeError) as exc:
-        raise BadInputError(
+        raise InvalidInputError(
             "The cursor is not one that was given for this list.",
             hint="Begin at the first page.",
             field="cursor",

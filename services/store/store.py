@@ -52,8 +52,8 @@ from services.store.rows import (
     upsert,
     visit_record,
 )
-from services.store.saved_item_store import KeptStore
-from services.store.session_search import FoundStore
+from services.store.saved_item_store import SavedItemStore
+from services.store.session_search import SessionSearch
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +85,9 @@ async def open_store(
         StoreUnavailableError: the database cannot be reached or migrated.
     """
     url = database_url(settings)
-    redaction = redaction_of(settings.switchboard_redact, settings.switchboard_redact_patterns)
+    redaction = redaction_of(
+        settings.switchboard_pii_redaction, settings.switchboard_pii_redaction_patterns_file
+    )
     if (path := settings.sqlite_path) is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -144,14 +146,14 @@ class Store:
         self._giving_back: set[asyncio.Task[None]] = set()
         self.log = EventLog(engine, sqlite, redaction=redaction, timeout_s=timeout_s)
         self.agents = AgentStore(self.reading, self.writing)
-        self.found = FoundStore(self.reading)
+        self.found = SessionSearch(self.reading)
         self.quality = QualityStore(self.reading)
         self.alerts = AlertStore(self.reading, self.writing)
-        self.alert_rules = KeptStore(self.reading, self.writing, t.alert_rules)
+        self.alert_rules = SavedItemStore(self.reading, self.writing, t.alert_rules)
         self.access = AccessStore(self.reading, self.writing)
-        self.presets = KeptStore(self.reading, self.writing, t.presets)
-        self.views = KeptStore(self.reading, self.writing, t.views)
-        self.retention_rules = KeptStore(self.reading, self.writing, t.retention_rules)
+        self.presets = SavedItemStore(self.reading, self.writing, t.presets)
+        self.views = SavedItemStore(self.reading, self.writing, t.views)
+        self.retention_rules = SavedItemStore(self.reading, self.writing, t.retention_rules)
 
     async def latest_of(self, session_id: str, kinds: Sequence[Kind]) -> dict[Kind, StoredEvent]:
         """The newest event of each of these kinds in a session; kinds it had none of are absent."""

@@ -40,7 +40,7 @@ def guarded_room(
     people = folder / "people.yaml"
     for role in Role:
         put_person(people, role.value, role, password=PASSWORD)
-    given = {"SWITCHBOARD_PEOPLE": str(people), **env}
+    given = {"SWITCHBOARD_USERS_FILE": str(people), **env}
     room = ControlRoom(livekit_binary(), folder, env=given, options=options)
     prepare(room)
     try:
@@ -54,7 +54,7 @@ def guarded_room(
 def by_password(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlRoom]:
     """A control room whose people sign in with a password."""
     folder = tmp_path_factory.mktemp("by-password")
-    with guarded_room(folder, SWITCHBOARD_LOGIN="password") as room:
+    with guarded_room(folder, SWITCHBOARD_AUTH_MODE="password") as room:
         yield room
 
 
@@ -195,7 +195,7 @@ async def test_an_identity_provider_says_who_comes_and_groups_give_roles(
             tmp_path / "room",
             prepare=prepare,
             options=("--secrets.files", str(secrets)),
-            SWITCHBOARD_LOGIN="oidc",
+            SWITCHBOARD_AUTH_MODE="oidc",
         ) as room:
             page = await open_page(room.url)
             await page.get_by_role("button", name="Sign in").click()

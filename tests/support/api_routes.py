@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute
 
 from api.app import create_api
 from api.callers import May
-from services.access.permissions import Right
+from services.access.permissions import Permission
 
 _VALUES = {
     "{session_id}": "ses_" + 32 * "0",
@@ -28,7 +28,7 @@ class ApiRoute:
 
     method: str
     path: str
-    rights: frozenset[Right]
+    rights: frozenset[Permission]
 
 
 def api_routes() -> list[ApiRoute]:
@@ -56,7 +56,7 @@ def _flat(routes: Iterable[BaseRoute]) -> Iterator[BaseRoute]:
             yield from _flat(inner.routes)
 
 
-def _rights(dependant: Dependant) -> Iterator[Right]:
+def _rights(dependant: Dependant) -> Iterator[Permission]:
     for one in dependant.dependencies:
         if isinstance(one.call, May):
             yield one.call.right

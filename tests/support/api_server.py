@@ -66,7 +66,7 @@ def settings_for(livekit: LiveKitServer, data_dir: Path, **given: Any) -> Settin
         "switchboard_data_dir": data_dir,
         "switchboard_poll_interval_s": 0.2,
         "switchboard_livekit_timeout_s": 2.0,
-        "switchboard_embedded": "off",
+        "switchboard_embedded_livekit": "off",
     }
     return Settings(**(values | given))
 

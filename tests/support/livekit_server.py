@@ -25,7 +25,7 @@ from tests.support.processes import Child
 
 def binary_settings() -> Settings:
     """The two settings that say where a livekit-server is, from the environment."""
-    names = ("SWITCHBOARD_LIVEKIT_SERVER", "SWITCHBOARD_CACHE_DIR")
+    names = ("SWITCHBOARD_LIVEKIT_SERVER_BIN", "SWITCHBOARD_CACHE_DIR")
     return Settings.model_validate({n.lower(): os.environ[n] for n in names if os.environ.get(n)})
 
 

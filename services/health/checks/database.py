@@ -19,41 +19,33 @@ from services.logs import Redact
 from services.settings import Settings
 from services.store import tables as t
 from services.store.engine import alembic_config, database_url, make_engine
-from services.store.store import Store
 
 _SLOW_MS: Final = 100.0
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)  # a minute that no sample has
-_WAITING_MANY: Final = 100
 
 ANSWERS: Final = Check(
     code="database_answers",
     area=Area.DATABASE,
     name="Database",
-    why="History, sessions and the Idempotency-Key need it; the live view does not.",
+    impact="History, sessions and the Idempotency-Key need it; the live view does not.",
 )
 SCHEMA: Final = Check(
     code="database_schema",
     area=Area.DATABASE,
     name="Database schema",
-    why="Another version's tables are not those that this version reads and writes.",
+    impact="Another version's tables are not those that this version reads and writes.",
 )
 WRITABLE: Final = Check(
     code="database_writable",
     area=Area.DATABASE,
     name="Database writes",
-    why="What cannot be written waits in memory, and is lost when Switchboard ends.",
+    impact="What cannot be written waits in memory, and is lost when Switchboard ends.",
 )
 WAL: Final = Check(
     code="database_wal",
     area=Area.DATABASE,
     name="Write-ahead log",
-    why="Without it readers and the writer of SQLite wait for one another.",
-)
-WAITING: Final = Check(
-    code="database_waiting",
-    area=Area.DATABASE,
-    name="Events",
-    why="An event that waits is not yet in the history; one that was rejected never will be.",
+    impact="Without it readers and the writer of SQLite wait for one another.",
 )
 
 
@@ -72,26 +64,6 @@ async def examine(settings: Settings, *, lock_wait_s: float | None = None) -> tu
         return (ANSWERS.unknown("There is no database file yet.", "The first start makes it."),)
     timeout_s = settings.switchboard_store_timeout_s
     return await _connected(url, timeout_s, 0.8 * timeout_s if lock_wait_s is None else lock_wait_s)
-
-
-def writer(store: Store) -> Finding:
-    """Whether the running dashboard's events are written as they come."""
-    state = store.log
-    if state.last_error:
-        return WAITING.problem(
-            f"{state.waiting:,} wait. The last error: {state.last_error}.",
-            "Mend the database; they are written by themselves as soon as it takes them.",
-        )
-    if state.rejected:
-        return WAITING.warning(
-            f"{state.rejected:,} were rejected since the start.",
-            "The log says why: look for “the database rejected an event”.",
-        )
-    if state.waiting > _WAITING_MANY:
-        return WAITING.warning(
-            f"{state.waiting:,} wait.", "The database is slow: look at its disk and load."
-        )
-    return WAITING.ok("All are written.")
 
 
 async def _connected(url: URL, timeout_s: float, lock_wait_s: float) -> tuple[Finding, ...]:
@@ -113,7 +85,7 @@ async def _connected(url: URL, timeout_s: float, lock_wait_s: float) -> tuple[Fi
                     asking = WAL
                     findings.append(await _wal(connection))
     except (SQLAlchemyError, OSError, TimeoutError) as exc:
-        findings.append(asking.problem(_said(exc, timeout_s), _mend(url)))
+        findings.append(asking.problem(_said(exc, timeout_s), _fix(url)))
     finally:
         await engine.dispose()
     return tuple(findings)
@@ -191,7 +163,7 @@ def _said(exc: BaseException, timeout_s: float) -> str:
     return f"It says: {detail.rstrip('.')}."
 
 
-def _mend(url: URL) -> str:
+def _fix(url: URL) -> str:
     if url.get_backend_name() == "sqlite":
         return f"Check that {url.database} may be written by the user that runs Switchboard."
     return f"Check that PostgreSQL runs at {url.host}:{url.port or 5432}, and user and password."

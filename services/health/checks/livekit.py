@@ -15,7 +15,7 @@ import jwt
 
 from services.clock import Now
 from services.errors import (
-    LiveKitRefusedError,
+    LiveKitRejectedError,
     LiveKitUnavailableError,
     NotFoundError,
     SwitchboardError,
@@ -38,43 +38,43 @@ ANSWERS: Final = Check(
     code="livekit_answers",
     area=Area.LIVEKIT,
     name="LiveKit server",
-    why="Without LiveKit no room can be opened, seen or ended.",
+    impact="Without LiveKit no room can be opened, seen or ended.",
 )
 KEY: Final = Check(
     code="livekit_key",
     area=Area.LIVEKIT,
     name="LiveKit key",
-    why="LiveKit refuses every call and every token that another key has signed.",
+    impact="LiveKit refuses every call and every token that another key has signed.",
 )
 SECRET: Final = Check(
     code="livekit_secret",
     area=Area.LIVEKIT,
     name="LiveKit secret",
-    why="A short secret can be guessed from a single token.",
+    impact="A short secret can be guessed from a single token.",
 )
 CLOCKS: Final = Check(
     code="livekit_clock",
     area=Area.LIVEKIT,
     name="Clocks",
-    why="Over a minute apart, tokens count as not yet valid, or as out of date.",
+    impact="Over a minute apart, tokens count as not yet valid, or as out of date.",
 )
 TOKEN: Final = Check(
     code="livekit_token",
     area=Area.LIVEKIT,
     name="Join tokens",
-    why="Everybody who joins a room shows a token that we made.",
+    impact="Everybody who joins a room shows a token that we made.",
 )
 PUBLIC_URL: Final = Check(
     code="livekit_public_url",
     area=Area.LIVEKIT,
     name="Address for browsers",
-    why="Browsers and agents connect to LiveKit themselves, not through Switchboard.",
+    impact="Browsers and agents connect to LiveKit themselves, not through Switchboard.",
 )
 METRICS: Final = Check(
     code="livekit_metrics",
     area=Area.LIVEKIT,
     name="Metrics page",
-    why="Traffic, loss and load on the System page come from it.",
+    impact="Traffic, loss and load on the System page come from it.",
 )
 
 
@@ -108,7 +108,7 @@ async def ask(service: LiveKitService, target: LiveKitTarget) -> tuple[Finding, 
         await service.get_room_info(new_identity(DOCTOR_PREFIX))
     except NotFoundError:
         pass  # there is no such room: that is the answer
-    except LiveKitRefusedError as exc:
+    except LiveKitRejectedError as exc:
         return (
             ANSWERS.ok(f"At {target.url}."),
             KEY.problem(exc.message, exc.hint or "Compare LIVEKIT_API_KEY with its keys."),
@@ -126,7 +126,7 @@ async def ask(service: LiveKitService, target: LiveKitTarget) -> tuple[Finding, 
 
 
 def secret(target: LiveKitTarget) -> Finding:
-    """Its length; nothing of it is told but that."""
+    """Its length. The finding holds nothing else of it."""
     length = len(target.api_secret.get_secret_value())
     if length < _SECRET_CHARACTERS:
         return SECRET.warning(
@@ -157,11 +157,11 @@ def compare_clocks(*, here: datetime, there: datetime) -> Finding:
     """Two clocks read at one moment."""
     apart_s = (there - here).total_seconds()
     said = f"LiveKit's is {abs(apart_s):,.0f} s {'ahead' if apart_s > 0 else 'behind'}."
-    mend = "Set both clocks, and let them be kept right (NTP)."
+    fix = "Set both clocks, and let them be kept right (NTP)."
     if abs(apart_s) > _CLOCK_MOST_S:
-        return CLOCKS.problem(said, mend)
+        return CLOCKS.problem(said, fix)
     if abs(apart_s) > _CLOCK_FEW_S:
-        return CLOCKS.warning(said, mend)
+        return CLOCKS.warning(said, fix)
     return CLOCKS.ok("To within two seconds." if abs(apart_s) < 2 else said)
 
 
@@ -238,16 +238,16 @@ def judge_public_url(target: LiveKitTarget, reach: Reach) -> Finding | None:
     to_ourselves = (public.hostname or "") in LOOPBACK
     from_elsewhere = reach.publicly or (page.hostname or "localhost") not in LOOPBACK
     if to_ourselves and from_elsewhere:
-        mend = "Set LIVEKIT_PUBLIC_URL to the address under which others reach LiveKit."
+        fix = "Set LIVEKIT_PUBLIC_URL to the address under which others reach LiveKit."
         if target.embedded:
-            mend = (
+            fix = (
                 "The embedded server serves this machine alone. Run a livekit-server of your "
                 "own for others, and set LIVEKIT_URL with its key and secret."
             )
         return PUBLIC_URL.problem(
             f"The dashboard is for others too, and browsers are told {target.public_url}: each "
             "would look for LiveKit on its own machine.",
-            mend,
+            fix,
         )
     if to_ourselves or public.scheme == "wss":
         return None

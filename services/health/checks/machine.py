@@ -28,43 +28,43 @@ SETTINGS: Final = Check(
     code="settings",
     area=Area.MACHINE,
     name="Settings",
-    why="A setting that is wrong or misspelt stops the start, or is not the one you meant.",
+    impact="A setting that is wrong or misspelt stops the start, or is not the one you meant.",
 )
 PYTHON: Final = Check(
     code="python",
     area=Area.MACHINE,
     name="Python",
-    why="The pinned requirements are made for these versions of Python.",
+    impact="The pinned requirements are made for these versions of Python.",
 )
 DATA_FOLDER: Final = Check(
     code="data_folder",
     area=Area.MACHINE,
     name="Data folder",
-    why="Database, keys and logs live there.",
+    impact="Database, keys and logs live there.",
 )
 DISK: Final = Check(
     code="disk",
     area=Area.MACHINE,
     name="Free disk",
-    why="With a full disk events wait in memory and the logs stop.",
+    impact="With a full disk events wait in memory and the logs stop.",
 )
 PRIVATE: Final = Check(
     code="private_files",
     area=Area.MACHINE,
     name="Private files",
-    why="Who reads LiveKit's secret can enter every room and end it.",
+    impact="Who reads LiveKit's secret can enter every room and end it.",
 )
 CLOCK: Final = Check(
     code="clock",
     area=Area.MACHINE,
     name="Clock",
-    why="Tokens are valid from one moment to another: a wrong clock makes them useless.",
+    impact="Tokens are valid from one moment to another: a wrong clock makes them useless.",
 )
 AGENTS: Final = Check(
     code="agents",
     area=Area.AGENTS,
     name="langgraph.json",
-    why="It names the agents that sessions can ask for.",
+    impact="It names the agents that sessions can ask for.",
 )
 
 
@@ -169,10 +169,10 @@ def disk(folder: Path) -> Finding:
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(there).free
     said = f"{free / 1e9:,.1f} GB are free."
-    mend = f"Make room on the disk of {folder}, or choose another with SWITCHBOARD_DATA_DIR."
+    fix = f"Make room on the disk of {folder}, or choose another with SWITCHBOARD_DATA_DIR."
     if free < _FREE_TOO_FEW:
-        return DISK.problem(said, mend)
-    return DISK.warning(said, mend) if free < _FREE_FEW else DISK.ok(said)
+        return DISK.problem(said, fix)
+    return DISK.warning(said, fix) if free < _FREE_FEW else DISK.ok(said)
 
 
 def _private(settings: Settings) -> tuple[Path, ...]:
@@ -200,15 +200,15 @@ def private_files(files: Iterable[Path]) -> Finding:
 
 def clock(folder: Path, *, now: datetime) -> Finding:
     """Whether the clock is plainly wrong: before this program was written, or before its files."""
-    mend = "Set the clock, and let it be kept right (NTP)."
+    fix = "Set the clock, and let it be kept right (NTP)."
     if now < _WRITTEN:
-        return CLOCK.problem(f"It says {now:%Y-%m-%d %H:%M} UTC, which is long past.", mend)
+        return CLOCK.problem(f"It says {now:%Y-%m-%d %H:%M} UTC, which is long past.", fix)
     newest = max((path.stat().st_mtime for path in folder.glob("*") if path.exists()), default=0.0)
     written_at = datetime.fromtimestamp(newest, UTC)
     if written_at > now + _AHEAD:
         return CLOCK.warning(
             f"It says {now:%Y-%m-%d %H:%M} UTC; the data folder has files of "
             f"{written_at:%Y-%m-%d %H:%M}.",
-            mend,
+            fix,
         )
     return CLOCK.ok(f"It says {now:%Y-%m-%d %H:%M:%S} UTC.")

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shutil
 import sys
 from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import psutil
@@ -21,7 +25,7 @@ from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from services.errors import SwitchboardError
-from services.health.checks import dashboard
+from services.health.checks import dashboard, parts
 from services.health.findings import Area, Check, Finding
 from services.ids import DOCTOR_PREFIX, new_identity
 from services.livekit import build
@@ -41,25 +45,31 @@ RUNNING: Final = Check(
     code="dashboard_running",
     area=Area.DASHBOARD,
     name="Dashboard",
-    why="Rooms are watched and sessions are ended by a dashboard that runs.",
+    impact="Rooms are watched and sessions are ended by a dashboard that runs.",
 )
 READY: Final = Check(
     code="dashboard_ready",
     area=Area.DASHBOARD,
     name="Readiness",
-    why="It says itself whether LiveKit and its database answer it.",
+    impact="It says itself whether LiveKit and its database answer it.",
 )
 BINARY: Final = Check(
     code="livekit_binary",
     area=Area.LIVEKIT,
     name="livekit-server to start",
-    why="Without LIVEKIT_URL the dashboard starts a livekit-server, which it finds or builds.",
+    impact="Without LIVEKIT_URL the dashboard starts a livekit-server, which it finds or builds.",
 )
 COMPILES: Final = Check(
     code="graphs_compile",
     area=Area.AGENTS,
     name="Agent graphs",
-    why="A worker loads the graph of its agent when it starts; one that fails answers no call.",
+    impact="A worker loads the graph of its agent when it starts; one that fails answers no call.",
+)
+
+
+_KEYLESS: Final = READY.unknown(
+    "The dashboard has a login, and says no more without an API key.",
+    "Create a key with the scope read on the Access page, and set SWITCHBOARD_API_KEY to it.",
 )
 
 
@@ -102,7 +112,19 @@ def _url_of(pid: int) -> str | None:
         addresses = dashboard.listening(pid)
     except (psutil.Error, OSError):
         return None
-    return _url_for(addresses[0]) if addresses else None
+    # its process also opens ports for WebRTC: only the dashboard's answers HTTP
+    return next((url for url in map(_url_for, addresses) if _answers(url)), None)
+
+
+def _answers(url: str) -> bool:
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=_ASK_S)
+    try:
+        connection.request("GET", "/api/health")
+        return connection.getresponse().status == HTTPStatus.OK
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def _url_for(address: str) -> str:
@@ -114,21 +136,27 @@ def _url_for(address: str) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def ask_running(running: Running, *, listen_publicly: bool) -> tuple[Finding, ...]:
-    """What the running dashboard says of itself: its loop, webhooks, workers and open ports."""
+async def ask_running(running: Running, access: dashboard.Access) -> tuple[Finding, ...]:
+    """What the running dashboard says of itself: its loop, webhooks, workers and open ports.
+
+    With a login it needs a key with the scope `read`, in SWITCHBOARD_API_KEY.
+    """
     if running.url is None:
         return (
             RUNNING.unknown(
-                "One uses this data folder; where it listens could not be told.",
+                "One uses this data folder; its address could not be found.",
                 "Name it: switchboard doctor --url http://localhost:8501",
             ),
         )
     timeout = aiohttp.ClientTimeout(total=_READY_S, sock_connect=_ASK_S)
     try:
-        async with aiohttp.ClientSession(running.url, timeout=timeout) as http:
+        async with aiohttp.ClientSession(running.url, timeout=timeout, headers=_key()) as http:
             async with http.get("/api/health") as response:
                 response.raise_for_status()
             async with http.get("/api/ready") as response:
+                if response.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+                    ports = await asyncio.to_thread(open_ports, running, access)
+                    return _running(running.url), _KEYLESS, ports
                 ready = await response.json(content_type=None)
             async with http.get("/api/metrics") as response:
                 figures = parse_figures(await response.text())
@@ -142,13 +170,22 @@ async def ask_running(running: Running, *, listen_publicly: bool) -> tuple[Findi
             ),
         )
     return (
-        RUNNING.ok(f"One runs at {running.url} and answers."),
+        _running(running.url),
         readiness(ready),
         lag(figures),
         webhooks(figures),
         workers(agents),
-        await asyncio.to_thread(open_ports, running.pid, listen_publicly=listen_publicly),
+        await asyncio.to_thread(open_ports, running, access),
     )
+
+
+def _running(url: str) -> Finding:
+    return RUNNING.ok(f"One runs at {url} and answers.")
+
+
+def _key() -> dict[str, str]:
+    key = os.environ.get("SWITCHBOARD_API_KEY", "")
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
 
 def readiness(said: object) -> Finding:
@@ -156,7 +193,7 @@ def readiness(said: object) -> Finding:
     parts = said if isinstance(said, dict) else {}
     amiss = [str(parts.get(part)) for part in ("livekit", "store") if parts.get(part) != "ok"]
     if amiss:
-        return READY.problem(" ".join(amiss), "Its System page says more.")
+        return READY.problem(" ".join(amiss), "See its System page.")
     return READY.ok("LiveKit and the database answer it.")
 
 
@@ -164,7 +201,7 @@ def lag(figures: dict[str, float]) -> Finding:
     """The dashboard's own measure of its loop."""
     names = ("switchboard_loop_lag_median_ms", "switchboard_loop_lag_worst_ms")
     if not all(name in figures for name in names):
-        return dashboard.LAG.unknown("The dashboard does not tell.")
+        return dashboard.LAG.unknown("The dashboard does not say.")
     median_ms, worst_ms = (figures[name] for name in names)
     return dashboard.lag(LoopLag(median_ms=median_ms, worst_ms=worst_ms, over_limit=0))
 
@@ -179,24 +216,25 @@ def webhooks(figures: dict[str, float]) -> Finding:
         received=count("webhooks_received"),
         refused=count("webhooks_refused"),
         missed=count("webhooks_missed"),
+        missed_lately=count("webhooks_missed_lately"),
     )
-    snippet = dashboard.webhook_snippet("(the value of LIVEKIT_API_KEY)", "http://localhost:8501")
-    return dashboard.webhooks(seen, rooms_open=count("rooms") > 0, snippet=snippet)
+    snippet = parts.webhook_snippet("(the value of LIVEKIT_API_KEY)", "http://localhost:8501")
+    return parts.webhooks(seen, rooms_open=count("rooms") > 0, snippet=snippet)
 
 
 def workers(said: object) -> Finding:
     """What `/api/agents` says."""
     try:
-        parts = TypeAdapter(_Agents).validate_python(said)
+        told = TypeAdapter(_Agents).validate_python(said)
     except ValidationError:
-        return dashboard.WORKERS.unknown("The dashboard does not tell.")
+        return parts.WORKERS.unknown("The dashboard does not say.")
     known = None
-    if parts["workers"] is not None:
+    if told["workers"] is not None:
         known = tuple(
             RegisteredWorker(worker_id=one["worker_id"], agent_name=one["agent_id"], job_type="")
-            for one in parts["workers"]
+            for one in told["workers"]
         )
-    return dashboard.workers([agent["agent_id"] for agent in parts["agents"]], known)
+    return parts.workers([agent["agent_id"] for agent in told["agents"]], known, None)
 
 
 class _Agents(TypedDict):
@@ -204,15 +242,11 @@ class _Agents(TypedDict):
     workers: list[dict[str, str]] | None
 
 
-def open_ports(pid: int | None, *, listen_publicly: bool) -> Finding:
-    """Whether the dashboard's process can be reached from beyond this machine. Not on the loop."""
-    if pid is None:
-        return dashboard.PORTS.unknown("Which process it is could not be told.")
-    try:
-        addresses = dashboard.listening(pid)
-    except (psutil.Error, OSError):
-        return dashboard.PORTS.unknown("This system does not tell which ports are open.")
-    return dashboard.judge_ports(addresses, (), listen_publicly=listen_publicly)
+def open_ports(running: Running, access: dashboard.Access) -> Finding:
+    """Whether other machines can reach the dashboard. Not on the loop."""
+    if running.pid is None or running.url is None:
+        return dashboard.PORTS.unknown("Its process could not be found.")
+    return dashboard.open_ports(access=access, pid=running.pid, port=urlsplit(running.url).port)
 
 
 _FIGURE: Final = re.compile(r"^(\w+) (\S+)$", re.M)
@@ -267,7 +301,7 @@ async def binary(settings: Settings) -> Finding:
     cache = settings.switchboard_cache_dir.expanduser().absolute()
     there = next(path for path in (cache, *cache.parents) if path.exists())
     free = (await asyncio.to_thread(shutil.disk_usage, there)).free
-    ways = "Put livekit-server on PATH, set SWITCHBOARD_LIVEKIT_SERVER, or set LIVEKIT_URL."
+    ways = "Put livekit-server on PATH, set SWITCHBOARD_LIVEKIT_SERVER_BIN, or set LIVEKIT_URL."
     if free < _BUILD_BYTES:
         return BINARY.problem(
             f"None is there, and {cache} has {free / 1e9:.1f} GB free; building one takes "

@@ -24,8 +24,7 @@ from services.access.authorization import ACTIONS
 from services.access.permissions import RULES, Caller, Role, Scope
 from services.access.sign_in import COOKIE
 from services.access.users import put_person, remove_person
-from services.errors import DeniedError, NotSignedInError, StoreUnavailableError
-from services.health.system import system_of
+from services.errors import PermissionDeniedError, StoreUnavailableError, UnauthenticatedError
 from services.runtime import Runtime
 from services.store.audit_records import AuditQuery
 from services.store.engine import database_url, make_engine
@@ -58,8 +57,8 @@ def open_guarded(livekit_server: LiveKitServer, tmp_path: Path) -> Open:
         settings = settings_for(
             livekit_server,
             tmp_path / "data",
-            switchboard_login=login,
-            switchboard_people=people,
+            switchboard_auth_mode=login,
+            switchboard_users_file=people,
             switchboard_proxy_secret=SecretStr(SECRET),
             **given,
         )
@@ -97,7 +96,7 @@ async def test_each_route_lets_in_who_may_and_nobody_else(proxied: ApiServer, ro
     for route in guarded:
         reply = await ask(proxied, route, as_(role.value))
         least = max(ORDER.index(RULES[right].role) for right in route.rights)
-        denied = reply.status_code == 403 and reply.json()["code"] == "denied"
+        denied = reply.status_code == 403 and reply.json()["code"] == "permission_denied"
         assert denied is (ORDER.index(role) < least), (route, reply.text)
         assert reply.status_code != 401, (route, reply.text)
 
@@ -107,7 +106,7 @@ async def test_each_route_refuses_whom_nobody_knows(proxied: ApiServer) -> None:
         if route.rights:
             reply = await ask(proxied, route, {})
             assert reply.status_code == 401, (route, reply.text)
-            assert reply.json()["code"] == "not_signed_in"
+            assert reply.json()["code"] == "unauthenticated"
     for path in ("docs", "openapi.json", "no-such-thing"):
         assert (await proxied.http.get(f"/api/{path}")).status_code == 401
     assert (await proxied.http.get("/api/health")).status_code == 200
@@ -132,7 +131,7 @@ async def test_each_service_action_is_refused_to_who_may_not_and_written_down(
             if ORDER.index(role) >= ORDER.index(RULES[right].role):
                 continue
             given = _anything(action, person(role.value, role))
-            with pytest.raises(DeniedError):
+            with pytest.raises(PermissionDeniedError):
                 await proxied.runtime.acall(partial(action, **given))
             refused += 1
     assert refused > 40
@@ -145,7 +144,7 @@ async def test_each_service_action_is_refused_to_who_may_not_and_written_down(
 
 def acting_services(runtime: Runtime) -> dict[str, Any]:
     """Each service that has an action, by the name of its class."""
-    system = runtime.call(lambda: system_of(runtime))
+    system = runtime.system
     held = [*vars(runtime).values(), runtime.jobs.commands, system, system.doctor]
     return {type(one).__name__: one for one in held}
 
@@ -176,7 +175,7 @@ async def test_only_who_knows_the_secret_is_the_proxy(proxied: ApiServer) -> Non
     ):
         assert (await get("/api/rooms", headers=headers)).status_code == 401, headers
     stranger = await get("/api/rooms", headers=as_("stranger"))
-    assert (stranger.status_code, stranger.json()["code"]) == (403, "denied")
+    assert (stranger.status_code, stranger.json()["code"]) == (403, "permission_denied")
     assert "nobody has given you a role" in stranger.json()["detail"]
 
 
@@ -185,7 +184,7 @@ async def test_a_page_of_others_cannot_write_by_the_proxys_word(proxied: ApiServ
     reply = await proxied.http.delete(
         "/api/rooms/x", headers={**as_("operator"), "origin": "https://evil.example"}
     )
-    assert (reply.status_code, reply.json()["code"]) == (403, "denied")
+    assert (reply.status_code, reply.json()["code"]) == (403, "permission_denied")
     assert "may not write here" in reply.json()["detail"]
 
 
@@ -271,7 +270,7 @@ async def test_a_person_who_is_removed_or_made_less_is_so_at_once(
 async def test_before_anybody_was_added_nobody_is_let_in(
     livekit_server: LiveKitServer, tmp_path: Path
 ) -> None:
-    settings = settings_for(livekit_server, tmp_path, switchboard_login="password")
+    settings = settings_for(livekit_server, tmp_path, switchboard_auth_mode="password")
     async with open_api(settings) as server:
         assert (await sign_in(server, "admin", PASSWORD)).status_code == 401
         put_person(settings.people_file, "admin", Role.ADMIN, password=PASSWORD)
@@ -385,7 +384,7 @@ async def test_another_dashboards_revocation_counts_within_seconds(
 
 
 async def test_too_many_requests_are_refused(open_guarded: Open) -> None:
-    async with open_guarded("oidc", switchboard_api_per_minute=20) as server:
+    async with open_guarded("oidc", switchboard_api_rate_limit_per_minute=20) as server:
         secret = await make_key(server, Scope.READ)
         codes = [
             (await server.http.get("/api/rooms", headers=bearer(secret))).status_code
@@ -408,7 +407,7 @@ async def test_a_pass_opens_what_it_is_for_and_nothing_else(open_guarded: Open) 
             "/api/voice/session/ses_1/commands", json={"action": "end"}, headers=bearer(made)
         )
         assert command.status_code == 403  # it is still ana's, who is no operator
-        with pytest.raises(NotSignedInError):
+        with pytest.raises(UnauthenticatedError):
             server.runtime.sign_in.by_cookie(made, via="api")
 
 
@@ -421,7 +420,7 @@ async def test_a_tester_ends_what_they_began_and_no_more(proxied: ApiServer) -> 
     theirs = await proxied.http.post("/api/voice/session", json=body, headers=as_("operator"))
     path = "/api/voice/session/{}".format
     refused = await proxied.http.delete(path(theirs.json()["session_id"]), headers=as_("qa"))
-    assert (refused.status_code, refused.json()["code"]) == (403, "denied")
+    assert (refused.status_code, refused.json()["code"]) == (403, "permission_denied")
     token = await proxied.http.post(f"{path(theirs.json()['session_id'])}/token", headers=as_("qa"))
     assert token.status_code == 403
     ended = await proxied.http.delete(path(mine.json()["session_id"]), headers=as_("qa"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from services.errors import BadInputError, ConfigError
+from services.errors import ConfigError, InvalidInputError
 from services.graphs import Graphs
 from services.settings import PROJECT_DIR
 
@@ -66,7 +66,7 @@ def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
 def test_an_unknown_agent_is_refused_with_the_names_that_there_are(tmp_path: Path) -> None:
     file = tmp_path / "langgraph.json"
     file.write_text('{"graphs": {"a": "./a.py:graph", "b": "./b.py:graph"}}')
-    with pytest.raises(BadInputError) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         Graphs(file).known("c")
     assert caught.value.field == "agent_id"
     assert "a, b" in caught.value.hint

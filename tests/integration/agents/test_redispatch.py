@@ -6,15 +6,17 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from livekit import api
 from pydantic import SecretStr
 
-from services.agents.dispatch_diagnosis import NAMES, StepState
 from services.agents.redispatch import RecoveryTiming
 from services.events import Kind
+from services.health.diagnosis import STEPS
+from services.health.findings import Status
 from services.health.overview import Need
 from services.livekit.models import Dispatch
 from services.processes.worker import AgentOfWorker, WorkerPhase, WorkerState, WorkerTold
@@ -194,36 +196,38 @@ async def test_why_names_the_first_thing_that_is_wrong(
 ) -> None:
     made = await server.create_with_dispatch()
     room = made["room_name"]
-    first = await asked(server, room)
-    why = server.runtime.jobs.why
+    await asked(server, room)
+    runtime = server.runtime
 
-    async def wrong() -> tuple[str, str]:
-        steps = await server.runtime.acall(lambda: why.ask(room))
-        assert tuple(step.name for step in steps) == NAMES
-        found = [step for step in steps if step.state is StepState.WRONG]
-        assert all(step.mend for step in found)
-        return (found[0].name, found[0].text) if found else ("", "")
+    async def last_step() -> tuple[str, str]:
+        findings = await runtime.acall(lambda: runtime.diagnosis.of_room(room))
+        *before, last = findings
+        assert [one.code for one in findings] == [step.code for step in STEPS[: len(findings)]]
+        assert not any(one.bad for one in before)
+        assert last.fix or not last.bad
+        return last.name, last.message
 
-    assert await wrong() == ("Job", "No worker took the dispatch.")
-    why.worker = Worker()  # type: ignore[assignment]  # what it tells is all that is asked
-    why.worker.state = replace(why.worker.state, phase=WorkerPhase.STARTING)  # type: ignore[union-attr]
-    assert (await wrong())[0] == "Worker"
-    why.worker = Worker(agents=("other",))  # type: ignore[assignment]
-    assert (await wrong())[0] == "Agent's name"
-    why.worker = Worker(jobs=2)  # type: ignore[assignment]
-    assert (await wrong())[0] == "Load"
-    why.worker = Worker()  # type: ignore[assignment]
-    assert (await wrong())[0] == "Job"
+    assert await last_step() == ("Job", "No worker took the dispatch.")
+    runtime.worker = Worker()  # type: ignore[assignment]  # what it tells is all that is asked
+    runtime.worker.state = replace(runtime.worker.state, phase=WorkerPhase.STARTING)  # type: ignore[union-attr]
+    assert (await last_step())[0] == "Worker"
+    runtime.worker = Worker(agents=("other",))  # type: ignore[assignment]
+    assert (await last_step())[0] == "Agent name"
+    runtime.worker = Worker(jobs=2)  # type: ignore[assignment]
+    assert (await last_step())[0] == "Load"
+    runtime.worker = Worker()  # type: ignore[assignment]
+    assert (await last_step())[0] == "Job"
     await join_room(wired.target, room, "agent-1", kind="agent", audio=False)
-    assert await wrong() == ("", "")
+    assert (await last_step())[0] == "Recorder"
     async with open_stream(url, wired.target, room):
-        steps = await server.runtime.acall(lambda: why.ask(room))
-        assert {step.state for step in steps} == {StepState.OK}
-    livekit = server.runtime.livekit
-    await server.runtime.acall(lambda: livekit.delete_dispatch(room, first))
-    assert (await wrong())[0] == "Dispatch"
+        findings = await runtime.acall(lambda: runtime.diagnosis.of_room(room))
+        assert len(findings) == len(STEPS)
+        assert {one.status for one in findings} == {Status.OK}
+    for dispatch in await dispatches(server, room):  # it may have been redispatched meanwhile
+        await runtime.acall(partial(runtime.livekit.delete_dispatch, room, dispatch.id))
+    assert (await last_step())[0] == "Dispatch"
     wired.livekit.kill()
-    assert (await wrong())[0] == "Server"
+    assert (await last_step())[0] == "Server"
 
 
 class Worker:

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from agents.pm_agent.tickets import FILE
-from services.agents.text_chat import Chat
+from services.agents.text_chat import TextChat
 from services.events import Kind
 from services.processes.worker import WorkerPhase
 from services.scripts.api import open_api
@@ -56,14 +56,14 @@ async def ready(server: ApiServer) -> None:
     await eventually(so, within_s=START_S)
 
 
-async def start(server: ApiServer, agent: str) -> Chat:
+async def start(server: ApiServer, agent: str) -> TextChat:
     chats = server.runtime.chats
     return await server.runtime.acall(
         lambda: chats.start(agent, user_id="nate", actor=person("test")), timeout_s=20
     )
 
 
-async def said(server: ApiServer, chat: Chat, count: int, within_s: float = 15) -> list[str]:
+async def said(server: ApiServer, chat: TextChat, count: int, within_s: float = 15) -> list[str]:
     """What the agent has said, once it is `count` lines."""
 
     def so() -> object:
@@ -76,7 +76,7 @@ async def said(server: ApiServer, chat: Chat, count: int, within_s: float = 15) 
     return found
 
 
-async def heard(server: ApiServer, chat: Chat, text: str, within_s: float = 15) -> None:
+async def heard(server: ApiServer, chat: TextChat, text: str, within_s: float = 15) -> None:
     """Wait until the agent has said that; its text comes in pieces."""
 
     def so() -> bool:
@@ -86,17 +86,17 @@ async def heard(server: ApiServer, chat: Chat, text: str, within_s: float = 15) 
     await eventually(so, within_s=within_s)
 
 
-async def write(server: ApiServer, chat: Chat, text: str) -> None:
+async def write(server: ApiServer, chat: TextChat, text: str) -> None:
     chats = server.runtime.chats
     await server.runtime.acall(lambda: chats.write(chat.session_id, text, actor=person("test")))
 
 
-async def end(server: ApiServer, chat: Chat) -> None:
+async def end(server: ApiServer, chat: TextChat) -> None:
     chats = server.runtime.chats
     await server.runtime.acall(lambda: chats.end(chat.session_id, actor=person("test")))
 
 
-async def kinds(server: ApiServer, chat: Chat) -> list[Kind]:
+async def kinds(server: ApiServer, chat: TextChat) -> list[Kind]:
     store = server.runtime.store
     found = await server.runtime.acall(lambda: store.events(session_id=chat.session_id))
     return [one.event.kind for one in found]
@@ -148,7 +148,7 @@ async def test_a_killed_job_is_replaced_and_the_conversation_goes_on(server: Api
     await end(server, chat)
 
 
-async def job_pid(server: ApiServer, chat: Chat) -> int:
+async def job_pid(server: ApiServer, chat: TextChat) -> int:
     stream = server.runtime.jobs.streams.of_session(chat.session_id)
     assert stream is not None
     return stream.hello.pid

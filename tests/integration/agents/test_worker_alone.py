@@ -32,8 +32,8 @@ def held_worker(
         tmp_path_factory.mktemp("worker"),
         wired_for_all.livekit,
         f"http://127.0.0.1:{wired_for_all.port}",
-        SWITCHBOARD_DRAIN_S="3",
-        SWITCHBOARD_WORKER_JOBS=str(_JOBS),
+        SWITCHBOARD_WORKER_DRAIN_TIMEOUT_S="3",
+        SWITCHBOARD_WORKER_MAX_JOBS=str(_JOBS),
     )
     yield worker
     worker.stop()

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from services.alerts.evaluator import Alerts
 from services.alerts.rules import KINDS, AlertRule, Severity, Watch
 from services.alerts.webhook import Poster
-from services.errors import BadInputError, NotFoundError, UnavailableError
+from services.errors import InvalidInputError, NotFoundError, UnavailableError
 from services.store.alert_store import AlertRecord
 from tests.integration.reviews.test_review_queue import call
 from tests.support.api_server import ApiServer, Wired
@@ -83,8 +83,8 @@ def receiver() -> Iterator[Receiver]:
 async def server(wired: Wired, any_store_url: str, receiver: Receiver) -> AsyncIterator[ApiServer]:
     given = {
         "database_url": SecretStr(any_store_url),
-        "switchboard_alert_url": receiver.url,
-        "switchboard_alert_secret": SecretStr(SECRET),
+        "switchboard_alert_webhook_url": receiver.url,
+        "switchboard_alert_webhook_secret": SecretStr(SECRET),
         "switchboard_url": "https://switchboard.example",
     }
     async with wired.api(**given) as opened:
@@ -198,7 +198,7 @@ async def test_what_was_the_matter_is_known_after_a_restart(
 ) -> None:
     given: dict[str, Any] = {
         "database_url": SecretStr(store_url),
-        "switchboard_alert_url": receiver.url,
+        "switchboard_alert_webhook_url": receiver.url,
     }
     async with wired.api(**given) as server:
         for number in range(5):
@@ -252,5 +252,5 @@ async def test_a_rule_that_makes_no_sense_is_refused(watch: Watch) -> None:
         AlertRule(name="x", watch=watch, threshold=kind.least - 1),
         AlertRule(name="x", watch=watch, threshold=kind.usual, quiet_min=-1),
     ):
-        with pytest.raises(BadInputError):
+        with pytest.raises(InvalidInputError):
             bad.checked()

@@ -18,7 +18,7 @@ from services.analytics.rollup_store import RollupStore, forget_sessions
 from services.analytics.service import Analytics, Scope
 from services.events import Kind
 from services.live.hub import Hub
-from services.store.session_search import Find, Order
+from services.store.session_search import Order, SessionFilter
 from services.store.store import Store, open_store
 from tests.integration.sessions.test_session_search import T0, Told, ids
 from tests.integration.store.test_store import settings_for
@@ -193,8 +193,10 @@ async def test_sessions_are_found_by_marks_and_by_how_long_they_took(store: Stor
     ]
     assert await ids(store, Order.WORST_ANSWER, mark="path|route") == [slow.id, quick.id]
     assert await ids(store, mark="node|nowhere") == []
-    page = await store.found.page(Find(mark="node|route"), limit=1)
-    rest = await store.found.page(Find(mark="node|route"), limit=1, cursor=page.next_cursor)
+    page = await store.found.page(SessionFilter(mark="node|route"), limit=1)
+    rest = await store.found.page(
+        SessionFilter(mark="node|route"), limit=1, cursor=page.next_cursor
+    )
     assert [one.session.id for one in rest.sessions] == [quick.id]
 
 
@@ -205,21 +207,21 @@ async def test_a_mark_that_many_have_is_looked_for_in_another_way(
     await catch_up(store)
     monkeypatch.setattr("services.store.session_search._FEW", 2)
     order = Order.WORST_ANSWER
-    page = await store.found.page(Find(mark="node|route"), order=order, limit=3)
+    page = await store.found.page(SessionFilter(mark="node|route"), order=order, limit=3)
     assert [one.session.id for one in page.sessions] == [call.id for call in calls[:0:-1]]
     rest = await store.found.page(
-        Find(mark="node|route"), order=order, limit=3, cursor=page.next_cursor
+        SessionFilter(mark="node|route"), order=order, limit=3, cursor=page.next_cursor
     )
     assert [one.session.id for one in rest.sessions] == [calls[0].id]
 
 
 async def test_creations_that_failed_are_told_by_their_cause(store: Store) -> None:
     told = Told(store, 1)
-    for error in ("livekit_unavailable", "bad_input", "livekit_unavailable"):
+    for error in ("livekit_unavailable", "invalid_argument", "livekit_unavailable"):
         await told.tell(Kind.SESSION_FAILED, 5, error=error, message="m")
     day = T0.replace(hour=0)
     found = await RollupStore(store).not_created(day, day + timedelta(days=1))
-    assert found == {"livekit_unavailable": 2, "bad_input": 1}
+    assert found == {"livekit_unavailable": 2, "invalid_argument": 1}
     assert await RollupStore(store).not_created(T0 - timedelta(days=9), day) == {}
     assert await RollupStore(store).busiest(day, FAR) is None
 

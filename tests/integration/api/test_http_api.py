@@ -354,7 +354,7 @@ async def test_a_wrong_key_is_told_apart_from_an_absent_server(
     async with open_api(settings) as server:
         reply = await server.http.post("/api/voice/session", json=GOOD)
         found = assert_problem(reply, 502)
-        assert found["code"] == "livekit_refused"
+        assert found["code"] == "livekit_rejected"
         assert "LIVEKIT_API_SECRET" in found["hint"]
 
 

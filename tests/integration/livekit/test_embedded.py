@@ -54,7 +54,7 @@ class Bench:
         self.settings = Settings(
             switchboard_data_dir=self.data_dir,
             switchboard_cache_dir=folder / "cache",
-            switchboard_livekit_server=self.binary,
+            switchboard_livekit_server_bin=self.binary,
         )
         self.states: list[EmbeddedState] = []
 
@@ -222,7 +222,7 @@ async def test_a_binary_that_is_not_there_fails_until_somebody_tries_again(bench
         bench.settings, webhook_url=None, on_change=bench.states.append, timing=FAST
     ) as server:
         told = await bench.state(Phase.FAILED)
-        assert "SWITCHBOARD_LIVEKIT_SERVER" in told.message
+        assert "SWITCHBOARD_LIVEKIT_SERVER_BIN" in told.message
         assert told.hint
         with pytest.raises(LiveKitUnavailableError) as caught:
             await server.wait_ready(60)

@@ -81,7 +81,7 @@ async def test_the_named_binary_is_used_and_asked_for_its_version(
 ) -> None:
     script(machine.bin / "livekit-server", RUNS)
     named = script(tmp_path / "mine", RUNS.replace("1.2.3", "1.4.0"))
-    settings = machine.settings.model_copy(update={"switchboard_livekit_server": named})
+    settings = machine.settings.model_copy(update={"switchboard_livekit_server_bin": named})
     binary = await find(settings)
     assert binary == build.Binary(path=named, version="1.4.0", origin=Origin.SETTING)
 
@@ -93,7 +93,7 @@ async def test_a_named_binary_that_does_not_run_is_a_clear_error(
     named = tmp_path / "mine"
     if content is not None:
         script(named, content)
-    settings = machine.settings.model_copy(update={"switchboard_livekit_server": named})
+    settings = machine.settings.model_copy(update={"switchboard_livekit_server_bin": named})
     with pytest.raises(ConfigError, match="does not run as livekit-server") as caught:
         await find_or_build(settings, machine.said.append)
     assert str(named) in caught.value.message
@@ -151,7 +151,7 @@ async def test_a_failed_build_says_why_without_a_proxys_password(machine: Machin
     with pytest.raises(UnavailableError, match="no such host") as caught:
         await machine.find_or_build()
     assert "hunter2" not in str(caught.value)
-    assert "SWITCHBOARD_LIVEKIT_SERVER" in caught.value.hint
+    assert "SWITCHBOARD_LIVEKIT_SERVER_BIN" in caught.value.hint
     assert not machine.left_behind
     assert not cached_path(machine.settings).exists()
 

@@ -53,7 +53,7 @@ def settings(tmp_path: Path, binary: Path) -> Settings:
     return Settings(
         switchboard_data_dir=tmp_path / "data",
         switchboard_cache_dir=tmp_path / "cache",
-        switchboard_livekit_server=binary,
+        switchboard_livekit_server_bin=binary,
     )
 
 
@@ -304,7 +304,7 @@ from services.settings import Settings
 
 async def main():
     settings = Settings(
-        switchboard_data_dir=Path(sys.argv[1]), switchboard_livekit_server=Path(sys.argv[2])
+        switchboard_data_dir=Path(sys.argv[1]), switchboard_livekit_server_bin=Path(sys.argv[2])
     )
     async with open_embedded(settings, webhook_url=None, on_change=lambda _: None) as server:
         await server.wait_ready(15)

@@ -18,9 +18,9 @@ from pydantic import SecretStr
 
 from services.clock import utc_now
 from services.errors import (
-    BadInputError,
     ConflictError,
-    LiveKitRefusedError,
+    InvalidInputError,
+    LiveKitRejectedError,
     LiveKitTimeoutError,
     LiveKitUnavailableError,
     NotFoundError,
@@ -212,7 +212,7 @@ async def test_a_bad_room_name_is_refused_before_livekit_is_asked(
     livekit: LiveKitService, name: str
 ) -> None:
     calls = livekit.calls
-    with pytest.raises(BadInputError):
+    with pytest.raises(InvalidInputError):
         await livekit.create_room(RoomOptions(name=name))
     assert livekit.calls == calls
 
@@ -221,9 +221,9 @@ async def test_what_is_too_large_is_refused_before_livekit_is_asked(
     livekit: LiveKitService,
 ) -> None:
     calls = livekit.calls
-    with pytest.raises(BadInputError):
+    with pytest.raises(InvalidInputError):
         await livekit.send_data("r", b"x" * (DATA_LIMIT_BYTES + 1))
-    with pytest.raises(BadInputError):
+    with pytest.raises(InvalidInputError):
         await livekit.update_room_metadata("r", "x" * 600_000)
     assert livekit.calls == calls
 
@@ -234,7 +234,7 @@ async def test_unmuting_where_the_server_forbids_it_is_explained(
     name = new_name()
     ann = await join_room(livekit_server.target, name, "ann")
     await livekit.mute_track(name, "ann", ann.track_sid)
-    with pytest.raises((LiveKitRefusedError, BadInputError)) as caught:
+    with pytest.raises((LiveKitRejectedError, InvalidInputError)) as caught:
         await livekit.mute_track(name, "ann", ann.track_sid, muted=False)
     assert "MutePublishedTrack" in str(caught.value)
 
@@ -311,7 +311,7 @@ async def test_an_absent_server_is_unreachable_and_named(name: str) -> None:
 async def test_a_refused_key_is_told_apart(livekit_server: LiveKitServer, name: str) -> None:
     wrong = replace(livekit_server.target, api_secret=SecretStr("x" * 40))
     async with open_service(wrong) as service:
-        with pytest.raises(LiveKitRefusedError) as caught:
+        with pytest.raises(LiveKitRejectedError) as caught:
             await READS_AND_WRITES[name](service)
     assert "LIVEKIT_API_SECRET" in caught.value.hint
     assert "x" * 40 not in str(caught.value)
@@ -326,7 +326,7 @@ async def test_something_that_is_not_livekit_is_an_error_of_ours() -> None:
     server = await asyncio.start_server(html, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server, open_service(target_at(url)) as service:
-        with pytest.raises((LiveKitRefusedError, LiveKitUnavailableError)):
+        with pytest.raises((LiveKitRejectedError, LiveKitUnavailableError)):
             await service.list_rooms()
 
 

@@ -89,7 +89,7 @@ def test_every_service_waits_for_what_it_needs_and_none_is_root(secrets: dict[st
     assert "requirements-core.txt" in stage("core")
     assert "COPY --from=core /opt/venv" in stage("dashboard")
     assert "COPY --from=full /opt/venv" in stage("worker")
-    assert services["dashboard"]["environment"]["SWITCHBOARD_LOGIN"] == "password"
+    assert services["dashboard"]["environment"]["SWITCHBOARD_AUTH_MODE"] == "password"
     assert services["dashboard"]["ports"] == ["127.0.0.1:8501:8501"]
 
 
@@ -165,7 +165,7 @@ def test_the_worker_comes_up_and_its_health_command_says_so(
         **service["environment"],
         **livekit_server.env,
         "SWITCHBOARD_DATA_DIR": str(tmp_path / "worker"),
-        "SWITCHBOARD_WORKER_IDLE": "0",
+        "SWITCHBOARD_WORKER_IDLE_PROCESSES": "0",
         "SWITCHBOARD_URL": "http://127.0.0.1:9",
     }
     del env["DATABASE_URL"]

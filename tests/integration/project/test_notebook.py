@@ -30,11 +30,11 @@ async def notes_of(server: ApiServer, *users: str) -> list[str]:
     return [(await server.create(user_id=user))["session_id"] for user in users]
 
 
-@pytest.mark.parametrize("login", ["off", "oidc"])
+@pytest.mark.parametrize("login", ["none", "oidc"])
 async def test_the_notebook_reads_what_is_there(
     wired: Wired, monkeypatch: pytest.MonkeyPatch, login: str
 ) -> None:
-    async with wired.api(switchboard_login=login) as server:
+    async with wired.api(switchboard_auth_mode=login) as server:
         keys = server.runtime.keys
         _, secret = await server.runtime.acall(
             lambda: keys.make(
@@ -44,7 +44,7 @@ async def test_the_notebook_reads_what_is_there(
         server.http.headers["authorization"] = f"Bearer {secret}"
         made = await notes_of(server, "ana", "ben")
         monkeypatch.setenv("SWITCHBOARD_URL", str(server.http.base_url).rstrip("/"))
-        monkeypatch.setenv("SWITCHBOARD_API_KEY", secret if login != "off" else "")
+        monkeypatch.setenv("SWITCHBOARD_API_KEY", secret if login != "none" else "")
         left = await asyncio.to_thread(run_cells)
     frame = left["switchboard_frame"]
     assert sorted(frame["session_id"]) == sorted(made)

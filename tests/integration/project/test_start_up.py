@@ -25,14 +25,14 @@ from tests.support.processes import StartError
             marks=pytest.mark.full,
         ),
         ({"STREAMLIT_SERVER_ADDRESS": "0.0.0.0"}, "server.address is 0.0.0.0"),
-        ({"SWITCHBOARD_LOGIN": "oidc"}, "has no part [auth]"),
+        ({"SWITCHBOARD_AUTH_MODE": "oidc"}, "has no part [auth]"),
         pytest.param(
-            {"SWITCHBOARD_LOGIN": "proxy"},
+            {"SWITCHBOARD_AUTH_MODE": "proxy"},
             "SWITCHBOARD_PROXY_SECRET is missing or short",
             marks=pytest.mark.full,
         ),
         pytest.param(
-            {"SWITCHBOARD_LOGIN": "password", "SWITCHBOARD_PEOPLE": "/dev/null/none"},
+            {"SWITCHBOARD_AUTH_MODE": "password", "SWITCHBOARD_USERS_FILE": "/dev/null/none"},
             "The file of people cannot be read",
             marks=pytest.mark.full,
         ),
@@ -41,7 +41,9 @@ from tests.support.processes import StartError
 def test_a_wrong_setting_stops_the_start_with_one_sentence(
     tmp_path: Path, env: dict[str, str], sentence: str
 ) -> None:
-    dashboard = Dashboard(tmp_path / "data", env={"SWITCHBOARD_EMBEDDED": "off", **env}, empty=True)
+    dashboard = Dashboard(
+        tmp_path / "data", env={"SWITCHBOARD_EMBEDDED_LIVEKIT": "off", **env}, empty=True
+    )
     try:
         with pytest.raises(StartError) as stopped:
             dashboard.start()

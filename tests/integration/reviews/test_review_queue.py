@@ -10,11 +10,11 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from services.clock import utc_now
-from services.errors import BadInputError, NotFoundError
+from services.errors import InvalidInputError, NotFoundError
 from services.events import Event, Kind, Source
 from services.ids import new_session_id, room_name_for
 from services.reviews.queue import PART, Rule, is_drawn
-from services.store.session_search import Find
+from services.store.session_search import SessionFilter
 from tests.support.api_server import ApiServer, Wired
 from tests.support.callers import person
 
@@ -104,7 +104,7 @@ async def test_sessions_are_assigned_and_taken_back(server: ApiServer) -> None:
     quality, store = server.runtime.quality, server.runtime.store
 
     async def mine(name: str) -> list[str]:
-        page = await server.runtime.acall(lambda: store.found.page(Find(assignee=name)))
+        page = await server.runtime.acall(lambda: store.found.page(SessionFilter(assignee=name)))
         return sorted(found.session.user_id for found in page.sessions)
 
     await server.runtime.acall(lambda: quality.assign((one, two), "  zoë  q ", actor=person("ana")))
@@ -116,7 +116,7 @@ async def test_sessions_are_assigned_and_taken_back(server: ApiServer) -> None:
             lambda: quality.assign((one, "ses_" + "0" * 32), "ben", actor=person("ana"))
         )
     assert await mine("ben") == []
-    with pytest.raises(BadInputError):
+    with pytest.raises(InvalidInputError):
         await server.runtime.acall(lambda: quality.assign((one,), "x" * 201, actor=person("ana")))
 
 

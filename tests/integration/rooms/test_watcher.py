@@ -15,7 +15,7 @@ import jwt
 import pytest
 
 from services.clock import utc_now
-from services.events import Certainty, Event, Kind, Source
+from services.events import Event, Kind, Provenance, Source
 from services.livekit.service import RoomOptions
 from services.rooms.views import RoomView
 from services.store.records import Origin, SessionRecord, SessionStatus
@@ -98,15 +98,15 @@ async def test_join_track_and_leave_are_seen_by_webhook_alone(
         session = await session_in(server, "standup")
         assert session is not None
         assert (session.origin, session.status) == (Origin.ADOPTED, SessionStatus.ACTIVE)
-        assert session.created_certainty is Certainty.OBSERVED
+        assert session.created_certainty is Provenance.OBSERVED
         await person.leave()
         await eventually(lambda: (found := room(server, "standup")) and found.people == 0)
         await server.runtime.acall(lambda: server.runtime.livekit.end_room("standup"))
         await eventually(lambda: room(server, "standup") is None)
         ended = await until_ended(server, "standup")
-        assert ended.ended_certainty is Certainty.OBSERVED
+        assert ended.ended_certainty is Provenance.OBSERVED
         visits = await server.runtime.acall(lambda: server.runtime.store.visits(ended.id))
-        assert [visit.left_certainty for visit in visits] == [Certainty.OBSERVED]
+        assert [visit.left_certainty for visit in visits] == [Provenance.OBSERVED]
         assert all(e.source is not Source.POLL for e in await events_in(server, "standup"))
 
 
@@ -200,8 +200,8 @@ async def test_without_webhooks_polls_find_it_all_and_say_that_it_is_inferred(
         await eventually(empty)
         await server.runtime.acall(lambda: server.runtime.livekit.end_room("quiet"))
         ended = await until_ended(server, "quiet")
-        assert ended.created_certainty is Certainty.INFERRED
-        assert ended.ended_certainty is Certainty.INFERRED
+        assert ended.created_certainty is Provenance.INFERRED
+        assert ended.ended_certainty is Provenance.INFERRED
         assert ended.end_reason
         told = await events_in(server, "quiet")
         assert {e.kind for e in told} >= {
@@ -210,7 +210,7 @@ async def test_without_webhooks_polls_find_it_all_and_say_that_it_is_inferred(
             Kind.PARTICIPANT_LEFT,
             Kind.ROOM_FINISHED,
         }
-        assert {(e.source, e.certainty) for e in told} == {(Source.POLL, Certainty.INFERRED)}
+        assert {(e.source, e.certainty) for e in told} == {(Source.POLL, Provenance.INFERRED)}
         assert server.runtime.rooms.webhooks.missed > 0
 
 
@@ -244,7 +244,7 @@ async def test_livekit_killed_and_back_is_said_and_what_was_lost_is_inferred(
         wired.livekit.start()
         await eventually(lambda: snapshot.snapshot.error is None)
         lost = await until_ended(server, made["room_name"])
-        assert (lost.status, lost.ended_certainty) == (SessionStatus.FAILED, Certainty.INFERRED)
+        assert (lost.status, lost.ended_certainty) == (SessionStatus.FAILED, Provenance.INFERRED)
         assert room(server, made["room_name"]) is None
         assert (await server.http.get("/api/ready")).status_code == 200
         assert (await server.create())["status"] == "created"
@@ -268,7 +268,7 @@ async def test_what_happened_while_we_were_down_is_found_and_marked_inferred(
     await join_room(livekit.target, stays["room_name"], "bob")
     async with open_api(settings) as server:
         gone = await until_ended(server, ends["room_name"])
-        assert gone.ended_certainty is Certainty.INFERRED
+        assert gone.ended_certainty is Provenance.INFERRED
         assert "not running" in gone.end_reason
         await eventually(lambda: (found := room(server, stays["room_name"])) and found.people == 2)
         going_on = await session_in(server, stays["room_name"])
@@ -276,11 +276,11 @@ async def test_what_happened_while_we_were_down_is_found_and_marked_inferred(
         assert going_on.id == stays["session_id"]
         assert going_on.status is SessionStatus.ACTIVE
         bob = next(e for e in await events_in(server, stays["room_name"]) if e.identity == "bob")
-        assert (bob.source, bob.certainty) == (Source.POLL, Certainty.INFERRED)
+        assert (bob.source, bob.certainty) == (Source.POLL, Provenance.INFERRED)
 
         async def adopted() -> bool:
             found = await session_in(server, "meanwhile")
-            return found is not None and found.created_certainty is Certainty.INFERRED
+            return found is not None and found.created_certainty is Provenance.INFERRED
 
         await eventually(adopted)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from services.access.audit_log import AuditLog
-from services.errors import BadInputError, ConflictError
-from services.sessions.saved_items import MOST, KeptThings
-from services.store.records import Kept
+from services.errors import ConflictError, InvalidInputError
+from services.sessions.saved_items import MOST, SavedItems
+from services.store.records import SavedItem
 from services.store.store import Store, open_store
 from tests.integration.store.test_store import settings_for
 from tests.support.callers import person
@@ -18,8 +18,8 @@ from tests.support.callers import person
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def presets(store: Store) -> KeptThings:
-    return KeptThings(
+def presets(store: Store) -> SavedItems:
+    return SavedItems(
         store.presets, AuditLog(store.access.add_entries), kind="preset", now=lambda: T0
     )
 
@@ -34,7 +34,7 @@ async def test_a_preset_is_replaced_by_its_name_and_outlives_a_restart(
         await kept.save("<b>Zoë</b>", {"hours": 0.5, "user": "z\x00\ud800"}, actor=person("ada"))
     async with open_store(settings_for(store_url, tmp_path)) as store:
         found = {one.name: one for one in await presets(store).all()}
-        assert found["Ana by text"] == Kept(
+        assert found["Ana by text"] == SavedItem(
             name="Ana by text",
             options={"user": "ana", "mode": "text"},
             saved_by="bob",
@@ -53,7 +53,7 @@ async def test_what_cannot_be_a_preset_is_refused(
     sqlite_url: str, tmp_path: Path, name: str, options: dict[str, str]
 ) -> None:
     async with open_store(settings_for(sqlite_url, tmp_path)) as store:
-        with pytest.raises(BadInputError):
+        with pytest.raises(InvalidInputError):
             await presets(store).save(name, options, actor=person("ada"))
         assert await presets(store).all() == ()
 

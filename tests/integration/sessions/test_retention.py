@@ -20,13 +20,13 @@ from agents.pm_agent.tickets import TicketStore, read_tickets
 from services.access.audit_log import AuditLog, open_audit
 from services.analytics.rollup_store import RollupStore, forget_sessions
 from services.checkpointer import open_checkpointer
-from services.errors import BadInputError, ConflictError, DeniedError, NotFoundError
+from services.errors import ConflictError, InvalidInputError, NotFoundError, PermissionDeniedError
 from services.events import Kind
 from services.live.hub import Hub
-from services.sessions.retention import KEEP_TAG, Erasing, RetentionRule
+from services.sessions.retention import KEEP_TAG, DataRetention, RetentionRule
 from services.store import tables as t
 from services.store.audit_records import AuditQuery
-from services.store.session_search import Find
+from services.store.session_search import SessionFilter
 from services.store.store import Store, open_store
 from tests.integration.sessions.test_session_search import T0, Told
 from tests.integration.store.test_store import settings_for
@@ -41,7 +41,7 @@ class Bed:
 
     store: Store
     audit: AuditLog
-    erasing: Erasing
+    erasing: DataRetention
 
     async def session(self, number: int, user: str = "ana", *, tag: str = "") -> Told:
         """One with words, an answer and a note, which is over."""
@@ -61,7 +61,8 @@ class Bed:
 
     async def left(self, **wanted: Any) -> list[str]:
         return [
-            one.session.user_id for one in (await self.store.found.page(Find(**wanted))).sessions
+            one.session.user_id
+            for one in (await self.store.found.page(SessionFilter(**wanted))).sessions
         ]
 
     async def rows(self) -> dict[str, int]:
@@ -85,7 +86,7 @@ async def bed(store_url: str, tmp_path: Path) -> AsyncIterator[Bed]:
         open_store(settings, delete_hooks=[forget_sessions]) as store,
         open_audit(store.access.add_entries) as audit,
     ):
-        yield Bed(store, audit, Erasing(settings, store, hub, audit, now=lambda: NOW))
+        yield Bed(store, audit, DataRetention(settings, store, hub, audit, now=lambda: NOW))
     hub.close()
 
 
@@ -128,7 +129,7 @@ async def test_all_or_nothing_and_only_what_is_over(bed: Bed) -> None:
         ([over.id, going_on.id], ConflictError),
         ([over.id, just_over.id], ConflictError),
         ([over.id, "ses_" + "0" * 32], NotFoundError),
-        ([over.id] * 201, BadInputError),
+        ([over.id] * 201, InvalidInputError),
     ):
         with pytest.raises(error):
             await bed.erasing.sessions(ids, actor=person())
@@ -146,7 +147,7 @@ async def test_a_users_data_goes_on_request_and_nobody_elses(bed: Bed, tmp_path:
     assert await bed.erasing.user("ana", actor=person()) == 3
     assert await bed.left() == ["ben"]
     assert [one.user_id for one in read_tickets(tmp_path / "tickets.db")] == ["ben"]
-    with pytest.raises(BadInputError):
+    with pytest.raises(InvalidInputError):
         await bed.erasing.user("  ", actor=person())
     going_on = Told(bed.store, 20)
     await going_on.begin("ben")
@@ -185,9 +186,9 @@ async def test_a_rule_deletes_what_it_no_longer_keeps(bed: Bed) -> None:
 
 @pytest.mark.parametrize("days", [0, -1, 3651])
 async def test_a_rule_that_makes_no_sense_is_refused(bed: Bed, days: int) -> None:
-    with pytest.raises(BadInputError):
+    with pytest.raises(InvalidInputError):
         await bed.erasing.save_rule(RetentionRule(name="x", days=days), actor=person())
-    with pytest.raises(BadInputError):
+    with pytest.raises(InvalidInputError):
         await bed.erasing.save_rule(RetentionRule(name=" ", days=1), actor=person())
 
 
@@ -195,6 +196,6 @@ async def test_only_an_admin_deletes(bed: Bed) -> None:
     from services.access.permissions import Role
 
     told = await bed.session(1)
-    with pytest.raises(DeniedError):
+    with pytest.raises(PermissionDeniedError):
         await bed.erasing.sessions([told.id], actor=person("bob", Role.OPERATOR))
     assert await bed.left() == ["ana"]

@@ -11,11 +11,11 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from services.errors import BadInputError
-from services.events import Certainty, Event, Kind, Source
+from services.errors import InvalidInputError
+from services.events import Event, Kind, Provenance, Source
 from services.ids import SessionId, new_session_id, room_name_for
 from services.store.records import SessionStatus
-from services.store.session_search import Find, Found, Order
+from services.store.session_search import Order, SessionFilter, SessionRow
 from services.store.store import Store, open_store
 from tests.integration.store.test_store import settings_for
 
@@ -44,7 +44,7 @@ class Told:
         self._at = T0 + timedelta(hours=number)
 
     async def tell(self, kind: Kind, after_s: float, /, **data: Any) -> None:
-        certainty = data.pop("certainty", Certainty.OBSERVED)
+        certainty = data.pop("certainty", Provenance.OBSERVED)
         at = self._at + timedelta(seconds=after_s)
         ours = kind in {
             Kind.MESSAGE, Kind.INTERRUPT_RAISED, Kind.RUN_FINISHED, Kind.AGENT_ERROR, Kind.RUN_FAILED,
@@ -78,8 +78,8 @@ class Told:
         await self.tell(Kind.ROOM_FINISHED, after_s, **given)
 
 
-async def find(store: Store, order: Order = Order.STARTED, **wanted: Any) -> list[Found]:
-    page = await store.found.page(Find(**wanted), order=order)
+async def find(store: Store, order: Order = Order.STARTED, **wanted: Any) -> list[SessionRow]:
+    page = await store.found.page(SessionFilter(**wanted), order=order)
     return list(page.sessions)
 
 
@@ -112,7 +112,7 @@ async def test_a_session_is_told_in_figures_as_it_goes_on(store: Store) -> None:
     await told.tell(Kind.REVIEWED, 71, verdict="pass", remark="", scores={})
     (found,) = await find(store)
     assert (found.duration_s, found.asks, found.verdict) == (60, 0, "pass")
-    assert (found.session.status, found.evidence) == (SessionStatus.ENDED, Certainty.OBSERVED)
+    assert (found.session.status, found.evidence) == (SessionStatus.ENDED, Provenance.OBSERVED)
 
 
 async def test_tags_and_words_of_notes_go_with_them(store: Store) -> None:
@@ -141,7 +141,7 @@ async def test_each_filter_finds_what_it_says_and_all_must_hold(store: Store) ->
     await two.tell(Kind.INTERRUPT_RAISED, 3, interrupt_id="i", value={})
     await three.begin("ana")
     await three.tell(Kind.AGENT_ERROR, 2, message="broken")
-    await three.end(10, certainty=Certainty.INFERRED)
+    await three.end(10, certainty=Provenance.INFERRED)
     await one.tell(Kind.REVIEWED, 40, verdict="fail", remark="", scores={})
 
     for wanted, expected in (
@@ -158,7 +158,7 @@ async def test_each_filter_finds_what_it_says_and_all_must_hold(store: Store) ->
         ({"agent_name": "echo"}, [two]),
         ({"user_id": "ana"}, [three, one]),
         ({"user_id": "ana", "errors": True}, [three]),
-        ({"evidence": Certainty.INFERRED}, [three]),
+        ({"evidence": Provenance.INFERRED}, [three]),
         ({"verdict": "fail"}, [one]),
         ({"verdict": "none"}, [three, two]),
         ({"asks": True}, [two]),
@@ -211,7 +211,7 @@ async def walk(store: Store, order: Order, ascending: bool) -> list[str]:
 
 async def test_a_cursor_of_another_making_is_refused(store: Store) -> None:
     for cursor in ("x", "AAAA", "WyJ0dXJucyIsZmFsc2UsMSwieCJd"):
-        with pytest.raises(BadInputError):
+        with pytest.raises(InvalidInputError):
             await store.found.page(cursor=cursor)
 
 

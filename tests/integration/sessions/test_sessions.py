@@ -9,8 +9,8 @@ import pytest
 
 from services.clock import utc_now
 from services.errors import (
-    BadInputError,
     ConflictError,
+    InvalidInputError,
     LiveKitUnavailableError,
     NotFoundError,
     SwitchboardError,
@@ -145,7 +145,7 @@ async def test_an_extended_session_goes_on(wired: Wired) -> None:
         )
         before = datetime.fromisoformat(made["expires_at"])
         assert extended.expires_at == before + timedelta(hours=1)
-        with pytest.raises(BadInputError):
+        with pytest.raises(InvalidInputError):
             await server.runtime.acall(
                 lambda: sessions.extend(
                     made["session_id"], timedelta(hours=99), actor=person("operator")

@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from services.events import Kind
 from services.exports.sessions_table import COLUMNS, TableFormat, as_table
-from services.store.session_search import PAGE_MOST, Find, Order
+from services.store.session_search import PAGE_MOST, Order, SessionFilter
 from services.store.store import Store, open_store
 from tests.integration.sessions.test_session_search import T0, Told
 from tests.integration.store.test_store import settings_for
@@ -39,7 +39,7 @@ async def store(store_url: str, tmp_path: Path) -> AsyncIterator[Store]:
 
 async def table(store: Store, written_as: TableFormat, **given: object) -> bytes:
     pieces = as_table(
-        store, Find(), order=Order.STARTED, ascending=True, written_as=written_as, **given
+        store, SessionFilter(), order=Order.STARTED, ascending=True, written_as=written_as, **given
     )
     return b"".join([piece async for piece in pieces])
 
@@ -65,7 +65,7 @@ async def test_a_table_of_nothing_is_a_table(store_url: str, tmp_path: Path) -> 
         for written_as in TableFormat:
             pieces = as_table(
                 empty,
-                Find(user_id="x"),
+                SessionFilter(user_id="x"),
                 order=Order.STARTED,
                 ascending=False,
                 written_as=written_as,
@@ -87,7 +87,7 @@ async def test_more_than_a_page_comes_whole_and_in_pieces(store: Store) -> None:
         piece
         async for piece in as_table(
             store,
-            Find(user_id="many"),
+            SessionFilter(user_id="many"),
             order=Order.STARTED,
             ascending=False,
             written_as=TableFormat.JSONL,

@@ -15,10 +15,10 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from services.access.audit_log import open_audit
-from services.access.permissions import OURSELVES
+from services.access.permissions import SYSTEM_PRINCIPAL
 from services.agents.outbox import Outbox
 from services.agents.redispatch import RecoveryTiming
-from services.agents.service import AgentWork
+from services.agents.service import AgentService
 from services.agents.session_feed import session_topic
 from services.agents.stream import Stream
 from services.agents.stream_token import StreamClaims
@@ -27,7 +27,7 @@ from services.errors import StoreUnavailableError
 from services.events import Event, Kind, Source
 from services.graphs import Graphs
 from services.health.checks.dashboard import RoundTrip
-from services.health.findings import Verdict
+from services.health.findings import Status
 from services.ids import SessionId, new_session_id, room_name_for
 from services.live.hub import Hub
 from services.reviews.service import Reviews
@@ -69,7 +69,7 @@ class World:
     hub: Hub
     rooms: Rooms
     sessions: Sessions
-    work: AgentWork
+    work: AgentService
     reviews: Reviews
     trip: RoundTrip
     session_id: SessionId
@@ -113,9 +113,9 @@ async def open_world(url: str, folder: Path, *, timeout_s: float = 5.0) -> Async
             store=store,
             hub=hub,
             rooms=rooms,
-            work=AgentWork(
+            work=AgentService(
                 no, rooms, store, hub, no, None, audit, now=utc_now,
-                timing=RecoveryTiming(after_start_s=0, grace_s=0),
+                worker=lambda: None, timing=RecoveryTiming(after_start_s=0, grace_s=0),
             ),
             sessions=Sessions(
                 settings, no, rooms, no, store,
@@ -164,13 +164,13 @@ async def by_extension(world: World) -> None:
 
 async def by_reviewer(world: World) -> None:
     await world.reviews.add_note(
-        world.session_id, pinned_at=utc_now(), text="Good", actor=OURSELVES
+        world.session_id, pinned_at=utc_now(), text="Good", actor=SYSTEM_PRINCIPAL
     )
 
 
 async def by_command(world: World) -> None:
     await world.work.commands.send(
-        world.session_id, Action.SAY, {"text": "hi"}, actor=OURSELVES, wait_s=0
+        world.session_id, Action.SAY, {"text": "hi"}, actor=SYSTEM_PRINCIPAL, wait_s=0
     )
 
 
@@ -238,7 +238,7 @@ async def test_a_command_that_waits_is_woken_by_the_agents_answer(world: World) 
     stream = await world.stream()
     sending = asyncio.ensure_future(
         world.work.commands.send(
-            world.session_id, Action.SAY, {"text": "hi"}, actor=OURSELVES, wait_s=10
+            world.session_id, Action.SAY, {"text": "hi"}, actor=SYSTEM_PRINCIPAL, wait_s=10
         )
     )
     await eventually(lambda: world.told[-1].event.kind is Kind.COMMAND_SENT)
@@ -252,7 +252,7 @@ async def test_a_command_that_waits_is_woken_by_the_agents_answer(world: World) 
 
 async def test_the_round_trip_of_health_hears_its_webhook(world: World) -> None:
     finding = await world.trip.run(snippet="")
-    assert finding.verdict is Verdict.OK
+    assert finding.status is Status.OK
 
 
 async def test_an_agents_state_is_in_the_picture_unless_it_is_delivered_late(

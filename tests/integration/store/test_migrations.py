@@ -18,7 +18,7 @@ from services.settings import Settings
 from services.store.agent_records import InterruptStatus
 from services.store.check_migrations import differences
 from services.store.engine import alembic_config, database_url, make_engine, migrate
-from services.store.session_search import Find
+from services.store.session_search import SessionFilter
 from services.store.store import open_store
 from tests.support.postgres import PostgresServer
 
@@ -57,7 +57,7 @@ async def test_a_database_of_an_early_revision_keeps_its_data(settings: Settings
     await _restore(settings, stored)
     (over,) = [row for row in stored["sessions"] if row["user_id"] == "nate"]
     async with open_store(settings) as store:
-        found = await store.found.page(Find(text="crème brûlée"))
+        found = await store.found.page(SessionFilter(text="crème brûlée"))
         assert [row.session.id for row in found.sessions] == [over["id"]]
         (row,) = found.sessions
         assert (row.session.room_name, row.turns, row.verdict) == (over["room_name"], 1, "fail")

@@ -15,8 +15,8 @@ import pytest_asyncio
 from pydantic import SecretStr
 
 from services.clock import rfc3339
-from services.errors import BadInputError, NotFoundError
-from services.events import Certainty, Event, Kind, Source
+from services.errors import InvalidInputError, NotFoundError
+from services.events import Event, Kind, Provenance, Source
 from services.ids import new_session_id, room_name_for
 from services.settings import Settings
 from services.store.records import (
@@ -26,7 +26,7 @@ from services.store.records import (
     SessionRecord,
     SessionStatus,
 )
-from services.store.session_search import Find, FoundPage
+from services.store.session_search import SessionFilter, SessionPage
 from services.store.store import Store, open_store
 
 T0 = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -73,7 +73,7 @@ async def test_what_was_appended_is_read_as_it_was(store: Store) -> None:
         "Zoë 🎧",
         data={"track": {"muted": True, "width": 3}, "list": [1, None, "ü"]},
         actor="op",
-        certainty=Certainty.INFERRED,
+        certainty=Provenance.INFERRED,
         source=Source.POLL,
     )
     (written,) = await store.log.append(event)
@@ -98,9 +98,9 @@ async def test_events_are_folded_into_a_session_and_its_visits(store: Store) -> 
     assert (session.status, session.people_peak) == (SessionStatus.ENDED, 2)
     visits = await store.visits(session.id)
     assert [(v.identity, v.left_at, v.left_certainty) for v in visits] == [
-        ("ann", T0 + timedelta(seconds=4), Certainty.OBSERVED),
-        ("bob", T0 + timedelta(seconds=9), Certainty.INFERRED),
-        ("agent", T0 + timedelta(seconds=9), Certainty.INFERRED),
+        ("ann", T0 + timedelta(seconds=4), Provenance.OBSERVED),
+        ("bob", T0 + timedelta(seconds=9), Provenance.INFERRED),
+        ("agent", T0 + timedelta(seconds=9), Provenance.INFERRED),
     ]
     assert await store.session_of_room("standup") == session
     assert await store.open_sessions() == ()
@@ -118,7 +118,7 @@ async def test_the_same_event_twice_is_one_also_within_one_batch(store: Store) -
 async def test_a_repeated_webhook_that_was_stamped_later_changes_nothing(store: Store) -> None:
     join = person(Kind.PARTICIPANT_JOINED, 1, "ann")
     await store.log.append(room_event(Kind.ROOM_STARTED), join)
-    await store.log.append(room_event(Kind.ROOM_FINISHED, 5, certainty=Certainty.INFERRED))
+    await store.log.append(room_event(Kind.ROOM_FINISHED, 5, certainty=Provenance.INFERRED))
     later = replace(join, at=T0 + timedelta(seconds=60))
     (written,) = await store.log.append(later)
     assert not written.fresh
@@ -178,7 +178,7 @@ async def test_what_comes_after_the_first_page_was_read_does_not_shift_the_next(
     "cursor", ["x", "ü", "!!!", "bnVsbA", "W10", "WyJhIiwiYiJd", "e30", "A" * 499]
 )
 async def test_a_cursor_that_is_not_ours_is_refused(store: Store, cursor: str) -> None:
-    with pytest.raises(BadInputError) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         await store.found.page(cursor=cursor)
     assert caught.value.field == "cursor"
 
@@ -211,7 +211,7 @@ async def test_every_filter_holds_and_they_hold_together(store: Store) -> None:
     )
 
     async def count(**given: Any) -> int:
-        return len((await store.found.page(Find(**given))).sessions)
+        return len((await store.found.page(SessionFilter(**given))).sessions)
 
     assert await count() == 4
     assert await count(user_id="nate") == 2
@@ -387,7 +387,7 @@ async def test_what_must_not_be_kept_is_nowhere_in_the_database(
     store_url: str, tmp_path: Path
 ) -> None:
     settings = settings_for(store_url, tmp_path).model_copy(
-        update={"switchboard_redact": ("card", "email")}
+        update={"switchboard_pii_redaction": ("card", "email")}
     )
     async with open_store(settings) as store:
         await store.log.append(started(1, data={"name": "4111 1111 1111 1111"}))
@@ -406,14 +406,14 @@ async def test_what_must_not_be_kept_is_nowhere_in_the_database(
         await store.log.append(told)
         (kept,) = [one.event for one in await store.events(kinds=(Kind.MESSAGE,))]
         assert kept.data["text"] == "[card], [email]"
-        found = await store.found.page(Find(text="4111"))
+        found = await store.found.page(SessionFilter(text="4111"))
         assert found.sessions == ()
-        assert len((await store.found.page(Find(text="card"))).sessions) == 1
+        assert len((await store.found.page(SessionFilter(text="card"))).sessions) == 1
         turns = await store.agents.turns_of(
-            str(found_id(await store.found.page(Find(text="card"))))
+            str(found_id(await store.found.page(SessionFilter(text="card"))))
         )
         assert [turn.user_text for turn in turns] == ["[card], [email]"]
 
 
-def found_id(page: FoundPage) -> str:
+def found_id(page: SessionPage) -> str:
     return page.sessions[0].session.id

@@ -12,8 +12,8 @@ import pytest
 import services
 from api.callers import is_open
 from services.access.authorization import ACTIONS
-from services.access.permissions import OURSELVES, RULES, Caller, Right, Role, Scope
-from services.errors import DeniedError
+from services.access.permissions import RULES, SYSTEM_PRINCIPAL, Caller, Permission, Role, Scope
+from services.errors import PermissionDeniedError
 from tests.support.api_routes import api_routes
 
 ORDER = list(Role)
@@ -44,7 +44,7 @@ def test_every_service_method_by_which_somebody_acts_is_guarded() -> None:
 
 
 def test_every_right_has_a_rule() -> None:
-    assert set(RULES) == set(Right)
+    assert set(RULES) == set(Permission)
 
 
 def test_every_route_takes_a_right_or_has_a_guard_of_its_own() -> None:
@@ -58,26 +58,26 @@ def test_the_documentation_is_for_those_who_are_known() -> None:
     assert not any(is_open(path) for path in ("/docs", "/openapi.json", "/static-offline-docs/x"))
 
 
-@pytest.mark.parametrize("right", list(Right))
+@pytest.mark.parametrize("right", list(Permission))
 @pytest.mark.parametrize("role", list(Role))
-def test_a_role_may_what_those_before_it_may(role: Role, right: Right) -> None:
+def test_a_role_may_what_those_before_it_may(role: Role, right: Permission) -> None:
     caller = Caller(name="ana", via="page", role=role)
     allowed = ORDER.index(role) >= ORDER.index(RULES[right].role)
     assert caller.may(right) is allowed
     if not allowed:
-        with pytest.raises(DeniedError, match=rf"takes the role “{RULES[right].role}”"):
+        with pytest.raises(PermissionDeniedError, match=rf"takes the role “{RULES[right].role}”"):
             caller.check(right)
 
 
 @pytest.mark.parametrize("scope", list(Scope))
 def test_a_key_may_only_what_its_scopes_name(scope: Scope) -> None:
     caller = Caller(name="crm", via="key", scopes=frozenset({scope}))
-    assert {right for right in Right if caller.may(right)} == {
+    assert {right for right in Permission if caller.may(right)} == {
         right for right, rule in RULES.items() if rule.scope is scope
     }
 
 
 def test_nobody_may_anything_and_we_ourselves_everything() -> None:
     nobody = Caller(name="", via="key")
-    assert not any(nobody.may(right) for right in Right)
-    assert all(OURSELVES.may(right) for right in Right)
+    assert not any(nobody.may(right) for right in Permission)
+    assert all(SYSTEM_PRINCIPAL.may(right) for right in Permission)

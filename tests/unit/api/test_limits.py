@@ -11,7 +11,7 @@ from fastapi import FastAPI, Request
 from starlette.types import Message, Receive, Scope, Send
 
 from api import problems
-from api.limits import BodyLimit, OwnOrigin
+from api.limits import BodyLimit, CsrfGuard
 from services.settings import LOOPBACK
 
 LIMIT = 1000
@@ -34,7 +34,7 @@ def client(hosts: frozenset[str] | None = LOOPBACK) -> httpx.AsyncClient:
         return {"said": "hello"}
 
     app.add_middleware(BodyLimit, limit_bytes=LIMIT)
-    app.add_middleware(OwnOrigin, hosts=lambda: hosts, origins=frozenset)
+    app.add_middleware(CsrfGuard, hosts=lambda: hosts, origins=frozenset)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8501")
 
 
@@ -104,7 +104,7 @@ async def test_a_foreign_host_is_refused_because_of_dns_rebinding(host: str) -> 
     async with client() as http:
         reply = await http.get("/read", headers={"host": host})
     assert reply.status_code == 403
-    assert reply.json()["code"] == "denied"
+    assert reply.json()["code"] == "permission_denied"
     assert "SWITCHBOARD_ALLOWED_HOSTS" in reply.json()["hint"]
 
 
@@ -162,7 +162,7 @@ async def handshake(**headers: str) -> list[str]:
     async def send(message: Message) -> None:
         sent.append(str(message["type"]))
 
-    app = OwnOrigin(accepts, hosts=lambda: LOOPBACK, origins=frozenset)
+    app = CsrfGuard(accepts, hosts=lambda: LOOPBACK, origins=frozenset)
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     await app({"type": "websocket", "path": "/live", "headers": raw}, receive, send)
     return sent

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from api import problems
 from services.errors import (
-    BadInputError,
+    InvalidInputError,
     LiveKitTimeoutError,
     LiveKitUnavailableError,
     NotFoundError,
@@ -62,7 +62,7 @@ def assert_problem(reply: httpx.Response, status: int, code: str) -> dict[str, o
         (NotFoundError("No such room.", hint="Look again."), None),
         (LiveKitUnavailableError("Away.", hint="Wait."), "2"),
         (LiveKitTimeoutError("Late."), "2"),
-        (BadInputError("Wrong.", field="user_id"), None),
+        (InvalidInputError("Wrong.", field="user_id"), None),
     ],
 )
 async def test_our_errors_keep_their_words_code_and_status(
@@ -94,7 +94,7 @@ async def test_a_wrong_body_names_the_field(body: str, field: str) -> None:
     async with client() as http:
         headers = {"content-type": "application/json"}
         reply = await http.post("/take", content=body, headers=headers)
-    found = assert_problem(reply, 422, "bad_input")
+    found = assert_problem(reply, 422, "invalid_argument")
     assert found["field"] == field
     assert field in str(found["detail"])
 
@@ -102,7 +102,7 @@ async def test_a_wrong_body_names_the_field(body: str, field: str) -> None:
 async def test_a_wrong_query_names_the_parameter() -> None:
     async with client() as http:
         reply = await http.post("/take?limit=0", json={"name": "n"})
-    assert assert_problem(reply, 422, "bad_input")["field"] == "limit"
+    assert assert_problem(reply, 422, "invalid_argument")["field"] == "limit"
 
 
 async def test_what_the_caller_sent_is_not_repeated() -> None:

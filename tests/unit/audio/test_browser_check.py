@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from services.audio.browser_check import Probe, judge
-from services.health.findings import Finding, Verdict
+from services.health.findings import Finding, Status
 
 TOLD: dict[str, Any] = {
     "secure": True,
@@ -31,39 +31,39 @@ def judged(**changes: object) -> dict[str, Finding]:
 
 def test_a_browser_that_can_all_is_well() -> None:
     found = judged()
-    assert {one.verdict for one in found.values()} == {Verdict.OK}
-    assert "120 ms" in found["signal"].found
+    assert {one.status for one in found.values()} == {Status.OK}
+    assert "120 ms" in found["signal"].message
 
 
 @pytest.mark.parametrize(
-    ("changes", "code", "verdict"),
+    ("changes", "code", "status"),
     [
-        ({"secure": False}, "page", Verdict.PROBLEM),
-        ({"webrtc": False}, "webrtc", Verdict.PROBLEM),
-        ({"webrtc": False, "failure": "media", "way": "none"}, "signal", Verdict.UNKNOWN),
-        ({"permission": "denied"}, "permission", Verdict.PROBLEM),
-        ({"permission": "prompt"}, "permission", Verdict.UNKNOWN),
-        ({"permission": "unknown"}, "permission", Verdict.UNKNOWN),
-        ({"devices": False}, "devices", Verdict.PROBLEM),
-        ({"inputs": 0}, "devices", Verdict.PROBLEM),
-        ({"outputs": 0}, "devices", Verdict.OK),
-        ({"failure": "signal"}, "signal", Verdict.PROBLEM),
-        ({"failure": "refused"}, "signal", Verdict.PROBLEM),
-        ({"failure": "media", "way": "none"}, "media", Verdict.PROBLEM),
-        ({"way": "tcp"}, "media", Verdict.WARNING),
-        ({"way": "relay"}, "media", Verdict.OK),
-        ({"way": "unknown"}, "media", Verdict.UNKNOWN),
-        ({"rttMs": 400}, "delay", Verdict.WARNING),
-        ({"rttMs": None}, "delay", Verdict.UNKNOWN),
-        ({"rttMs": 0.2}, "delay", Verdict.OK),
+        ({"secure": False}, "page", Status.PROBLEM),
+        ({"webrtc": False}, "webrtc", Status.PROBLEM),
+        ({"webrtc": False, "failure": "media", "way": "none"}, "signal", Status.UNKNOWN),
+        ({"permission": "denied"}, "permission", Status.PROBLEM),
+        ({"permission": "prompt"}, "permission", Status.UNKNOWN),
+        ({"permission": "unknown"}, "permission", Status.UNKNOWN),
+        ({"devices": False}, "devices", Status.PROBLEM),
+        ({"inputs": 0}, "devices", Status.PROBLEM),
+        ({"outputs": 0}, "devices", Status.OK),
+        ({"failure": "signal"}, "signal", Status.PROBLEM),
+        ({"failure": "refused"}, "signal", Status.PROBLEM),
+        ({"failure": "media", "way": "none"}, "media", Status.PROBLEM),
+        ({"way": "tcp"}, "media", Status.WARNING),
+        ({"way": "relay"}, "media", Status.OK),
+        ({"way": "unknown"}, "media", Status.UNKNOWN),
+        ({"rttMs": 400}, "delay", Status.WARNING),
+        ({"rttMs": None}, "delay", Status.UNKNOWN),
+        ({"rttMs": 0.2}, "delay", Status.OK),
     ],
 )
 def test_each_weakness_has_its_verdict(
-    changes: dict[str, object], code: str, verdict: Verdict
+    changes: dict[str, object], code: str, status: Status
 ) -> None:
     found = judged(**changes)[code]
-    assert found.verdict is verdict
-    assert found.mend or verdict not in {Verdict.PROBLEM, Verdict.WARNING}
+    assert found.status is status
+    assert found.fix or status not in {Status.PROBLEM, Status.WARNING}
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from services.audio.microphone_check import HZ, Microphone, Reading, chime, judge, level_db
-from services.health.findings import Finding, Verdict
+from services.health.findings import Finding, Status
 
 Pcm = npt.NDArray[np.int16]
 
@@ -30,8 +30,8 @@ def reading(**changes: float | None) -> Reading:
     return Reading(**{**facts, **changes})  # type: ignore[arg-type]
 
 
-def verdicts(found: tuple[Finding, ...]) -> dict[str, Verdict]:
-    return {one.code.removeprefix("device_"): one.verdict for one in found}
+def statuses(found: tuple[Finding, ...]) -> dict[str, Status]:
+    return {one.code.removeprefix("device_"): one.status for one in found}
 
 
 def test_a_level_is_in_db_below_full_scale() -> None:
@@ -53,16 +53,16 @@ def test_pieces_of_any_size_are_measured_the_same() -> None:
 
 def test_nothing_is_known_before_something_came() -> None:
     found = judge(Microphone().read())
-    assert verdicts(found) == {"sound": Verdict.UNKNOWN}
+    assert statuses(found) == {"sound": Status.UNKNOWN}
 
 
 def test_a_microphone_that_is_muted_by_itself_is_named() -> None:
     held = Microphone()
     held.hear(np.zeros(2 * HZ, np.int16))
     (found,) = judge(held.read())
-    assert found.verdict is Verdict.PROBLEM
-    assert "silence" in found.found
-    assert "muted" in found.mend
+    assert found.status is Status.PROBLEM
+    assert "silence" in found.message
+    assert "muted" in found.fix
 
 
 def test_noise_is_no_speech_and_there_is_nothing_to_play_back() -> None:
@@ -72,37 +72,37 @@ def test_noise_is_no_speech_and_there_is_nothing_to_play_back() -> None:
     assert got.spoken_s < 0.6
     assert got.noise_db == pytest.approx(-30, abs=1)
     assert not len(held.last())
-    found = verdicts(judge(got))
+    found = statuses(judge(got))
     assert found == {
-        "sound": Verdict.OK,
-        "speech": Verdict.WARNING,
-        "noise": Verdict.WARNING,
+        "sound": Status.OK,
+        "speech": Status.WARNING,
+        "noise": Status.WARNING,
     }
 
 
 def test_who_has_not_spoken_yet_is_asked_to() -> None:
     found = judge(reading(heard_s=2.0, spoken_s=0.0, speech_db=None))
-    assert verdicts(found)["speech"] is Verdict.UNKNOWN
+    assert statuses(found)["speech"] is Status.UNKNOWN
 
 
 @pytest.mark.parametrize(
-    ("changes", "code", "verdict"),
+    ("changes", "code", "status"),
     [
-        ({}, "level", Verdict.OK),
-        ({"speech_db": -50.0}, "level", Verdict.WARNING),
-        ({"clipped": 0.1}, "level", Verdict.WARNING),
-        ({}, "noise", Verdict.OK),
-        ({"noise_db": -35.0}, "noise", Verdict.WARNING),
-        ({"noise_db": -44.0, "speech_db": -20.0}, "noise", Verdict.OK),
-        ({"noise_db": None}, "noise", Verdict.UNKNOWN),
+        ({}, "level", Status.OK),
+        ({"speech_db": -50.0}, "level", Status.WARNING),
+        ({"clipped": 0.1}, "level", Status.WARNING),
+        ({}, "noise", Status.OK),
+        ({"noise_db": -35.0}, "noise", Status.WARNING),
+        ({"noise_db": -44.0, "speech_db": -20.0}, "noise", Status.OK),
+        ({"noise_db": None}, "noise", Status.UNKNOWN),
     ],
 )
 def test_each_weakness_has_its_verdict(
-    changes: dict[str, float | None], code: str, verdict: Verdict
+    changes: dict[str, float | None], code: str, status: Status
 ) -> None:
     found = judge(reading(**changes))
-    assert verdicts(found)[code] is verdict
-    assert all(one.mend for one in found if one.verdict is Verdict.WARNING)
+    assert statuses(found)[code] is status
+    assert all(one.fix for one in found if one.status is Status.WARNING)
 
 
 def test_the_sound_to_hear_is_soft_and_short() -> None:

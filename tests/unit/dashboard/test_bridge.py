@@ -16,7 +16,9 @@ from services.settings import Settings
 def shared_runtime(tmp_path: Path) -> Iterator[Runtime]:
     """The process's runtime, with no livekit-server to be had."""
     nothing = tmp_path / "no-such-server"
-    settings = Settings(switchboard_data_dir=tmp_path / "data", switchboard_livekit_server=nothing)
+    settings = Settings(
+        switchboard_data_dir=tmp_path / "data", switchboard_livekit_server_bin=nothing
+    )
     yield get_runtime(lambda: Runtime(settings))
     close_runtime()
 

@@ -12,10 +12,12 @@ def errors() -> None:
 
     from dashboard.ui import feedback
     from services.clock import utc_now
-    from services.errors import BadInputError, DeniedError, LiveKitUnavailableError
+    from services.errors import InvalidInputError, LiveKitUnavailableError, PermissionDeniedError
 
-    feedback.show_error(DeniedError("You may not *end* rooms.", hint="Ask an operator."), key="a")
-    feedback.show_error(BadInputError("The name is too long.", field="name"), key="b")
+    feedback.show_error(
+        PermissionDeniedError("You may not *end* rooms.", hint="Ask an operator."), key="a"
+    )
+    feedback.show_error(InvalidInputError("The name is too long.", field="name"), key="b")
     away = LiveKitUnavailableError("LiveKit cannot be reached.", hint="See that it runs.")
     feedback.show_stale(away, since=utc_now() - timedelta(seconds=74), key="c")
     feedback.show_error(away, key="d", retry=False)

@@ -30,11 +30,11 @@ def form(args: object, disabled: bool = False) -> None:
     import streamlit as st
 
     from dashboard.agents.json_form import arguments
-    from services.errors import BadInputError
+    from services.errors import InvalidInputError
 
     try:
         st.session_state["found"] = arguments(args, key="form", disabled=disabled)
-    except BadInputError as error:
+    except InvalidInputError as error:
         st.session_state["found"] = error.message
 
 

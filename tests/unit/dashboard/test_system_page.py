@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 
 from services.health.log_view import LogLevel, Source, matching, parse
-from services.health.system import rates_between, setting_rows, system_of, versions
+from services.health.system import rates_between, setting_rows, versions
 from services.livekit.server_metrics import ServerMetrics, Traffic
 from services.logs import Redact
 from services.runtime import Runtime, close_runtime, get_runtime
@@ -165,7 +165,7 @@ def test_every_setting_is_listed_and_no_secret_is_told() -> None:
     )
     assert rows["DATABASE_URL"].changed
     assert rows["SWITCHBOARD_ALLOWED_HOSTS"].value == "a, b"
-    assert not rows["SWITCHBOARD_EVENT_DAYS"].changed
+    assert not rows["SWITCHBOARD_EVENT_RETENTION_DAYS"].changed
     assert SECRET not in repr(rows)
     assert "hunter2" not in repr(rows)
 
@@ -240,7 +240,7 @@ def test_the_doctor_says_that_livekit_is_away(runtime: Runtime) -> None:
     app.button(key="system.doctor.run").click().run()
     assert not app.exception
     assert [error.value.startswith("LiveKit could not be reached") for error in app.error] == [True]
-    system = runtime.call(lambda: system_of(runtime))
+    system = runtime.system
     report = system.doctor.last
     assert report is not None
     assert report.complete
@@ -262,10 +262,9 @@ def test_settings_hold_no_secret(runtime: Runtime) -> None:
     assert "LIVEKIT_API_SECRET" in cells(app)
     assert SECRET not in cells(app) + texts(app)
     app.toggle(key="system.settings.only").set_value(True).run()
-    assert "SWITCHBOARD_EVENT_DAYS" not in cells(app)
+    assert "SWITCHBOARD_EVENT_RETENTION_DAYS" not in cells(app)
 
 
 def test_all_viewers_share_one_reading(runtime: Runtime) -> None:
-    system = runtime.call(lambda: system_of(runtime))
-    assert runtime.call(lambda: system_of(runtime)) is system
+    system = runtime.system
     assert runtime.call(system.read) is runtime.call(system.read)

@@ -18,7 +18,7 @@ from dashboard.tokens import page as tokens
 from dashboard.tokens import token_state
 from dashboard.tokens.token_grants import GROUPS, SOURCES, livekit_name
 from services.clock import utc_now
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 from services.livekit.grants import from_claims
 from services.livekit.tokens import (
     PRESETS,
@@ -259,7 +259,7 @@ def test_an_attribute_without_a_value_is_said_with_its_line(page: AppTest) -> No
     ran(page, page.text_area(key="tokens.attributes").set_value("a=1\nb"))
     assert "Line 2 of the attributes" in words(page)
     assert page.button(key="tokens.make").disabled
-    with pytest.raises(BadInputError, match="there already"):
+    with pytest.raises(InvalidInputError, match="there already"):
         token_state.attributes_in("a=1\na=2")
 
 
@@ -310,7 +310,7 @@ def test_it_is_said_which_browsers_can_reach_the_server() -> None:
 
 def test_a_link_that_is_too_long_for_a_qr_code_says_so() -> None:
     assert tokens.qr_svg("x" * 2_900).startswith("<svg")
-    with pytest.raises(BadInputError, match="too long"):
+    with pytest.raises(InvalidInputError, match="too long"):
         tokens.qr_svg("x" * 3_000)
 
 

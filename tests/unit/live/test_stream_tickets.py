@@ -8,7 +8,7 @@ import jwt
 import pytest
 
 from services.errors import BadSignatureError
-from services.live.stream_tickets import LIFETIME, TOPICS_LIMIT, Tickets
+from services.live.stream_tickets import LIFETIME, TOPICS_LIMIT, StreamTickets
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -22,13 +22,13 @@ class Clock:
 
 
 def test_a_ticket_names_its_topics() -> None:
-    tickets = Tickets(Clock())
+    tickets = StreamTickets(Clock())
     assert tickets.topics(tickets.issue(("rooms", "room:ä/b"))) == ("rooms", "room:ä/b")
 
 
 def test_a_ticket_is_good_for_its_lifetime_and_not_longer() -> None:
     clock = Clock()
-    tickets = Tickets(clock)
+    tickets = StreamTickets(clock)
     ticket = tickets.issue(("rooms",))
     clock.time = START + LIFETIME
     assert tickets.topics(ticket) == ("rooms",)
@@ -38,20 +38,20 @@ def test_a_ticket_is_good_for_its_lifetime_and_not_longer() -> None:
 
 
 def test_the_number_of_topics_is_bounded() -> None:
-    tickets = Tickets(Clock())
+    tickets = StreamTickets(Clock())
     many = tuple(f"room:{number}" for number in range(TOPICS_LIMIT * 2))
     assert len(tickets.topics(tickets.issue(many))) == TOPICS_LIMIT
 
 
 def test_a_ticket_of_an_earlier_run_is_refused() -> None:
-    ticket = Tickets(Clock()).issue(("rooms",))
+    ticket = StreamTickets(Clock()).issue(("rooms",))
     with pytest.raises(BadSignatureError):
-        Tickets(Clock()).topics(ticket)
+        StreamTickets(Clock()).topics(ticket)
 
 
 def _forged() -> list[str]:
     claims = {"aud": "switchboard-live", "topics": ["rooms"], "exp": START + LIFETIME}
-    good = Tickets(Clock()).issue(("rooms",))
+    good = StreamTickets(Clock()).issue(("rooms",))
     head, body, signature = good.split(".")
     return [
         "",
@@ -68,7 +68,7 @@ def _forged() -> list[str]:
 @pytest.mark.parametrize("ticket", _forged())
 def test_forged_and_garbled_tickets_are_refused(ticket: str) -> None:
     with pytest.raises(BadSignatureError):
-        Tickets(Clock()).topics(ticket)
+        StreamTickets(Clock()).topics(ticket)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,6 @@ def test_forged_and_garbled_tickets_are_refused(ticket: str) -> None:
     ],
 )
 def test_even_our_own_key_makes_no_ticket_of_other_claims(claims: dict[str, object]) -> None:
-    tickets = Tickets(Clock())
+    tickets = StreamTickets(Clock())
     with pytest.raises(BadSignatureError):
         tickets.topics(jwt.encode(claims, tickets._key, algorithm="HS256"))

@@ -7,9 +7,9 @@ from livekit import api
 
 from services import errors
 from services.errors import (
-    BadInputError,
     ConflictError,
-    LiveKitRefusedError,
+    InvalidInputError,
+    LiveKitRejectedError,
     LiveKitTimeoutError,
     LiveKitUnavailableError,
     NotFoundError,
@@ -18,24 +18,24 @@ from services.errors import (
 from services.livekit.client import translate
 
 EXPECTED: dict[str, type[SwitchboardError]] = {
-    "canceled": LiveKitRefusedError,
-    "unknown": LiveKitRefusedError,
-    "invalid_argument": BadInputError,
-    "malformed": BadInputError,
+    "canceled": LiveKitRejectedError,
+    "unknown": LiveKitRejectedError,
+    "invalid_argument": InvalidInputError,
+    "malformed": InvalidInputError,
     "deadline_exceeded": LiveKitTimeoutError,
     "not_found": NotFoundError,
-    "bad_route": LiveKitRefusedError,
+    "bad_route": LiveKitRejectedError,
     "already_exists": ConflictError,
-    "permission_denied": LiveKitRefusedError,
-    "unauthenticated": LiveKitRefusedError,
-    "resource_exhausted": LiveKitRefusedError,
-    "failed_precondition": LiveKitRefusedError,
-    "aborted": LiveKitRefusedError,
-    "out_of_range": BadInputError,
-    "unimplemented": LiveKitRefusedError,
-    "internal": LiveKitRefusedError,
+    "permission_denied": LiveKitRejectedError,
+    "unauthenticated": LiveKitRejectedError,
+    "resource_exhausted": LiveKitRejectedError,
+    "failed_precondition": LiveKitRejectedError,
+    "aborted": LiveKitRejectedError,
+    "out_of_range": InvalidInputError,
+    "unimplemented": LiveKitRejectedError,
+    "internal": LiveKitRejectedError,
     "unavailable": LiveKitUnavailableError,
-    "dataloss": LiveKitRefusedError,
+    "dataloss": LiveKitRejectedError,
 }
 
 
@@ -54,14 +54,14 @@ def test_each_livekit_code_becomes_an_error_that_says_which_call_failed(code: st
     assert type(found) is EXPECTED[code]
     assert "ListRooms" in found.message
     assert 400 <= found.http_status <= 503
-    if isinstance(found, LiveKitRefusedError):
+    if isinstance(found, LiveKitRejectedError):
         assert found.livekit_code == code
 
 
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_refused_key_is_known_by_its_status_too(status: int) -> None:
     found = translate(api.ServerError("unknown", "", status=status), "ListRooms")
-    assert isinstance(found, LiveKitRefusedError)
+    assert isinstance(found, LiveKitRejectedError)
     assert "LIVEKIT_API_SECRET" in found.hint
 
 

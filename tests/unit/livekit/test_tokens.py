@@ -15,7 +15,7 @@ import pytest
 from livekit import api
 from pydantic import SecretStr
 
-from services.errors import BadInputError, ConfigError, SwitchboardError
+from services.errors import ConfigError, InvalidInputError, SwitchboardError
 from services.livekit.grants import NOT_A_GRANT, SECTIONS, from_claims
 from services.livekit.target import LiveKitTarget
 from services.livekit.tokens import (
@@ -230,7 +230,7 @@ BAD: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
 def test_what_livekit_would_not_take_is_refused_with_the_field_named(
     field: str, change: dict[str, Any]
 ) -> None:
-    with pytest.raises(BadInputError) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         minted(replace(CALLER, **change))
     assert caught.value.field == field
     assert caught.value.message.endswith(".")
@@ -327,7 +327,7 @@ NOT_TOKENS: Final = (
 
 @pytest.mark.parametrize("text", NOT_TOKENS, ids=range(len(NOT_TOKENS)))
 def test_what_is_no_readable_token_gives_a_clear_sentence_without_the_text(text: str) -> None:
-    with pytest.raises(BadInputError) as caught:
+    with pytest.raises(InvalidInputError) as caught:
         read(text)
     error: SwitchboardError = caught.value
     assert error.field == "token"

@@ -14,8 +14,8 @@ from livekit import api
 from pydantic import SecretStr
 
 from services.clock import rfc3339
-from services.errors import BadInputError, BadSignatureError
-from services.events import Certainty, Kind, Source
+from services.errors import BadSignatureError, InvalidInputError
+from services.events import Kind, Provenance, Source
 from services.ids import OBSERVER_PREFIX, new_session_id
 from services.livekit.target import LiveKitTarget
 from services.livekit.webhooks import to_event, verify
@@ -53,7 +53,7 @@ def test_a_webhook_signed_over_its_raw_body_becomes_our_event() -> None:
                              event="participant_joined"))  # fmt: skip
     assert event.id == "webhook_EV_1"
     assert (event.kind, event.source) == (Kind.PARTICIPANT_JOINED, Source.WEBHOOK)
-    assert event.certainty is Certainty.OBSERVED
+    assert event.certainty is Provenance.OBSERVED
     assert (event.room_name, event.room_sid, event.identity) == ("standup", "RM_1", "nate")
     assert event.data["participant_sid"] == "PA_1"
 
@@ -103,7 +103,7 @@ def test_what_is_not_signed_for_exactly_this_body_is_refused(
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"null", b'{"event": 5}', b"\xff\xfe", b"{"])
 def test_what_is_signed_but_no_webhook_is_bad_input(body: bytes) -> None:
-    with pytest.raises(BadInputError):
+    with pytest.raises(InvalidInputError):
         verify(body, sign(body), TARGET)
 
 

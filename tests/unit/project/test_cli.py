@@ -20,7 +20,7 @@ def people(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in Settings.model_fields:
         monkeypatch.setenv(name.upper(), "")
     file = tmp_path / "people.yaml"
-    monkeypatch.setenv("SWITCHBOARD_PEOPLE", str(file))
+    monkeypatch.setenv("SWITCHBOARD_USERS_FILE", str(file))
     return file
 
 

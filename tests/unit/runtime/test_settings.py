@@ -29,9 +29,9 @@ def test_nothing_needs_to_be_set() -> None:
 
 def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
-    file.write_text("SWITCHBOARD_EVENT_DAYS=3\nSWITCHBOARD_LOG_LEVEL=debug\n")
-    settings = load_settings({"SWITCHBOARD_EVENT_DAYS": "4"}, env_file=file)
-    assert settings.switchboard_event_days == 4
+    file.write_text("SWITCHBOARD_EVENT_RETENTION_DAYS=3\nSWITCHBOARD_LOG_LEVEL=debug\n")
+    settings = load_settings({"SWITCHBOARD_EVENT_RETENTION_DAYS": "4"}, env_file=file)
+    assert settings.switchboard_event_retention_days == 4
     assert settings.switchboard_log_level == "debug"
 
 
@@ -40,9 +40,9 @@ def test_an_empty_variable_means_the_default_also_against_the_file(
     empty: str, tmp_path: Path
 ) -> None:
     file = tmp_path / ".env"
-    file.write_text("SWITCHBOARD_EVENT_DAYS=3\n")
-    settings = load_settings({"SWITCHBOARD_EVENT_DAYS": empty}, env_file=file)
-    assert settings.switchboard_event_days == 90
+    file.write_text("SWITCHBOARD_EVENT_RETENTION_DAYS=3\n")
+    settings = load_settings({"SWITCHBOARD_EVENT_RETENTION_DAYS": empty}, env_file=file)
+    assert settings.switchboard_event_retention_days == 90
 
 
 def test_a_file_that_is_not_there_is_no_fault(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_file_that_is_not_there_is_no_fault(tmp_path: Path) -> None:
 
 
 def test_names_are_taken_in_any_case() -> None:
-    assert load(switchboard_event_days="5").switchboard_event_days == 5
+    assert load(switchboard_event_retention_days="5").switchboard_event_retention_days == 5
 
 
 def test_other_peoples_variables_are_left_alone() -> None:
@@ -67,7 +67,7 @@ def test_other_peoples_variables_are_left_alone() -> None:
         ("SWITCHBOARD_URL", "ws://host"),
         ("SWITCHBOARD_LIVEKIT_METRICS_URL", "127.0.0.1:6789"),
         ("SWITCHBOARD_LOG_LEVEL", "loud"),
-        ("SWITCHBOARD_EMBEDDED", "yes"),
+        ("SWITCHBOARD_EMBEDDED_LIVEKIT", "yes"),
         ("SWITCHBOARD_LIVEKIT_TIMEOUT_S", "0"),
         ("SWITCHBOARD_LIVEKIT_TIMEOUT_S", "61"),
         ("SWITCHBOARD_LIVEKIT_TIMEOUT_S", "nan"),
@@ -75,11 +75,11 @@ def test_other_peoples_variables_are_left_alone() -> None:
         ("SWITCHBOARD_LIVEKIT_TIMEOUT_S", "5 s"),
         ("SWITCHBOARD_STORE_TIMEOUT_S", "-1"),
         ("SWITCHBOARD_POLL_INTERVAL_S", "0.01"),
-        ("SWITCHBOARD_TOKEN_MINUTES", "1441"),
+        ("SWITCHBOARD_TOKEN_TTL_MINUTES", "1441"),
         ("SWITCHBOARD_SESSION_MAX_HOURS", "nan"),
-        ("SWITCHBOARD_EVENT_DAYS", "1.5"),
-        ("SWITCHBOARD_EVENT_DAYS", "0"),
-        ("SWITCHBOARD_LISTEN_PUBLICLY", "perhaps"),
+        ("SWITCHBOARD_EVENT_RETENTION_DAYS", "1.5"),
+        ("SWITCHBOARD_EVENT_RETENTION_DAYS", "0"),
+        ("SWITCHBOARD_ALLOW_UNAUTHENTICATED_PUBLIC", "perhaps"),
     ],
 )
 def test_a_value_that_cannot_work_is_one_sentence_that_names_it(name: str, value: str) -> None:
@@ -95,7 +95,7 @@ def test_a_value_that_cannot_work_is_one_sentence_that_names_it(name: str, value
     ("wrong", "right"),
     [
         ("SWITCHBOARD_DATADIR", "SWITCHBOARD_DATA_DIR"),
-        ("SWITCHBOARD_TOKEN_MINUTE", "SWITCHBOARD_TOKEN_MINUTES"),
+        ("SWITCHBOARD_TOKEN_MINUTE", "SWITCHBOARD_TOKEN_TTL_MINUTES"),
     ],
 )
 def test_a_misspelt_name_is_refused_and_the_right_one_offered(wrong: str, right: str) -> None:
@@ -133,7 +133,7 @@ def test_a_livekit_url_turns_the_embedded_server_off() -> None:
 
 
 def test_the_embedded_server_can_be_turned_off_by_name() -> None:
-    assert not load(SWITCHBOARD_EMBEDDED="off").embedded
+    assert not load(SWITCHBOARD_EMBEDDED_LIVEKIT="off").embedded
 
 
 @pytest.mark.parametrize("url", ["postgresql://u:p@h/d", "postgres://u:p@h/d", "sqlite:///x.db"])
@@ -163,7 +163,7 @@ def test_secrets_are_not_shown() -> None:
 
 def test_a_wrong_value_beside_a_secret_does_not_show_it() -> None:
     with pytest.raises(ValidationError) as failure:
-        Settings(livekit_api_secret=SecretStr(SECRET), switchboard_event_days=0)
+        Settings(livekit_api_secret=SecretStr(SECRET), switchboard_event_retention_days=0)
     assert SECRET not in str(failure.value)
 
 
@@ -174,14 +174,14 @@ def test_hosts_are_separated_by_commas() -> None:
 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        load().switchboard_event_days = 5  # type: ignore[misc]  # what this tests
+        load().switchboard_event_retention_days = 5  # type: ignore[misc]  # what this tests
 
 
 def test_settings_made_in_code_do_not_read_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("SWITCHBOARD_EVENT_DAYS", "5")
-    assert Settings().switchboard_event_days == 90
+    monkeypatch.setenv("SWITCHBOARD_EVENT_RETENTION_DAYS", "5")
+    assert Settings().switchboard_event_retention_days == 90
 
 
 @pytest.mark.parametrize(

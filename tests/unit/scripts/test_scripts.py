@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from services.errors import BadInputError
+from services.errors import InvalidInputError
 from services.scripts.result import (
     LineResult,
     ScriptResult,
@@ -62,7 +62,7 @@ def test_a_script_is_read() -> None:
     ],
 )
 def test_what_is_no_script_is_refused_and_says_where(text: str, said: str) -> None:
-    with pytest.raises(BadInputError, match=r"mine\.yaml") as caught:
+    with pytest.raises(InvalidInputError, match=r"mine\.yaml") as caught:
         parse(text, source="mine.yaml")
     assert said.casefold() in str(caught.value).casefold()
 
@@ -75,9 +75,9 @@ def test_a_folder_gives_its_scripts_in_the_order_of_their_names(tmp_path: Path) 
 
 
 def test_an_empty_folder_and_a_missing_file_are_said(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match="no scripts"):
+    with pytest.raises(InvalidInputError, match="no scripts"):
         read([tmp_path])
-    with pytest.raises(BadInputError, match="cannot be read"):
+    with pytest.raises(InvalidInputError, match="cannot be read"):
         read([tmp_path / "gone.yaml"])
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from services.clock import rfc3339
-from services.events import Certainty, Event, Kind, Source
+from services.events import Event, Kind, Provenance, Source
 from services.ids import SessionId, room_name_for
 from services.livekit.webhooks import ours_in
 from services.store.projections import fold
@@ -44,7 +44,7 @@ class Book:
                 for key, visit in self.visits.items():
                     if visit.left_at is None:
                         self.visits[key] = replace(
-                            visit, left_at=event.at, left_certainty=Certainty.INFERRED
+                            visit, left_at=event.at, left_certainty=Provenance.INFERRED
                         )
         return self
 
@@ -76,7 +76,7 @@ def told(
         at=T0 + timedelta(seconds=at_s),
         received_at=received,
         source=source,
-        certainty=Certainty.INFERRED if inferred else Certainty.OBSERVED,
+        certainty=Provenance.INFERRED if inferred else Provenance.OBSERVED,
         session_id=session_id,
         room_name=room,
         room_sid=sid,
@@ -137,12 +137,12 @@ def test_a_whole_call_is_one_session_with_two_visits() -> None:
     assert (session.created_at, session.started_at) == (T0, T0 + timedelta(seconds=1))
     assert (session.ended_at, session.ended_certainty) == (
         T0 + timedelta(seconds=10),
-        Certainty.OBSERVED,
+        Provenance.OBSERVED,
     )
     assert session.expires_at == EXPIRES
     nate, agent = book.visits["PA_nate"], book.visits["PA_agent"]
-    assert (nate.left_certainty, nate.leave_reason) == (Certainty.OBSERVED, "client_initiated")
-    assert (agent.left_at, agent.left_certainty) == (session.ended_at, Certainty.INFERRED)
+    assert (nate.left_certainty, nate.leave_reason) == (Provenance.OBSERVED, "client_initiated")
+    assert (agent.left_at, agent.left_certainty) == (session.ended_at, Provenance.INFERRED)
     json.dumps(session.data)
 
 
@@ -177,7 +177,7 @@ def test_a_room_of_others_gives_the_same_adopted_session_in_any_order() -> None:
     expected = Book().take(ADOPTED)
     assert expected.record.origin is Origin.ADOPTED
     assert expected.record.created_at == T0
-    assert expected.record.created_certainty is Certainty.OBSERVED
+    assert expected.record.created_certainty is Provenance.OBSERVED
     for order in itertools.permutations(ADOPTED):
         book = Book().take(order)
         session_id = book.record.id
@@ -190,7 +190,7 @@ def test_a_room_of_others_gives_the_same_adopted_session_in_any_order() -> None:
 
 def test_a_session_whose_beginning_was_missed_says_that_it_is_incomplete() -> None:
     book = Book().take([told(Kind.PARTICIPANT_JOINED, 5, room="standup", identity="ann")])
-    assert book.record.created_certainty is Certainty.INCOMPLETE
+    assert book.record.created_certainty is Provenance.INCOMPLETE
     assert book.record.status is SessionStatus.ACTIVE
 
 
@@ -200,13 +200,13 @@ def test_what_was_inferred_gives_way_to_what_was_observed() -> None:
     for order in itertools.permutations([polled, told_late]):
         record = Book().take(order).record
         assert record.created_at == told_late.at
-        assert record.created_certainty is Certainty.OBSERVED
+        assert record.created_certainty is Provenance.OBSERVED
 
     seen = told(Kind.PARTICIPANT_JOINED, 1.0, received_s=2, source=Source.POLL, identity="ann")
     joined = told(Kind.PARTICIPANT_JOINED, 1.1, identity="ann")
     for order in itertools.permutations([told(Kind.ROOM_STARTED, 0), seen, joined]):
         visit = Book().take(order).visits["PA_ann"]
-        assert (visit.joined_at, visit.joined_certainty) == (joined.at, Certainty.OBSERVED)
+        assert (visit.joined_at, visit.joined_certainty) == (joined.at, Provenance.OBSERVED)
 
 
 def test_an_observed_end_wins_over_an_inferred_one_in_either_order() -> None:
@@ -215,7 +215,7 @@ def test_an_observed_end_wins_over_an_inferred_one_in_either_order() -> None:
     start = told(Kind.ROOM_STARTED, 0, switchboard=MARK)
     for order in itertools.permutations([start, gone, finished]):
         record = Book().take(order).record
-        assert (record.ended_at, record.ended_certainty) == (finished.at, Certainty.OBSERVED)
+        assert (record.ended_at, record.ended_certainty) == (finished.at, Provenance.OBSERVED)
         assert (record.status, record.end_reason) == (SessionStatus.ENDED, "")
 
 
