@@ -60,23 +60,23 @@ class Control:
     async def _do(self, action: Action, command: Command) -> Reply:
         args = command.args
         match action:
-            case Action.RESUME:
+            case Action.ANSWER_INTERRUPT:
                 return await self._resume(_text_arg(command, "interrupt_id"), args.get("decision"))
             case Action.SAY:
                 _ = self._say(_text_arg(command, "text"))
-            case Action.COACH:
-                self._thread.coach(_text_arg(command, "text"))
+            case Action.WHISPER:
+                self._thread.whisper(_text_arg(command, "text"))
             case Action.PAUSE:
                 await self._fall_silent(hears=False)
-            case Action.GO_ON:
+            case Action.RESUME:
                 return self._go_on()
-            case Action.HAND_OVER:
+            case Action.TAKE_OVER:
                 to = str(args.get("to") or "a colleague")
                 _ = self._say(TAKES_OVER.format(to=to), interruptible=False)
                 await self._fall_silent(hears=True, at_once=False)
-            case Action.EDIT_STATE:
+            case Action.UPDATE_STATE:
                 return await self._edit(args.get("values"), args.get("checkpoint_id") or "")
-            case Action.END:
+            case Action.END_SESSION:
                 text = str(args.get("text") or GOOD_BYE)
                 self._start(self._say_good_bye(text, str(args.get("reason", ""))))
         return Reply(outcome=Outcome.DONE)
@@ -97,7 +97,7 @@ class Control:
 
     async def _edit(self, values: Any, checkpoint_id: Any) -> Reply:
         if not isinstance(values, dict) or not isinstance(checkpoint_id, str):
-            raise _WrongArgsError("edit_state needs values, an object by channel.")
+            raise _WrongArgsError("update_state needs values, an object by channel.")
         try:
             state, asks_again = await self._thread.edit(values, checkpoint_id)
         except NotAtRestError:
@@ -111,7 +111,7 @@ class Control:
             detail = f"LangGraph took no such state: {type(exc).__name__}: {exc}"[:500]
             return Reply(outcome=Outcome.REFUSED, detail=detail)
         self._tell(
-            EventKind.STATE_SAVED,
+            EventKind.CHECKPOINT_SAVED,
             run="",
             step=(state.metadata or {}).get("step", 0),
             checkpoint_id=state.config["configurable"].get("checkpoint_id", ""),
@@ -119,7 +119,7 @@ class Control:
             values=state.values,
             changed=list(values),
         )
-        if asks_again and (error := await self._speak(self._thread.go_on())) is not None:
+        if asks_again and (error := await self._speak(self._thread.rerun())) is not None:
             return Reply(outcome=Outcome.FAILED, detail=error)
         return Reply(outcome=Outcome.DONE)
 

@@ -162,7 +162,7 @@ def _spoken(thread: GraphThread, turn: Turn, where: str) -> AsyncIterator[str]:
             return thread.begin()
         case Says():
             for remark in turn.coaching:
-                thread.coach(remark)
+                thread.whisper(remark)
             return thread.reply(turn.text)
         case Decides():
             waiting = [one.id for one in thread.pending if turn.asked in (None, one.value)]

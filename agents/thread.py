@@ -134,7 +134,7 @@ class GraphThread:
         """Change channels of the state, from its newest checkpoint or from an earlier one on.
 
         LangGraph merges what it merges (messages, say). Gives the state after it, and whether the
-        graph asked a human before: then `go_on` has it ask anew.
+        graph asked a human before: then `rerun` has it ask again.
 
         Raises:
             NotAtRestError: a run is under way, or that checkpoint lies in the middle of one.
@@ -160,13 +160,13 @@ class GraphThread:
             state: StateSnapshot = await self._graph.aget_state(self._config)
             return state, asked and bool(state.next)
 
-    async def go_on(self) -> AsyncIterator[str]:
+    async def rerun(self) -> AsyncIterator[str]:
         """Run on from where the state stands, after an edit."""
         async with aclosing(self._run(None, "other")) as spoken:
             async for piece in spoken:
                 yield piece
 
-    def coach(self, text: str) -> None:
+    def whisper(self, text: str) -> None:
         """Keep a remark for the graph's next run; the caller does not hear it."""
         self._coaching.append(text)
 

@@ -42,7 +42,7 @@ _PATIENCE_S: Final = 3600.0  # a batch waits so long for the database
 _REFUSED: Final = 4001
 _WE_STOP: Final = 1012  # what uvicorn closes sockets with when it is stopped
 _GONE: Final = (WebSocketDisconnect, WebSocketDisconnected)
-_SAVED: Final = Kind.STATE_SAVED
+_SAVED: Final = Kind.CHECKPOINT_SAVED
 _SAYS: Final = Kind.AGENT_STATE
 
 

@@ -50,7 +50,7 @@ async def saved(
     """One saved state, whole. `values` null: they were too long to be kept."""
     _admit(runtime, session_id, ticket)
     one = await runtime.acall(lambda: runtime.store.agents.event(session_id, event_id))
-    values = one.event.data.get("values") if one.event.kind is Kind.STATE_SAVED else None
+    values = one.event.data.get("values") if one.event.kind is Kind.CHECKPOINT_SAVED else None
     return {"id": one.event.id, "at": rfc3339(one.event.at), "values": values}
 
 

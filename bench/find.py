@@ -165,7 +165,7 @@ _AFTER: Final = (
     WITH RECURSIVE number(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {EVENTS})
     SELECT s.id || ':' || n,
            CASE n % 5 WHEN 0 THEN 'conversation_item_added' WHEN 1 THEN 'node_started'
-                      WHEN 2 THEN 'node_finished' WHEN 3 THEN 'state_saved' ELSE 'run_finished' END,
+                      WHEN 2 THEN 'node_finished' WHEN 3 THEN 'checkpoint_saved' ELSE 'run_finished' END,
            s.created_at, s.created_at, 'agent', 'observed', s.id, s.room_name, s.room_sid, '', '',
            '{{"run": "r", "node": "route", "step": 1, "ms": 3.2, "values": {{"slots": [1, 2, 3]}}}}'
     FROM sessions s CROSS JOIN number

@@ -232,7 +232,12 @@ def _long_session(job: JobStream) -> Any:
             )
             values = {"messages": ["text " * 40] * 5, "step": number}
             yield job.record(
-                "state_saved", at(when + 21), run=str(turn), step=number, values=values, changed=[]
+                "checkpoint_saved",
+                at(when + 21),
+                run=str(turn),
+                step=number,
+                values=values,
+                changed=[],
             )
             number += 1
         metrics = {"llm_node_ttft": 20.0 + turn % 40}

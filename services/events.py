@@ -65,7 +65,7 @@ class Kind(StrEnum):
     RUN_FAILED = "run_failed"
     NODE_STARTED = "node_started"
     NODE_FINISHED = "node_finished"
-    STATE_SAVED = "state_saved"
+    CHECKPOINT_SAVED = "checkpoint_saved"
     TOOL_STARTED = "tool_started"
     TOOL_FINISHED = "tool_finished"
     MODEL_FINISHED = "model_finished"
@@ -79,16 +79,18 @@ class Kind(StrEnum):
     USAGE = "session_usage_updated"
     AGENT_ERROR = "error"
     REPORT = "session_report"
-    COMMAND_DONE = "command_done"
-    GAP = "recording_gap"
-    AGENT_OTHER = "agent_other"
+    COMMAND_COMPLETED = "command_completed"
+    EVENTS_DROPPED = "events_dropped"
+    UNKNOWN_AGENT_EVENT = "unknown_agent_event"
 
     # What we know of an agent's job ourselves.
     JOB_CONNECTED = "job_connected"  # its socket opened: `data` is its hello
-    JOB_LEFT = "job_left"  # its socket closed: `data.clean`, `data.reason`
+    JOB_DISCONNECTED = "job_disconnected"  # its socket closed: `data.clean`, `data.reason`
     COMMAND_SENT = "command_sent"  # an operator's: `data.command_id`, `action`, `args`
-    AGENT_AGAIN = "agent_asked_again"  # a lost agent was dispatched again: `data.reason`, `tries`
-    AGENT_GIVEN_UP = "agent_given_up"  # it was lost too often: `data.reason`
+    AGENT_REDISPATCHED = (
+        "agent_redispatched"  # a lost agent was dispatched again: `data.reason`, `tries`
+    )
+    REDISPATCH_EXHAUSTED = "agent_redispatch_exhausted"  # it was lost too often: `data.reason`
     OBSERVER_JOINED = "observer_joined"  # `data.way`: session | text, what it hears by
     OBSERVER_LEFT = "observer_left"
 

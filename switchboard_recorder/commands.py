@@ -20,7 +20,7 @@ HANDLER_S: Final = 60.0
 """A command that is not carried out by then has failed."""
 _REMEMBERED: Final = 1_000
 _WAITING: Final = 100
-_GRAPH: Final = frozenset({Action.RESUME, Action.COACH, Action.EDIT_STATE})
+_GRAPH: Final = frozenset({Action.ANSWER_INTERRUPT, Action.WHISPER, Action.UPDATE_STATE})
 
 current_command: ContextVar[str] = ContextVar("switchboard_command", default="")
 """The id of the command whose handler runs, in it and in every task that it starts."""
@@ -39,7 +39,7 @@ Emit: TypeAlias = Callable[..., None]
 
 
 class Commands:
-    """Takes commands from the socket and answers each by a `command_done` event.
+    """Takes commands from the socket and answers each by a `command_completed` event.
 
     Those that touch the graph run one at a time, the others one at a time beside them.
     """
@@ -126,7 +126,7 @@ class Commands:
 
     def _tell(self, command_id: str, reply: Reply) -> None:
         self._emit(
-            EventKind.COMMAND_DONE,
+            EventKind.COMMAND_COMPLETED,
             command_id=command_id,
             outcome=reply.outcome.value,
             detail=reply.detail,

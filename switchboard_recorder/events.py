@@ -87,7 +87,7 @@ class EventKind(StrEnum):
     RUN_FAILED = "run_failed"
     NODE_STARTED = "node_started"
     NODE_FINISHED = "node_finished"
-    STATE_SAVED = "state_saved"
+    CHECKPOINT_SAVED = "checkpoint_saved"
     TOOL_STARTED = "tool_started"
     TOOL_FINISHED = "tool_finished"
     MODEL_FINISHED = "model_finished"
@@ -101,9 +101,9 @@ class EventKind(StrEnum):
     USAGE = "session_usage_updated"
     ERROR = "error"
     REPORT = "session_report"
-    COMMAND_DONE = "command_done"
-    GAP = "recording_gap"
-    OTHER = "agent_other"
+    COMMAND_COMPLETED = "command_completed"
+    EVENTS_DROPPED = "events_dropped"
+    OTHER = "unknown_agent_event"
 
 
 class JobStarted(TypedDict, total=False):
@@ -368,7 +368,7 @@ PAYLOADS: Final[Mapping[EventKind, type]] = types.MappingProxyType(
         EventKind.RUN_FAILED: RunFailed,
         EventKind.NODE_STARTED: NodeStarted,
         EventKind.NODE_FINISHED: NodeFinished,
-        EventKind.STATE_SAVED: StateSaved,
+        EventKind.CHECKPOINT_SAVED: StateSaved,
         EventKind.TOOL_STARTED: ToolStarted,
         EventKind.TOOL_FINISHED: ToolFinished,
         EventKind.MODEL_FINISHED: ModelFinished,
@@ -382,8 +382,8 @@ PAYLOADS: Final[Mapping[EventKind, type]] = types.MappingProxyType(
         EventKind.USAGE: UsageUpdated,
         EventKind.ERROR: ErrorRaised,
         EventKind.REPORT: Report,
-        EventKind.COMMAND_DONE: CommandDone,
-        EventKind.GAP: Gap,
+        EventKind.COMMAND_COMPLETED: CommandDone,
+        EventKind.EVENTS_DROPPED: Gap,
         EventKind.OTHER: Other,
     }
 )

@@ -3,7 +3,7 @@
 `put` only appends, on any thread. A thread of the journal's own writes each event out, numbers it
 and puts it on disk, so that neither a slow disk nor a busy event loop holds the call or loses an
 event. Without a disk it keeps a bounded amount in memory. What does not fit is counted, and a
-`recording_gap` says so in its place.
+`events_dropped` says so in its place.
 """
 
 from __future__ import annotations
@@ -280,7 +280,7 @@ class Journal:
             lost, why = self._dropped, self._why
         if lost:
             gap = {"count": lost, "reason": why}
-            line = self._line(self.last_seq + 1, EventKind.GAP, now(), gap)
+            line = self._line(self.last_seq + 1, EventKind.EVENTS_DROPPED, now(), gap)
             if not self._keep(line):
                 self._drop(1, why)
                 return
@@ -361,7 +361,7 @@ def frame_full(lines: list[bytes]) -> list[str]:
 
 
 def mended(lines: list[bytes], seq: int, before: int) -> list[bytes]:
-    """The lines from `seq` + 1 on; one that is lost or damaged becomes a `recording_gap`."""
+    """The lines from `seq` + 1 on; one that is lost or damaged becomes a `events_dropped`."""
     made = []
     for offset in range(min(BATCH, max(len(lines), before - seq - 1 if not lines else 0))):
         number = seq + 1 + offset
@@ -373,5 +373,10 @@ def mended(lines: list[bytes], seq: int, before: int) -> list[bytes]:
 def lost(seq: int) -> bytes:
     """A record that stands for one that cannot be read any more."""
     data = {"count": 1, "reason": "the recorder's file could not be read"}
-    record = {"seq": seq, "kind": EventKind.GAP.value, "at": moment_text(now()), "data": data}
+    record = {
+        "seq": seq,
+        "kind": EventKind.EVENTS_DROPPED.value,
+        "at": moment_text(now()),
+        "data": data,
+    }
     return json.dumps(record).encode()

@@ -34,19 +34,19 @@ BATCH: Final = 200
 class Action(StrEnum):
     """What a command asks of the agent, and its `args`."""
 
-    RESUME = "resume"  # interrupt_id, decision: {"type": accept|edit|respond|ignore, "args": …}
+    ANSWER_INTERRUPT = "answer_interrupt"  # interrupt_id, decision: {"type": accept|edit|respond|ignore, "args": …}
     SAY = "say"  # text: spoken as it is
-    COACH = "coach"  # text: told to the agent, not to the caller
+    WHISPER = "whisper"  # text: told to the agent, not to the caller
     PAUSE = "pause"  # the agent neither hears nor answers
-    GO_ON = "go_on"  # the end of a pause or of a hand-over
-    HAND_OVER = "hand_over"  # to: a person speaks from now on; the agent says so and falls silent
-    END = "end"  # reason, text: a good-bye is spoken, then the job ends
-    EDIT_STATE = (
-        "edit_state"  # values{}, checkpoint_id ("": the newest): only while the graph rests
+    RESUME = "resume"  # the end of a pause or of a take-over
+    TAKE_OVER = "take_over"  # to: a person speaks from now on; the agent says so and falls silent
+    END_SESSION = "end_session"  # reason, text: a good-bye is spoken, then the job ends
+    UPDATE_STATE = (
+        "update_state"  # values{}, checkpoint_id ("": the newest): only while the graph rests
     )
 
 
-USUAL_ACTIONS: Final = tuple(action for action in Action if action is not Action.EDIT_STATE)
+USUAL_ACTIONS: Final = tuple(action for action in Action if action is not Action.UPDATE_STATE)
 """What a handler is taken to know that does not say what it can do."""
 
 

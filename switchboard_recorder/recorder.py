@@ -200,7 +200,7 @@ class Recorder:
         elif kind == "checkpoints" and not part["ns"]:
             configurable = (data.get("config") or {}).get("configurable", {})
             run.next = [str(node) for node in data.get("next") or ()]
-            self.runs.state_saved(
+            self.runs.checkpoint_saved(
                 run,
                 int((data.get("metadata") or {}).get("step", -1)),
                 str(configurable.get("checkpoint_id", "")),

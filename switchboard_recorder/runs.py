@@ -254,7 +254,7 @@ class Runs:
             frame = self._frames.get(run_id) or Frame(run=None)
             self._emit(EventKind.CUSTOM, **self._where(frame), name=name, data=data)
 
-    def state_saved(
+    def checkpoint_saved(
         self, run: Run, step: int, checkpoint_id: str, next_: list[str], values: object
     ) -> None:
         """The state after a super-step; what is equal to the last one's is not `changed`."""
@@ -268,7 +268,7 @@ class Runs:
                 self._last_values.pop(next(iter(self._last_values)))
         changed = [key for key, value in shown.items() if before.get(key, ...) != value]
         self._emit(
-            EventKind.STATE_SAVED,
+            EventKind.CHECKPOINT_SAVED,
             run=run.run,
             step=step,
             checkpoint_id=checkpoint_id,
@@ -297,7 +297,7 @@ class Runs:
         if run.over:
             return
         if not run.ours and not run.next and _channels(outputs):
-            self.state_saved(run, run.step, "", list(run.next), outputs)
+            self.checkpoint_saved(run, run.step, "", list(run.next), outputs)
         self._close(run, cancelled=False)
         self._emit(
             EventKind.RUN_FINISHED,
@@ -358,7 +358,7 @@ class Runs:
         run.open[task] = Node(task=task, node=node, step=step, ns=ns, frame=run_id)
         triggers = list(metadata.get("langgraph_triggers") or ())
         if not run.ours and not ns and step > run.step and "__pregel_push" not in str(triggers):
-            self.state_saved(
+            self.checkpoint_saved(
                 run, step - 1, "", [node], inputs
             )  # a node is given the state before it
             run.step = step

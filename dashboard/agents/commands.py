@@ -31,18 +31,25 @@ def tell(session_id: str, stream: Stream | None) -> None:
     with st.container(horizontal=True):
         if Action.SAY in able:
             _button("Say", session_id, Action.SAY, text, "record_voice_over", "Spoken as it is.")
-        if Action.COACH in able:
+        if Action.WHISPER in able:
             _button(
-                "Whisper", session_id, Action.COACH, text, "hearing", "The caller hears nothing."
+                "Whisper", session_id, Action.WHISPER, text, "hearing", "The caller hears nothing."
             )
         if Action.PAUSE in able:
             _button("Pause", session_id, Action.PAUSE, "", "pause", "It neither hears nor answers.")
-        if Action.GO_ON in able:
-            _button("Go on", session_id, Action.GO_ON, "", "play_arrow", "After a pause.")
-        if Action.HAND_OVER in able:
-            _button("Hand over", session_id, Action.HAND_OVER, "", "swap_horiz", "A person speaks.")
-        if Action.END in able:
-            _button("End politely", session_id, Action.END, "", "waving_hand", "With a good-bye.")
+        if Action.RESUME in able:
+            _button("Go on", session_id, Action.RESUME, "", "play_arrow", "After a pause.")
+        if Action.TAKE_OVER in able:
+            _button("Hand over", session_id, Action.TAKE_OVER, "", "swap_horiz", "A person speaks.")
+        if Action.END_SESSION in able:
+            _button(
+                "End politely",
+                session_id,
+                Action.END_SESSION,
+                "",
+                "waving_hand",
+                "With a good-bye.",
+            )
     show_failure(_KEY)
 
 
@@ -57,7 +64,7 @@ def _button(
 
 
 def _send(session_id: str, action: Action, text: str) -> None:
-    wants_text = action in {Action.SAY, Action.COACH}
+    wants_text = action in {Action.SAY, Action.WHISPER}
     if wants_text and not text.strip():
         raise InvalidInputError(
             "The text is empty.", hint="Write what to say, then press it again."

@@ -23,7 +23,7 @@ def draw(session_id: str) -> None:
     """The form, where the session's agent can do it; nothing where it cannot."""
     runtime = bridge.runtime()
     stream = runtime.jobs.streams.of_session(session_id)
-    if stream is None or Action.EDIT_STATE.value not in stream.hello.actions:
+    if stream is None or Action.UPDATE_STATE.value not in stream.hello.actions:
         return
     with st.expander("Change the state", icon=":material/edit_note:", key=_KEY):
         saved = bridge.read(lambda: runtime.store.agents.saved_states(session_id))
@@ -123,7 +123,7 @@ def dialog(session_id: str) -> None:
             bridge.write(
                 lambda caller: commands.send(
                     session_id,
-                    Action.EDIT_STATE,
+                    Action.UPDATE_STATE,
                     {"values": changes, "checkpoint_id": checkpoint_id},
                     actor=caller,
                 )

@@ -21,7 +21,12 @@ from services.store.records import StoredEvent
 _KEY: Final = "test"
 _HOURS: Final = 1.0
 _MODES: Final = {"voice": "By voice", "text": "In text"}
-_PROBLEMS: Final = (Kind.RUN_FAILED, Kind.AGENT_ERROR, Kind.AGENT_AGAIN, Kind.AGENT_GIVEN_UP)
+_PROBLEMS: Final = (
+    Kind.RUN_FAILED,
+    Kind.AGENT_ERROR,
+    Kind.AGENT_REDISPATCHED,
+    Kind.REDISPATCH_EXHAUSTED,
+)
 _NODES: Final = 400
 _FIELD_PX: Final = 200
 

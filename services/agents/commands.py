@@ -105,7 +105,7 @@ class Commands:
         """
         session = await self._open_session(session_id)
         args = {"interrupt_id": interrupt_id, "decision": dict(decision)}
-        command = self._command(session, Action.RESUME, args, actor, interrupt_id)
+        command = self._command(session, Action.ANSWER_INTERRUPT, args, actor, interrupt_id)
         decided = command.args["decision"]
         found = await self._store.agents.claim_interrupt(interrupt_id, decided, command)
         if found.command_id != command.id:
@@ -119,7 +119,7 @@ class Commands:
 
     def take(self, committed: CommittedEvent) -> None:
         """Wake whoever waits for the answer that this event is."""
-        if committed.event.kind is Kind.COMMAND_DONE:
+        if committed.event.kind is Kind.COMMAND_COMPLETED:
             self._wake(str(committed.event.data.get("command_id", "")))
 
     async def run(self) -> None:

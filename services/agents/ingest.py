@@ -47,7 +47,7 @@ def event_of(
     """The event of a record; its id is the same whenever the record is sent again."""
     kind = _theirs(record.kind)
     sent = record.data
-    if kind is Kind.AGENT_OTHER and record.kind != EventKind.OTHER:
+    if kind is Kind.UNKNOWN_AGENT_EVENT and record.kind != EventKind.OTHER:
         sent = {"kind": record.kind, "data": record.data}
     altered: dict[str, str] = {}
     at = record.at
@@ -86,7 +86,7 @@ def payload(
 def gap_for(event: Event, reason: str) -> Event:
     """What is kept in place of an event that the database will not take."""
     return Event(
-        kind=Kind.GAP,
+        kind=Kind.EVENTS_DROPPED,
         at=event.received_at,
         received_at=event.received_at,
         source=event.source,
@@ -129,8 +129,8 @@ def _theirs(word: str) -> Kind:
     try:
         kind = Kind(word)
     except ValueError:
-        return Kind.AGENT_OTHER
-    return kind if kind in FROM_AGENTS else Kind.AGENT_OTHER
+        return Kind.UNKNOWN_AGENT_EVENT
+    return kind if kind in FROM_AGENTS else Kind.UNKNOWN_AGENT_EVENT
 
 
 # -- by their shape

@@ -207,7 +207,7 @@ class Recovery:
                 continue
             now = self._now()
             gone = Event(
-                kind=Kind.JOB_LEFT,
+                kind=Kind.JOB_DISCONNECTED,
                 at=now,
                 received_at=now,
                 source=Source.SYSTEM,
@@ -321,7 +321,7 @@ class Recovery:
             "deleted_dispatches": deleted,
             "removed": ghost if removed else "",
         }
-        await self._tell(Kind.AGENT_AGAIN, room_name, session.id, facts)
+        await self._tell(Kind.AGENT_REDISPATCHED, room_name, session.id, facts)
         return True
 
     def _may_try(self, session_id: SessionId, room_name: str, agent_name: str, reason: str) -> bool:
@@ -339,7 +339,7 @@ class Recovery:
                     reason=reason,
                 )
                 facts = {"reason": reason, "tries": len(tries.at)}
-                self._start(self._tell(Kind.AGENT_GIVEN_UP, room_name, session_id, facts))
+                self._start(self._tell(Kind.REDISPATCH_EXHAUSTED, room_name, session_id, facts))
             return False
         tries.at.append(now)
         tries.last_s = asyncio.get_running_loop().time()

@@ -40,8 +40,8 @@ log = logging.getLogger(__name__)
 FAREWELL_S: Final = 8.0
 _HOUR: Final = timedelta(hours=1)
 _CHANGES: Final = {
-    Kind.INTERRUPT_RAISED, Kind.INTERRUPT_RESUMED, Kind.COMMAND_SENT, Kind.COMMAND_DONE,
-    Kind.MESSAGE, Kind.JOB_CONNECTED, Kind.JOB_LEFT, Kind.AGENT_AGAIN, Kind.AGENT_GIVEN_UP,
+    Kind.INTERRUPT_RAISED, Kind.INTERRUPT_RESUMED, Kind.COMMAND_SENT, Kind.COMMAND_COMPLETED,
+    Kind.MESSAGE, Kind.JOB_CONNECTED, Kind.JOB_DISCONNECTED, Kind.AGENT_REDISPATCHED, Kind.REDISPATCH_EXHAUSTED,
 }  # fmt: skip
 """What the overview and the agents' page show."""
 
@@ -125,13 +125,13 @@ class AgentService:
     async def farewell(self, session: SessionRecord) -> None:
         """Let a connected agent say good-bye before its session is ended; at most 8 s."""
         stream = self.streams.of_session(session.id)
-        if stream is None or Action.END.value not in stream.hello.actions:
+        if stream is None or Action.END_SESSION.value not in stream.hello.actions:
             return
         try:
             async with asyncio.timeout(FAREWELL_S):
                 await self.commands.send(
                     session.id,
-                    Action.END,
+                    Action.END_SESSION,
                     {"reason": "Its time was over."},
                     actor=SYSTEM_PRINCIPAL,
                     wait_s=2.0,

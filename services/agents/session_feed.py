@@ -99,7 +99,7 @@ class Feeds:
 def event_row(event: Event, *, whole: bool = False) -> dict[str, Any]:
     """An event as the session page reads it; a long state's values are left out, unless `whole`."""
     data = event.data
-    if event.kind is Kind.STATE_SAVED and not whole:
+    if event.kind is Kind.CHECKPOINT_SAVED and not whole:
         values = data.get("values")
         if values is not None and len(json.dumps(values, ensure_ascii=False)) > VALUES_BYTES:
             data = {name: value for name, value in data.items() if name != "values"}

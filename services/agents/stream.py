@@ -225,7 +225,9 @@ class Streams:
         stream.said_bye = True
         if not stream.hello.late:
             facts = {"clean": True, "reason": message.reason[:_REASON]}
-            await self._tell(stream, Kind.JOB_LEFT, facts | {"stream_id": stream.hello.stream_id})
+            await self._tell(
+                stream, Kind.JOB_DISCONNECTED, facts | {"stream_id": stream.hello.stream_id}
+            )
         stream.outbox.push(Ack(seq=stream.acked))
 
     async def closed(self, stream: Stream, *, by_us: bool = False) -> None:
@@ -240,7 +242,7 @@ class Streams:
             return
         facts = {"stream_id": stream.hello.stream_id, "clean": False, "reason": "socket closed"}
         try:
-            await self._tell(stream, Kind.JOB_LEFT, facts)
+            await self._tell(stream, Kind.JOB_DISCONNECTED, facts)
         except StoreUnavailableError as exc:
             log.warning("a lost job was not written down yet", extra={"error": exc.code})
         self._say_lost(stream)
@@ -278,7 +280,7 @@ class Streams:
             try:
                 await self._store.log.append(*events, patient=True, replayed=replayed)
             except StoreRejectedError:
-                if len(events) == 1 and events[0].kind is Kind.GAP:
+                if len(events) == 1 and events[0].kind is Kind.EVENTS_DROPPED:
                     raise
                 for event in events:
                     await self._commit_one(event, replayed=replayed)

@@ -16,7 +16,7 @@ END: Final = "__end__"
 COUNTED: Final = (
     Kind.GRAPH_DESCRIBED, Kind.RUN_STARTED, Kind.RUN_FINISHED, Kind.RUN_FAILED, Kind.NODE_STARTED,
     Kind.NODE_FINISHED, Kind.INTERRUPT_RAISED, Kind.INTERRUPT_RESUMED, Kind.AGENT_ERROR,
-    Kind.AGENT_GIVEN_UP,
+    Kind.REDISPATCH_EXHAUSTED,
 )  # fmt: skip
 """Kinds of events that are read for it."""
 OF_EVENTS: Final = frozenset({"node", "edge", "path", "waited", "unanswered", "cause"})
@@ -66,7 +66,7 @@ class _Ways:
             Kind.INTERRUPT_RAISED: self._raised,
             Kind.INTERRUPT_RESUMED: self._resumed,
             Kind.AGENT_ERROR: self._error,
-            Kind.AGENT_GIVEN_UP: self._given_up,
+            Kind.REDISPATCH_EXHAUSTED: self._given_up,
         }
 
     def take(self, event: Event) -> None:

@@ -55,7 +55,7 @@ _MARKS: Final = {
     Kind.ROOM_STARTED: "Room",
     Kind.ROOM_FINISHED: "Room",
     Kind.JOB_CONNECTED: "Room",
-    Kind.JOB_LEFT: "Room",
+    Kind.JOB_DISCONNECTED: "Room",
 }
 
 

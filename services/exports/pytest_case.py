@@ -20,7 +20,7 @@ _KINDS: Final = (
     Kind.RUN_FINISHED,
     Kind.RUN_FAILED,
     Kind.NODE_STARTED,
-    Kind.STATE_SAVED,
+    Kind.CHECKPOINT_SAVED,
     Kind.INTERRUPT_RAISED,
     Kind.INTERRUPT_RESUMED,
     Kind.COMMAND_SENT,
@@ -90,7 +90,7 @@ class _Reader:
             return
         if kind is Kind.COMMAND_SENT:
             args = data.get("args")
-            if data.get("action") == "coach" and isinstance(args, dict):
+            if data.get("action") == "whisper" and isinstance(args, dict):
                 self._coaching.append(str(args.get("text") or ""))
             return
         if kind is Kind.INTERRUPT_RAISED:
@@ -104,7 +104,7 @@ class _Reader:
         match kind:
             case Kind.NODE_STARTED if not data.get("ns"):
                 run.steps.setdefault(int(data.get("step") or 0), []).append(str(data.get("node")))
-            case Kind.STATE_SAVED:
+            case Kind.CHECKPOINT_SAVED:
                 run.saved += 1
                 self._messages(run, data.get("values"))
             case Kind.INTERRUPT_RESUMED:

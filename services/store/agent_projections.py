@@ -59,11 +59,11 @@ class _AgentFolding:
         self._changed: set[tuple[str, int]] = set()
         self._applies: dict[Kind, Callable[[Event], None]] = {
             Kind.JOB_CONNECTED: self._job_connected,
-            Kind.JOB_LEFT: self._job_left,
+            Kind.JOB_DISCONNECTED: self._job_left,
             Kind.INTERRUPT_RAISED: self._interrupt_raised,
             Kind.INTERRUPT_RESUMED: self._interrupt_resumed,
             Kind.RUN_FINISHED: self._run_finished,
-            Kind.COMMAND_DONE: self._command_done,
+            Kind.COMMAND_COMPLETED: self._command_done,
             Kind.MESSAGE: self._message,
             Kind.ROOM_FINISHED: self._all_gone,
         }

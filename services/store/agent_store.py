@@ -232,7 +232,9 @@ class AgentStore:
             lean = without_values(db.dialect.name).label("data")
             found = await db.execute(
                 select(*columns, lean)
-                .where(t.events.c.session_id == session_id, t.events.c.kind == Kind.STATE_SAVED)
+                .where(
+                    t.events.c.session_id == session_id, t.events.c.kind == Kind.CHECKPOINT_SAVED
+                )
                 .order_by(t.events.c.seq.desc())
                 .limit(limit)
             )

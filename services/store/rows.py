@@ -63,7 +63,7 @@ def without_values(dialect_name: str) -> ColumnElement[Any]:
         lean: ColumnElement[Any] = cast(cast(data, postgresql.JSONB).op("-")("values"), JSON)
     else:
         lean = func.json_remove(data, "$.values")
-    return type_coerce(case((t.events.c.kind == Kind.STATE_SAVED, lean), else_=data), JSON)
+    return type_coerce(case((t.events.c.kind == Kind.CHECKPOINT_SAVED, lean), else_=data), JSON)
 
 
 def clean(value: Any) -> Any:

@@ -18,12 +18,12 @@ from services.store.agent_records import InterruptStatus
 from services.store.records import SessionRecord
 from services.store.rows import insert_pair_new, upsert
 
-_ERRORS: Final = {Kind.RUN_FAILED, Kind.AGENT_ERROR, Kind.SESSION_FAILED, Kind.AGENT_GIVEN_UP}
+_ERRORS: Final = {Kind.RUN_FAILED, Kind.AGENT_ERROR, Kind.SESSION_FAILED, Kind.REDISPATCH_EXHAUSTED}
 _ASKS: Final = {
     Kind.INTERRUPT_RAISED,
     Kind.INTERRUPT_RESUMED,
     Kind.RUN_FINISHED,
-    Kind.COMMAND_DONE,
+    Kind.COMMAND_COMPLETED,
     Kind.ROOM_FINISHED,
 }
 _SPEAK: Final = {"user", "assistant"}

@@ -95,7 +95,7 @@ def _holds_every_step(told: dict[str, Any]) -> None:
     assert all(0 <= node["ms"] < 10_000 for node in of(Kind.NODE_FINISHED))
     first, last = (datetime.fromisoformat(events[at]["at"]) for at in (0, -1))
     assert last - first < timedelta(minutes=4)
-    assert of(Kind.STATE_SAVED)[-1]["values"]["messages"]
+    assert of(Kind.CHECKPOINT_SAVED)[-1]["values"]["messages"]
     spoken = [turn for turn in told["turns"] if turn["caller"]]
     assert len(spoken) == 3
     assert all(turn["answer_ms"] > 100 for turn in spoken)

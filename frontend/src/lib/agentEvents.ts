@@ -243,7 +243,7 @@ export interface AgentEvents {
   readonly run_failed: RunFailed;
   readonly node_started: NodeStarted;
   readonly node_finished: NodeFinished;
-  readonly state_saved: StateSaved;
+  readonly checkpoint_saved: StateSaved;
   readonly tool_started: ToolStarted;
   readonly tool_finished: ToolFinished;
   readonly model_finished: ModelFinished;
@@ -257,9 +257,9 @@ export interface AgentEvents {
   readonly session_usage_updated: UsageUpdated;
   readonly error: ErrorRaised;
   readonly session_report: Report;
-  readonly command_done: CommandDone;
-  readonly recording_gap: Gap;
-  readonly agent_other: Other;
+  readonly command_completed: CommandDone;
+  readonly events_dropped: Gap;
+  readonly unknown_agent_event: Other;
 }
 
 /** The fields of an event of that kind as they come: their names are sure, their values not. */

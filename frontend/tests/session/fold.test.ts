@@ -81,7 +81,7 @@ describe("what may happen", () => {
       event("node_started", 40, { run: "x", task: "3", node: "c" }),
       event("run_failed", 50, { run: "x", cancelled: true }),
       event("node_started", 60, { run: "y", task: "4", node: "d" }),
-      event("job_left", 70, { clean: false }),
+      event("job_disconnected", 70, { clean: false }),
     ]);
     const ends = model.visits.map((visit) => [visit.node, visit.end]);
     expect(ends).toEqual([
@@ -157,9 +157,9 @@ describe("what may happen", () => {
       event("graph_described", 0, { graph: 7, nodes: [null, { id: "<img>" }], edges: "no" }),
       event("node_started", 1, {}),
       event("node_finished", 2, { ms: "NaN", error: ["x"] }),
-      event("state_saved", 3, { step: null, next: "a", changed: [1, "b"] }),
+      event("checkpoint_saved", 3, { step: null, next: "a", changed: [1, "b"] }),
       event("conversation_item_added", 4, { role: "system", text: "x" }),
-      event("recording_gap", 5, { count: 3 }),
+      event("events_dropped", 5, { count: 3 }),
       event("a_kind_of_tomorrow", 6, { x: 1 }),
     ]);
     expect(model.gaps).toBe(3);
@@ -196,7 +196,7 @@ it("a long session is folded and looked at quickly", () => {
   const events: TraceEvent[] = [];
   for (let index = 0; index < 4_000; index += 1) {
     events.push(...run(index * 20, `n${index % 15}`, `${index}`));
-    events.push(event("state_saved", index * 20 + 11, { step: index, changed: ["messages"] }));
+    events.push(event("checkpoint_saved", index * 20 + 11, { step: index, changed: ["messages"] }));
   }
   const began = performance.now();
   const model = fold(events);

@@ -404,7 +404,9 @@ async def test_a_pass_opens_what_it_is_for_and_nothing_else(open_guarded: Open) 
         for path in ("/api/rooms", "/api/voice/sessions", "/api/audit"):
             assert (await server.http.get(path, headers=bearer(made))).status_code == 401, path
         command = await server.http.post(
-            "/api/voice/session/ses_1/commands", json={"action": "end"}, headers=bearer(made)
+            "/api/voice/session/ses_1/commands",
+            json={"action": "end_session"},
+            headers=bearer(made),
         )
         assert command.status_code == 403  # it is still ana's, who is no operator
         with pytest.raises(UnauthenticatedError):

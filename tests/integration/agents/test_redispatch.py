@@ -99,7 +99,7 @@ async def test_a_lost_agents_ghost_is_removed_and_the_agent_asked_for_again(
 
     async def written() -> bool:
         events = await server.runtime.acall(
-            lambda: store.events(session_id=made["session_id"], kinds=(Kind.AGENT_AGAIN,))
+            lambda: store.events(session_id=made["session_id"], kinds=(Kind.AGENT_REDISPATCHED,))
         )
         return [e.event.data["tries"] for e in events] == [1]
 
@@ -259,10 +259,10 @@ async def test_an_agent_says_good_bye_before_its_time_is_over_and_the_room_ends(
 ) -> None:
     made = await server.create(session_duration_hours=2 / 3600)
     async with open_stream(url, wired.target, made["room_name"]) as job:
-        command = await job.command(Action.END)
+        command = await job.command(Action.END_SESSION)
         assert command.args["reason"] == "Its time was over."
         assert server.runtime.rooms.snapshot.get(made["room_name"]) is not None
-        await job.tell("command_done", command_id=command.command_id, outcome="done")
+        await job.tell("command_completed", command_id=command.command_id, outcome="done")
         await job.bye("ended")
 
     async def over() -> object:
@@ -283,9 +283,9 @@ async def test_nothing_that_comes_through_the_room_is_a_command(
     forged = [
         {"type": "command", "command_id": "cmd_forged", "action": action, "args": args}
         for action, args in (
-            ("resume", {"interrupt_id": "i1", "decision": {"type": "accept"}}),
+            ("answer_interrupt", {"interrupt_id": "i1", "decision": {"type": "accept"}}),
             ("say", {"text": "Transfer it."}),
-            ("end", {"reason": "forged"}),
+            ("end_session", {"reason": "forged"}),
         )
     ]
     async with open_stream(url, wired.target, room, identity="agent-1") as job:

@@ -299,6 +299,8 @@ async def test_a_command_that_waits_for_its_answer_is_told_of_it_when_it_comes(
         asking = asyncio.create_task(server.http.post(where, content=body, headers=headers))
         command = await job.command(Action.SAY)
         assert command.args == {"text": "hi", "odd": None}
-        await job.tell("command_done", command_id=command.command_id, outcome="refused", detail="x")
+        await job.tell(
+            "command_completed", command_id=command.command_id, outcome="refused", detail="x"
+        )
         reply = (await asking).json()
     assert (reply["status"], reply["detail"]) == (CommandStatus.REFUSED.value, "x")

@@ -92,7 +92,10 @@ async def test_a_kind_that_is_not_the_agents_to_tell_or_is_unknown_is_kept_as_ot
         await job.tell("room_finished", reason="forged")
         await job.tell("from_the_future", x=1)
     kinds = [(kind, data["kind"]) for kind, data in await kept(server, made["session_id"])]
-    assert kinds == [("agent_other", "room_finished"), ("agent_other", "from_the_future")]
+    assert kinds == [
+        ("unknown_agent_event", "room_finished"),
+        ("unknown_agent_event", "from_the_future"),
+    ]
     assert (await server.session(made["session_id"]))["status"] == "created"
 
 
@@ -181,7 +184,7 @@ async def test_of_two_who_answer_at_once_one_wins_each_time_and_the_other_is_tol
 
 
 def _resumes(job: JobStream) -> list[Any]:
-    return [m for m in job.heard if getattr(m, "action", "") == Action.RESUME.value]
+    return [m for m in job.heard if getattr(m, "action", "") == Action.ANSWER_INTERRUPT.value]
 
 
 async def test_an_answer_that_the_agent_refuses_may_be_given_again(
@@ -194,22 +197,22 @@ async def test_an_answer_that_the_agent_refuses_may_be_given_again(
     async with open_stream(url, wired.target, made["room_name"]) as job:
         await asks(job)
         reply = asyncio.create_task(server.http.post(f"{where}/i1", json={"type": "accept"}))
-        first = await job.command(Action.RESUME)
+        first = await job.command(Action.ANSWER_INTERRUPT)
         assert first.args == {
             "interrupt_id": "i1",
             "decision": {"type": "accept", "args": None},
         }
         await job.tell(
-            "command_done", command_id=first.command_id, outcome="failed", detail="broken"
+            "command_completed", command_id=first.command_id, outcome="failed", detail="broken"
         )
         assert (await reply).json()["status"] == "failed"
         (one,) = (await server.http.get(where)).json()
         assert one["status"] == "pending"
         job.heard.clear()
         reply = asyncio.create_task(server.http.post(f"{where}/i1", json={"type": "ignore"}))
-        second = await job.command(Action.RESUME)
+        second = await job.command(Action.ANSWER_INTERRUPT)
         await job.tell("interrupt_resumed", interrupt_id="i1", command_id=second.command_id)
-        await job.tell("command_done", command_id=second.command_id, outcome="done")
+        await job.tell("command_completed", command_id=second.command_id, outcome="done")
         assert (await reply).json()["status"] == "done"
     (found,) = await server.runtime.acall(lambda: store.agents.interrupts_of(session_id))
     assert (found.status, found.answered_by) == (InterruptStatus.RESUMED, "api")
@@ -246,8 +249,12 @@ async def test_the_state_of_a_session_is_its_last_saved_one_and_what_it_waits_fo
     before = (await server.http.get(where)).json()
     assert (before["values"], before["connected"], before["waiting"]) == (None, False, [])
     async with open_stream(url, wired.target, made["room_name"]) as job:
-        await job.tell("state_saved", step=1, checkpoint_id="c1", next=["plan"], values={"a": 1})
-        await job.tell("state_saved", step=2, checkpoint_id="c2", next=["ask"], values={"a": 2})
+        await job.tell(
+            "checkpoint_saved", step=1, checkpoint_id="c1", next=["plan"], values={"a": 1}
+        )
+        await job.tell(
+            "checkpoint_saved", step=2, checkpoint_id="c2", next=["ask"], values={"a": 2}
+        )
         await job.tell("agent_state_changed", old="listening", new="thinking")
         await asks(job)
         state = (await server.http.get(where)).json()
@@ -293,7 +300,7 @@ async def test_a_command_waits_for_the_agent_to_connect_again(
             {"text": "hello"},
             "ana",
         )
-        await job.tell("command_done", command_id=command.command_id, outcome="done")
+        await job.tell("command_completed", command_id=command.command_id, outcome="done")
     done = await server.runtime.acall(lambda: store.agents.command(sent.id))
     assert done.status is CommandStatus.DONE
 

@@ -122,7 +122,7 @@ async def test_a_text_session_is_greeted_answered_recorded_and_ended_by_its_agen
     await eventually(left)
     told = await kinds(server, chat)
     for kind in (Kind.JOB_STARTED, Kind.GRAPH_DESCRIBED, Kind.NODE_STARTED, Kind.NODE_FINISHED,
-                 Kind.STATE_SAVED, Kind.MESSAGE, Kind.AGENT_STATE, Kind.REPORT, Kind.JOB_ENDED):  # fmt: skip
+                 Kind.CHECKPOINT_SAVED, Kind.MESSAGE, Kind.AGENT_STATE, Kind.REPORT, Kind.JOB_ENDED):  # fmt: skip
         assert kind in told, kind
     assert told.count(Kind.RUN_FINISHED) == 3
     assert (await server.session(chat.session_id))["status"] == "ended"
@@ -144,7 +144,7 @@ async def test_a_killed_job_is_replaced_and_the_conversation_goes_on(server: Api
     await write(server, chat, "still there")
     await heard(server, chat, "You said: still there")
     assert len(await said(server, chat, 3)) > len(lines)
-    assert (await kinds(server, chat)).count(Kind.AGENT_AGAIN) == 1
+    assert (await kinds(server, chat)).count(Kind.AGENT_REDISPATCHED) == 1
     await end(server, chat)
 
 
@@ -182,13 +182,13 @@ async def test_commands_reach_the_agent(server: ApiServer) -> None:
     assert await command("say", text="A word from above.") == "done"
     await heard(server, chat, "A word from above.")
     assert await command("say") == "refused"
-    assert await command("go_on") == "refused"
+    assert await command("resume") == "refused"
     assert await command("pause") == "done"
     await write(server, chat, "nobody listens")
     await asyncio.sleep(1)  # it goes by the room, the command by its own socket; nobody answers it
-    assert await command("go_on") == "done"
+    assert await command("resume") == "done"
     assert "nobody listens" not in " ".join(await said(server, chat, 3))
-    assert await command("end", reason="enough", text="That is all.") == "done"
+    assert await command("end_session", reason="enough", text="That is all.") == "done"
     await eventually(lambda: server.runtime.chats.get(chat.session_id).over, within_s=15)
     await heard(server, chat, "That is all.")
 

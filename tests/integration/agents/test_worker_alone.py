@@ -130,7 +130,9 @@ async def test_what_is_said_while_the_dashboard_is_away_is_told_afterwards_in_or
         assert len(said) == len(set(said))
         store = server.runtime.store
         gaps = await server.runtime.acall(
-            lambda: store.events(session_id=session_id, kinds=(Kind.GAP, Kind.AGENT_AGAIN))
+            lambda: store.events(
+                session_id=session_id, kinds=(Kind.EVENTS_DROPPED, Kind.AGENT_REDISPATCHED)
+            )
         )
         assert gaps == ()
         await talk.leave()

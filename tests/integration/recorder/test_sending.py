@@ -294,7 +294,7 @@ async def test_a_torn_last_line_is_left_out_and_a_damaged_one_becomes_a_gap(
     async with open_desk() as desk:
         await deliver(desk, tmp_path)
         assert desk.told.seqs == list(range(1, 11))
-        assert desk.told.kinds[4] == EventKind.GAP
+        assert desk.told.kinds[4] == EventKind.EVENTS_DROPPED
         assert desk.told.records[4].data["count"] == 1
 
 
@@ -456,7 +456,7 @@ async def test_what_does_not_fit_in_memory_is_counted_in_a_gap(
     book.put("step", {"number": 300})
     await eventually(lambda: book.last_seq == len(first) + 2)
     gap, last = [json.loads(line) for line in await book.after(len(first))]
-    assert gap["kind"] == EventKind.GAP
+    assert gap["kind"] == EventKind.EVENTS_DROPPED
     assert gap["data"]["count"] == 300 - len(first)
     assert last["data"] == {"number": 300}
     assert book.close(2)
@@ -520,7 +520,7 @@ async def test_more_than_can_be_written_down_at_once_is_counted(
     book.start(lambda: None)
     await eventually(lambda: book.last_seq == 11)
     gap, *rest = await read_all(book)
-    assert gap["kind"] == EventKind.GAP
+    assert gap["kind"] == EventKind.EVENTS_DROPPED
     assert gap["data"] == {
         "count": 15,
         "reason": "more happened at once than could be written down",

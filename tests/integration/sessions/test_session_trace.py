@@ -66,8 +66,8 @@ async def tell(job: JobStream) -> None:
         job.record("tool_started", at(1.2), call="c", tool="look_up", node="ask", args={}),
         job.record("tool_finished", at(1.3), call="c", tool="look_up", ms=100, error="no"),
         job.record("node_finished", at(1.5), **ids, ms=400, update={}, error=None),
-        job.record("state_saved", at(1.6), run="r", step=1, values={"a": 1}, changed=["a"]),
-        job.record("state_saved", at(1.7), run="r", step=2, values={"a": "x" * VALUES_BYTES}),
+        job.record("checkpoint_saved", at(1.6), run="r", step=1, values={"a": 1}, changed=["a"]),
+        job.record("checkpoint_saved", at(1.7), run="r", step=2, values={"a": "x" * VALUES_BYTES}),
         job.record("conversation_item_added", at(2), **answer),
         job.record("node_started", at(3), **{**ids, "task": "never"}),
     )
@@ -100,8 +100,8 @@ async def test_the_trace_has_every_event_in_pages_and_no_states_values(
     whole = await trace(server, session_id)
     assert whole["session"]["open"] is True
     kinds = [event["kind"] for event in whole["events"]]
-    assert {"session_created", "job_connected", "node_started", "state_saved"} <= set(kinds)
-    saved = [event for event in whole["events"] if event["kind"] == "state_saved"]
+    assert {"session_created", "job_connected", "node_started", "checkpoint_saved"} <= set(kinds)
+    saved = [event for event in whole["events"] if event["kind"] == "checkpoint_saved"]
     assert [event["data"]["step"] for event in saved] == [1, 2]
     assert all("values" not in event["data"] for event in saved)
 
@@ -121,7 +121,7 @@ async def test_a_saved_state_is_given_whole_when_somebody_looks(
 ) -> None:
     session_id = made["session_id"]
     events = (await trace(server, session_id))["events"]
-    short, long = (event["id"] for event in events if event["kind"] == "state_saved")
+    short, long = (event["id"] for event in events if event["kind"] == "checkpoint_saved")
     params = {"ticket": ticket(server, session_topic(session_id))}
     where = f"/api/voice/session/{session_id}/saved"
     assert (await server.http.get(f"{where}/{short}", params=params)).json()["values"] == {"a": 1}
@@ -160,11 +160,13 @@ async def test_the_live_topic_tells_every_event_once_and_leaves_long_states_out(
     url = f"http://127.0.0.1:{wired.port}"
     async with open_stream(url, wired.target, made["room_name"], stream_id="str_y") as job:
         await tell(job)
-        await eventually(lambda: sum(row["kind"] == "state_saved" for row in rows.values()) == 2)
+        await eventually(
+            lambda: sum(row["kind"] == "checkpoint_saved" for row in rows.values()) == 2
+        )
         await server.http.delete(f"/api/voice/session/{made['session_id']}")
         await eventually(lambda: any(row["kind"] == "session_ending" for row in rows.values()))
     aio_task.cancel()
-    states = [row["data"] for row in rows.values() if row["kind"] == "state_saved"]
+    states = [row["data"] for row in rows.values() if row["kind"] == "checkpoint_saved"]
     assert ["values" in data for data in sorted(states, key=lambda one: one["step"])] == [
         True,
         False,
@@ -178,7 +180,7 @@ async def test_a_session_is_exported_whole_as_json(server: ApiServer, made: dict
     assert whole["schema"] == "switchboard.session/1"
     assert whole["session"]["id"] == made["session_id"]
     assert whole["turns"][0]["caller"] == HOSTILE
-    states = [one["data"]["values"] for one in whole["events"] if one["kind"] == "state_saved"]
+    states = [one["data"]["values"] for one in whole["events"] if one["kind"] == "checkpoint_saved"]
     assert states[0] == {"a": 1}
     assert len(states[1]["a"]) == VALUES_BYTES
     assert made["token"] not in json.dumps(whole)
@@ -249,7 +251,7 @@ async def test_a_session_as_a_test_holds_what_was_said_as_literals_alone(
             job.record("run_started", now, run="r", thread_id="x", cause="message"),
             job.record("node_started", now, **ids),
             job.record("node_started", now, **{**ids, "ns": "sub", "node": "inner"}),
-            job.record("state_saved", now, run="r", step=1, values={"messages": [human, cut]}),
+            job.record("checkpoint_saved", now, run="r", step=1, values={"messages": [human, cut]}),
             job.record("run_finished", now, run="r", ms=1, next=[], interrupts=[]),
             job.record("run_started", now, run="s", thread_id="x", cause="message"),
             job.record("node_started", now, **{**ids, "run": "s"}),

@@ -189,7 +189,7 @@ async def by_recovery(world: World) -> None:
     connected = world.of_session(Kind.JOB_CONNECTED, Source.SYSTEM, stream_id="str_old")
     await world.store.log.append(connected)
     running = asyncio.create_task(world.work.recovery.run())
-    await eventually(lambda: world.told[-1].event.kind is Kind.JOB_LEFT)
+    await eventually(lambda: world.told[-1].event.kind is Kind.JOB_DISCONNECTED)
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
@@ -210,8 +210,8 @@ WRITERS: dict[Write, Kind] = {
     by_reviewer: Kind.NOTE_ADDED,
     by_command: Kind.COMMAND_SENT,
     by_agent: Kind.INTERRUPT_RAISED,
-    by_socket: Kind.JOB_LEFT,
-    by_recovery: Kind.JOB_LEFT,
+    by_socket: Kind.JOB_DISCONNECTED,
+    by_recovery: Kind.JOB_DISCONNECTED,
     by_observer: Kind.MESSAGE,
 }
 
@@ -245,7 +245,7 @@ async def test_a_command_that_waits_is_woken_by_the_agents_answer(world: World) 
     command_id = world.told[-1].event.data["command_id"]
     await asyncio.sleep(0)
     answer = {"command_id": command_id, "outcome": "done", "detail": ""}
-    record = Record(seq=1, kind="command_done", at=utc_now(), data=answer)
+    record = Record(seq=1, kind="command_completed", at=utc_now(), data=answer)
     await world.work.streams.take(stream, Events(events=(record,)))
     assert (await asyncio.wait_for(sending, 3)).status.value == "done"
 
@@ -344,7 +344,7 @@ async def test_whatever_an_agent_sends_is_kept_and_harms_no_other_event(world: W
         ("interrupt_raised", {"interrupt_id": "i" * 5_000, "value": float("nan")}),
         ("run_finished", {"interrupts": [{"id": 7}, None, 3.5]}),
         ("job_started", {"versions": {"agent": 10**400}, "pid": -1}),
-        ("command_done", {"command_id": None, "outcome": 5}),
+        ("command_completed", {"command_id": None, "outcome": 5}),
         ("error", {"message": "\ud800\x00", "\udfff": 1}),
         ("run_failed", {"ms": float("-inf"), "error": "x" * 500_000}),
     ]  # fmt: skip
@@ -356,7 +356,11 @@ async def test_whatever_an_agent_sends_is_kept_and_harms_no_other_event(world: W
     await world.work.streams.take(await world.stream(), Events(events=records))
     stored = await world.store.events(session_id=world.session_id)
     kinds = [one.event.kind.value for one in stored if one.event.source is Source.AGENT]
-    assert kinds == ["agent_other", "agent_other", *[kind for kind, _ in hostile[2:]]]
+    assert kinds == [
+        "unknown_agent_event",
+        "unknown_agent_event",
+        *[kind for kind, _ in hostile[2:]],
+    ]
     assert world.store.log.rejected == 0
     after = await world.store.session(world.session_id)
     assert (after.dispatch_id, after.agent_name, after.expires_at, after.status) == (

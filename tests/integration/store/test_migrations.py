@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from alembic import command
 from pydantic import SecretStr
 
+from services.events import Kind
 from services.settings import Settings
 from services.store.agent_records import InterruptStatus
 from services.store.check_migrations import differences
@@ -66,6 +67,14 @@ async def test_a_database_of_an_early_revision_keeps_its_data(settings: Settings
         assert {row.session.user_id for row in everything.sessions} == {"nate", "mia"}
         events = await store.events(limit=500)
         assert {one.event.id for one in events} == {row["id"] for row in stored["events"]}
+        kinds = {one.event.kind for one in events}
+        assert {Kind.JOB_DISCONNECTED, Kind.CHECKPOINT_SAVED} < kinds
+        (sent,) = [one.event for one in events if one.event.kind is Kind.COMMAND_SENT]
+        assert sent.data["action"] == Action.ANSWER_INTERRUPT
+        (job,) = await store.agents.jobs_of(over["id"])
+        assert set(job.actions) == set(Action)
+        (answer,) = await store.agents.commands_of(over["id"])
+        assert answer.action == Action.ANSWER_INTERRUPT
         asked = await store.agents.interrupts_of(over["id"])
         assert {one.interrupt_id: one.status for one in asked} == {
             row["interrupt_id"]: InterruptStatus(row["status"]) for row in stored["interrupts"]

@@ -158,7 +158,7 @@ async def test_a_failing_graph_raises_and_the_next_turn_works() -> None:
 
 async def test_what_a_coach_whispers_reaches_the_next_run_alone() -> None:
     thread = await opened(compiled())
-    thread.coach(", whispered")
+    thread.whisper(", whispered")
     assert await spoken(thread.reply("one")) == "you said one, whispered"
     assert await spoken(thread.reply("two")) == "you said two"
 
@@ -174,7 +174,7 @@ async def test_a_state_is_changed_at_rest_and_a_question_asked_anew_after_it() -
         await thread.edit({"over": False}, "nowhere")
     state, asks_again = await thread.edit({"coaching": ["be kind"]})
     assert (state.values["coaching"], asks_again, thread.pending) == (["be kind"], True, ())
-    assert await spoken(thread.go_on()) == ""
+    assert await spoken(thread.rerun()) == ""
     (again,) = thread.pending
     assert again.value == asked.value
     thread.claim(again.id)

@@ -45,10 +45,12 @@ def test_every_kind_that_a_recorder_tells_is_kept_as_what_it_is(kind: EventKind)
     assert (event.kind.value, event.id) == (kind.value, "str_a:3")
 
 
-@pytest.mark.parametrize("kind", ["room_finished", "session_ended", "job_left", "from_later"])
+@pytest.mark.parametrize(
+    "kind", ["room_finished", "session_ended", "job_disconnected", "from_later"]
+)
 def test_what_is_unknown_or_not_an_agents_to_tell_is_kept_as_other(kind: str) -> None:
     event = kept(kind, x=1)
-    assert event.kind is Kind.AGENT_OTHER
+    assert event.kind is Kind.UNKNOWN_AGENT_EVENT
     assert event.data == {"kind": kind, "data": {"x": 1}}
 
 
@@ -92,7 +94,7 @@ def test_of_an_event_that_is_too_long_only_the_longest_fields_are_left_out() -> 
         ("model_finished", {"ttft_ms": None, "tokens_in": 2**63}, {"ttft_ms": None, "tokens_in": 2**31 - 1}, {"tokens_in": "int"}),
         ("conversation_item_added", {"metrics": {"e2e_latency": -1, "llm_node_ttft": 40, "new": 7}}, {"metrics": {"llm_node_ttft": 40, "new": 7}, "agent_name": "pm-agent"}, {"metrics.e2e_latency": "-1"}),
         ("conversation_item_added", {"agent_name": "mallory"}, {"agent_name": "pm-agent"}, {}),
-        ("command_done", {"outcome": "perhaps", "command_id": "c"}, {"command_id": "c"}, {"outcome": "perhaps"}),
+        ("command_completed", {"outcome": "perhaps", "command_id": "c"}, {"command_id": "c"}, {"outcome": "perhaps"}),
         ("graph_described", {"nodes": [{"id": "a", "kind": "star"}, "[9 more]", {"id": 7}]}, {"nodes": [{"id": "a"}, {}]}, {"nodes[0].kind": "star", "nodes[1]": "[9 more]", "nodes[2].id": "7"}),
         ("job_started", {"versions": {"a": "1", "b": None, "c": 2}}, {"versions": {"a": "1"}}, {"versions.c": "2"}),
         ("error", {"message": "x" * 20_001}, {"message": "x" * 19_999 + "…"}, {"message": "20,001 characters"}),
@@ -166,7 +168,11 @@ async def test_an_event_that_the_database_refuses_becomes_a_gap_in_its_place() -
     )
     await streams.take(stream, Events(events=records))
     assert [event.id for event in event_log.kept] == ["str_a:1", "str_a:2", "str_a:3"]
-    assert [event.kind for event in event_log.kept] == [Kind.CUSTOM, Kind.GAP, Kind.CUSTOM]
+    assert [event.kind for event in event_log.kept] == [
+        Kind.CUSTOM,
+        Kind.EVENTS_DROPPED,
+        Kind.CUSTOM,
+    ]
     assert event_log.kept[1].data["kind"] == "custom"
     assert await stream.outbox.next() == (Ack(seq=3),)
     hub.close()

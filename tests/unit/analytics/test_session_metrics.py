@@ -202,7 +202,7 @@ def test_what_was_cut_off_neither_lasted_nor_failed() -> None:
         event(Kind.RUN_FAILED, 51, run="c", error="ValueError: card 4111", cancelled=False),
         event(Kind.RUN_FAILED, 52, run="d", error="what | ever: x"),
         event(Kind.AGENT_ERROR, 53, source="STT", message="secret", recoverable=True),
-        event(Kind.AGENT_GIVEN_UP, 54, reason="r"),
+        event(Kind.REDISPATCH_EXHAUSTED, 54, reason="r"),
     ]
     counted = told.count(*failed)
     causes = {k: v for k, v in counted.counts.items() if k.startswith("cause|")}

@@ -102,7 +102,7 @@ def test_what_a_recorder_sent_is_as_the_schema_has_it() -> None:
         ("run_failed", {"error": None}, True),
         ("run_failed", {"error": 3}, False),
         ("error", {"message": "x" * 20_001}, False),
-        ("command_done", {"outcome": "perhaps"}, False),
+        ("command_completed", {"outcome": "perhaps"}, False),
         ("graph_described", {"nodes": [{"kind": "star"}]}, False),
         ("job_started", {"versions": {"a": 1}}, False),
         ("custom", {"data": {"any": [1]}, "of_tomorrow": 1}, True),

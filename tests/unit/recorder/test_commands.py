@@ -16,7 +16,9 @@ from tests.support.waiting import eventually
 
 
 def done(desk: Desk) -> list[tuple[str, str]]:
-    return [(one["command_id"], one["outcome"]) for one in desk.told.of(EventKind.COMMAND_DONE)]
+    return [
+        (one["command_id"], one["outcome"]) for one in desk.told.of(EventKind.COMMAND_COMPLETED)
+    ]
 
 
 class Agent:
@@ -41,15 +43,15 @@ async def test_a_command_is_carried_out_and_answered(tmp_path: Path) -> None:
     agent = Agent()
     async with open_desk() as desk:
         recorder = new_recorder(desk, tmp_path)
-        recorder.on_command(agent, (Action.SAY, Action.END))
+        recorder.on_command(agent, (Action.SAY, Action.END_SESSION))
         recorder.start()
         await desk.until(lambda desk: desk.sockets)
-        assert desk.told.hellos[0].actions == ("say", "end")
+        assert desk.told.hellos[0].actions == ("say", "end_session")
         await desk.command("say", {"text": "hello"}, command_id="c1")
         await desk.until(lambda desk: desk.count == 1)
         await recorder.aclose()
     assert [command.args for command in agent.seen] == [{"text": "hello"}]
-    (answer,) = desk.told.of(EventKind.COMMAND_DONE)
+    (answer,) = desk.told.of(EventKind.COMMAND_COMPLETED)
     assert answer == {"command_id": "c1", "outcome": "done", "detail": "said hello"}
     assert agent.ids == ["c1"], "its tasks know for whose sake they run"
 
@@ -60,12 +62,12 @@ async def test_a_command_that_comes_twice_runs_once_and_is_answered_alike(tmp_pa
         recorder.on_command(agent)
         await desk.until(lambda desk: desk.sockets)
         agent.go.clear()
-        await desk.command("resume", command_id="c1")
-        await desk.command("resume", command_id="c1")
+        await desk.command("answer_interrupt", command_id="c1")
+        await desk.command("answer_interrupt", command_id="c1")
         await eventually(lambda: agent.seen)
         agent.go.set()
         await desk.until(lambda desk: desk.count == 1)
-        await desk.command("resume", command_id="c1")
+        await desk.command("answer_interrupt", command_id="c1")
         await desk.until(lambda desk: desk.count == 2)
         assert done(desk) == [("c1", "done"), ("c1", "done")]
         assert len(agent.seen) == 1
@@ -77,7 +79,7 @@ async def test_what_cannot_be_done_is_refused_with_the_reason(tmp_path: Path) ->
         recorder.on_command(agent, (Action.SAY,))
         await desk.until(lambda desk: desk.sockets)
         await desk.command("dance", command_id="unknown")
-        await desk.command("end", command_id="not offered")
+        await desk.command("end_session", command_id="not offered")
         await desk.command("say", command_id="late", for_s=-1)
         await desk.until(lambda desk: desk.count == 3)
         assert done(desk) == [
@@ -85,7 +87,7 @@ async def test_what_cannot_be_done_is_refused_with_the_reason(tmp_path: Path) ->
             ("not offered", "refused"),
             ("late", "refused"),
         ]
-        details = [one["detail"] for one in desk.told.of(EventKind.COMMAND_DONE)]
+        details = [one["detail"] for one in desk.told.of(EventKind.COMMAND_COMPLETED)]
         assert "does not know" in details[0]
         assert "cannot do" in details[1]
         assert "time was over" in details[2]
@@ -101,7 +103,7 @@ async def test_a_handler_that_fails_is_an_answer_too(tmp_path: Path) -> None:
         await desk.command("say", {"text": "still here"}, command_id="c2")
         await desk.until(lambda desk: desk.count == 2)
         assert done(desk) == [("c1", "failed"), ("c2", "done")]
-        assert "the agent cannot" in desk.told.of(EventKind.COMMAND_DONE)[0]["detail"]
+        assert "the agent cannot" in desk.told.of(EventKind.COMMAND_COMPLETED)[0]["detail"]
 
 
 async def test_without_a_handler_everything_is_refused(tmp_path: Path) -> None:
@@ -120,14 +122,14 @@ async def test_commands_that_touch_the_graph_run_one_at_a_time_and_others_beside
         recorder.on_command(agent)
         await desk.until(lambda desk: desk.sockets)
         agent.go.clear()
-        await desk.command("resume", command_id="c1")
-        await desk.command("coach", command_id="c2")
+        await desk.command("answer_interrupt", command_id="c1")
+        await desk.command("whisper", command_id="c2")
         await desk.command("say", command_id="c3")
         await eventually(lambda: len(agent.seen) == 2)
-        assert [command.action for command in agent.seen] == ["resume", "say"]
+        assert [command.action for command in agent.seen] == ["answer_interrupt", "say"]
         agent.go.set()
         await desk.until(lambda desk: desk.count == 3)
-        assert [command.action for command in agent.seen] == ["resume", "say", "coach"]
+        assert [command.action for command in agent.seen] == ["answer_interrupt", "say", "whisper"]
 
 
 async def test_a_handler_that_hangs_fails_in_time_and_frees_the_way() -> None:

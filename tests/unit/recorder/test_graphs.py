@@ -113,7 +113,7 @@ async def test_a_run_begins_and_ends_around_its_nodes(bench: Bench, way: Any) ->
 async def test_the_state_is_told_after_each_super_step(bench: Bench, way: Any) -> None:
     await way(bench, graphs.simple(InMemorySaver()), INPUT)
     told = await bench.told()
-    states = [one for one in told.of(EventKind.STATE_SAVED) if one["step"] >= 0]
+    states = [one for one in told.of(EventKind.CHECKPOINT_SAVED) if one["step"] >= 0]
     assert [one["step"] for one in states] == [0, 1, 2]
     assert [one["values"].get("plan") for one in states] == ["", "a plan", "a plan"]
     assert [len(one["values"]["messages"]) for one in states] == [1, 1, 2]

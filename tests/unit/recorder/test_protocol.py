@@ -29,7 +29,7 @@ from switchboard_recorder.protocol import (
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 MESSAGES: list[Message] = [
-    Hello(stream_id="s", room_name="r", actions=("say", "end"), pid=7, late=True),
+    Hello(stream_id="s", room_name="r", actions=("say", "end_session"), pid=7, late=True),
     Events(events=(Record(seq=1, kind="k", at=AT, data={"a": [1, None, "ü\u2028"]}),)),
     Live(kind="k", at=AT, data={"text": "x"}),
     Bye(last_seq=4, reason="done"),

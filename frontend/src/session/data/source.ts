@@ -146,7 +146,7 @@ export class SessionSource {
     for (const { event, passing } of rows) {
       if (passing) changed = this.#fold.live(event) || changed;
       else events.push(event);
-      if (event.kind === "state_saved" && event.data.values !== undefined)
+      if (event.kind === "checkpoint_saved" && event.data.values !== undefined)
         this.values.put(event.id, event.data.values);
       if (event.kind === "room_finished") this.#fold.open = false;
     }

@@ -32,13 +32,13 @@ const KINDS = new Set(["start", "end", "node", "tools", "graph"]);
 const OF_THE_AGENT: readonly LaneId[] = ["nodes", "tools", "model", "agent", "caller"];
 const COMMANDS: Readonly<Record<string, string>> = {
   say: "Let the agent say",
-  coach: "Whispered",
+  whisper: "Whispered",
   pause: "Paused the agent",
-  go_on: "Let the agent go on",
-  hand_over: "Took over",
-  end: "Asked for the end",
-  resume: "Answered the question",
-  edit_state: "Changed the state",
+  resume: "Resumed the agent",
+  take_over: "Took over",
+  end_session: "Ended the session",
+  answer_interrupt: "Answered the question",
+  update_state: "Updated the state",
 };
 const ROOM: Readonly<Record<string, string>> = {
   session_created: "Session created",
@@ -49,9 +49,9 @@ const ROOM: Readonly<Record<string, string>> = {
   session_ending: "End asked for",
   session_extended: "Time extended",
   job_connected: "Agent connected",
-  job_left: "Agent gone",
-  agent_asked_again: "Agent asked for again",
-  agent_given_up: "Agent given up",
+  job_disconnected: "Agent gone",
+  agent_redispatched: "Agent asked for again",
+  agent_redispatch_exhausted: "Agent given up",
   observer_joined: "Observer joined",
   observer_left: "Observer left",
   join_denied: "Kept out",
@@ -220,7 +220,7 @@ export class Fold {
       case "run_failed":
         this.#runFailed(event);
         return;
-      case "state_saved":
+      case "checkpoint_saved":
         this.#states.put({
           id: event.id,
           at,
@@ -265,13 +265,13 @@ export class Fold {
       case "operator_action":
         this.#mark(event, "operator", words(text(data.action)));
         return;
-      case "recording_gap":
+      case "events_dropped":
         this.#gaps += number(data.count) ?? 0;
         return;
       case "error":
         this.#mark(event, "interruptions", text(data.message) || "Error", "bad");
         return;
-      case "job_left":
+      case "job_disconnected":
         this.#left(at);
         this.#mark(event, "room", "Agent gone", data.clean === false ? "bad" : "muted");
         return;
