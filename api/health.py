@@ -59,5 +59,7 @@ async def metrics(runtime: SharedRuntime) -> Response:
     gauge("webhooks_missed_lately", "The same, of the last ten minutes", hooks.missed_lately)
     gauge("loop_lag_median_ms", "Median lag of the shared loop, last minute", lag.median_ms)
     gauge("loop_lag_worst_ms", "Worst lag of the shared loop, last minute", lag.worst_ms)
-    gauge("events_waiting", "Events not yet written", runtime.store.writer.waiting)
+    gauge("events_waiting", "Events not yet written", runtime.store.log.waiting)
+    altered = runtime.jobs.streams.altered
+    gauge("agent_events_altered", "Agents' events that did not fit their bounds", altered)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

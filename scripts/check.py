@@ -35,6 +35,7 @@ CHECKS: Final = (
     Check("lint", _module("ruff", "check", ".")),
     Check("import rules", (str(_BIN / "lint-imports"), "--no-cache")),
     Check("requirements agree with pyproject.toml", _module("scripts.lock", "--check")),
+    Check("documents and front end have the agents' events", _module("scripts.events", "--check")),
     Check("migrations give the tables", _module("services.store.check_migrations")),
     Check("one version everywhere", _module("scripts.version")),
     Check(

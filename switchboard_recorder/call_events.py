@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any, Final, Protocol
 
+from switchboard_recorder.events import EventKind
 from switchboard_recorder.guard import Guard
-from switchboard_recorder.protocol import EventKind
 from switchboard_recorder.times import moment_text, ms_since
 
 Emit = Callable[..., None]

@@ -10,7 +10,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from switchboard_recorder.protocol import Action, Command, EventKind, Outcome
+from switchboard_recorder.events import EventKind
+from switchboard_recorder.protocol import Action, Command, Outcome
 from switchboard_recorder.times import now
 
 log = logging.getLogger(__name__)

@@ -21,9 +21,10 @@ from itertools import islice
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
+from switchboard_recorder.events import EVENT_BYTES, EventKind
 from switchboard_recorder.guard import Guard
 from switchboard_recorder.once import Once
-from switchboard_recorder.protocol import BATCH, EVENT_BYTES, FRAME_BYTES, EventKind, Live
+from switchboard_recorder.protocol import BATCH, FRAME_BYTES, Live
 from switchboard_recorder.spool import STREAM_BYTES, WORTH_BYTES, Spool, sound
 from switchboard_recorder.times import moment_text, now
 from switchboard_recorder.values import NARROWER, Plain

@@ -1,5 +1,7 @@
 """The wire format between an agent's job and the dashboard, version 1. docs/recorder.md tells it in words.
 
+`switchboard_recorder.events` says what the events hold.
+
 One WebSocket a job, opened by the job to `STREAM_PATH` of the dashboard with
 `Authorization: Bearer <JWT>`: HS256 by the LiveKit secret, `iss` the LiveKit API key, `aud`
 `AUDIENCE`, `sub` the stream id, `room` the room's name, `exp` at most `TOKEN_MOST_S` ahead.
@@ -13,6 +15,7 @@ kind of event, a type of message) is passed over, so that newer and older ones u
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -24,46 +27,8 @@ AUDIENCE: Final = "switchboard"
 TOKEN_MOST_S: Final = 600
 FRAME_BYTES: Final = 1_000_000
 """A frame is at most so long; a longer one closes the socket."""
-EVENT_BYTES: Final = 128_000
-"""One event is at most so long when it is written out; the recorder cuts before it sends."""
 BATCH: Final = 200
 """Events in one frame, at most."""
-
-
-class EventKind(StrEnum):
-    """What a job tells. `data` holds JSON values; times in ms, moments as RFC 3339 in UTC."""
-
-    JOB_STARTED = "job_started"  # pid, host, versions{}, metadata
-    JOB_ENDED = "job_ended"  # reason
-    GRAPH_DESCRIBED = "graph_described"  # graph, nodes[{id, name, kind}], edges[{source, target, label, conditional}]
-    RUN_STARTED = "run_started"  # run, thread_id, cause: message | resume | other
-    RUN_FINISHED = "run_finished"  # run, ms, next[], interrupts[]
-    RUN_FAILED = "run_failed"  # run, ms, error, cancelled
-    NODE_STARTED = "node_started"  # run, task, node, step, ns, triggers[]
-    NODE_FINISHED = (
-        "node_finished"  # run, task, node, step, ns, ms, update, error, interrupted, cancelled
-    )
-    CHECKPOINT_SAVED = (
-        "checkpoint_saved"  # run, step, checkpoint_id, next[], values{} whole, changed[] channels
-    )
-    TOOL_STARTED = "tool_started"  # call, tool, node, args
-    TOOL_FINISHED = "tool_finished"  # call, tool, node, ms, output, error
-    MODEL_FINISHED = (
-        "model_finished"  # call, model, node, ms, ttft_ms, tokens_in, tokens_out, error
-    )
-    INTERRUPT_RAISED = "interrupt_raised"  # interrupt_id, node, value
-    INTERRUPT_RESUMED = "interrupt_resumed"  # interrupt_id, command_id, decision
-    CUSTOM = "custom"  # whatever a node wrote with get_stream_writer(): data
-    AGENT_STATE = "agent_state_changed"  # old, new: LiveKit's words
-    USER_STATE = "user_state_changed"  # old, new
-    TRANSCRIBED = "user_input_transcribed"  # text, final, language, speaker
-    MESSAGE = "conversation_item_added"  # id, role, text, interrupted, metrics{} in ms where LiveKit has s
-    USAGE = "session_usage_updated"  # usage{}
-    ERROR = "error"  # source, message, recoverable
-    REPORT = "session_report"  # report{}: LiveKit's own, without audio
-    COMMAND_COMPLETED = "command_completed"  # command_id, outcome, detail
-    EVENTS_DROPPED = "events_dropped"  # count, reason: so many events were dropped before this one
-    OTHER = "unknown_agent_event"  # a kind that the reader does not know: kind, data
 
 
 class Action(StrEnum):
@@ -211,6 +176,9 @@ Message: TypeAlias = Hello | Events | Live | Bye | Welcome | Ack | Command | Ref
 _MESSAGES: Final[dict[str, type[Message]]] = {
     cls.type: cls for cls in (Hello, Events, Live, Bye, Welcome, Ack, Command, Refusal)
 }
+_DEPTH_MOST: Final = 100
+_DIGITS_MOST: Final = 400  # Python refuses to read more than 4,300, and with them the frame
+_TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 _MOMENTS: Final = frozenset({"at", "issued_at", "expires_at"})
 _TYPES: Final[dict[str, tuple[type, ...]]] = {
     "str": (str,),
@@ -241,10 +209,7 @@ def decode(frame: str) -> Message | None:
     """
     if len(frame) > FRAME_BYTES:
         raise ProtocolError(f"The frame is longer than {FRAME_BYTES:,} bytes.")
-    try:
-        body = json.loads(frame)
-    except (ValueError, RecursionError):
-        raise ProtocolError("The frame is not JSON.") from None
+    body = _json(frame, "frame")
     if not isinstance(body, dict) or not isinstance(body.get("type"), str):
         raise ProtocolError("The frame is not an object with a type.")
     cls = _MESSAGES.get(body["type"])
@@ -258,11 +223,39 @@ def encode_record(record: Record) -> str:
 
 def decode_record(line: str) -> Record:
     """The record of a line. Raises ProtocolError."""
+    return _read(Record, _json(line, "record"))
+
+
+def _json(text: str, what: str) -> Any:
+    """The value; too deep a part of it, or too long a number, is null and costs nothing else."""
     try:
-        body = json.loads(line)
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return json.loads(_shallow(text), parse_int=_integer)
     except (ValueError, RecursionError):
-        raise ProtocolError("The record is not JSON.") from None
-    return _read(Record, body)
+        raise ProtocolError(f"The {what} is not JSON.") from None
+
+
+def _shallow(text: str) -> str:
+    """The JSON text with null for what is deeper than any reader keeps."""
+    depth, begin, kept = 0, 0, list[str]()
+    for found in _TOKENS.finditer(text):
+        if found[0] in "[{":
+            depth += 1
+            if depth == _DEPTH_MOST:
+                kept.append(text[begin : found.start()] + "null")
+        elif found[0] in "]}":
+            if depth == _DEPTH_MOST:
+                begin = found.end()
+            depth -= 1
+    if depth >= _DEPTH_MOST:
+        raise ProtocolError("A bracket is not closed.")
+    return "".join(kept) + text[begin:]
+
+
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _DIGITS_MOST else None
 
 
 def _read(cls: type[_T], body: Any) -> _T:

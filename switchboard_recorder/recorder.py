@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from switchboard_recorder.call_events import CallEvents, report_of
 from switchboard_recorder.commands import Commands, Handler, current_command
+from switchboard_recorder.events import EventKind
 from switchboard_recorder.graphs import described, graph_of
 from switchboard_recorder.guard import Guard
 from switchboard_recorder.identity import hello_of, new_stream_id, versions
@@ -24,7 +25,6 @@ from switchboard_recorder.protocol import (
     USUAL_ACTIONS,
     Action,
     Command,
-    EventKind,
     Hello,
     Welcome,
 )  # fmt: skip

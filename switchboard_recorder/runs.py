@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from switchboard_recorder.protocol import EventKind
+from switchboard_recorder.events import EventKind
 from switchboard_recorder.times import ms_since
 
 Emit = Callable[..., None]

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from switchboard_recorder.events import EVENT_BYTES
 from switchboard_recorder.locks import FileLock
 from switchboard_recorder.protocol import (
-    EVENT_BYTES,
     Hello,
     ProtocolError,
     decode,

@@ -15,7 +15,6 @@ from services.access.authorization import guarded, note
 from services.access.permissions import Caller, Permission
 from services.agents.ingest import plain
 from services.agents.interrupts import Interrupts
-from services.agents.session_feed import Feeds
 from services.agents.stream import TOPIC, Stream, Streams
 from services.clock import Now
 from services.errors import ConflictError, InvalidInputError, StoreUnavailableError
@@ -23,6 +22,7 @@ from services.events import Event, Kind, Source
 from services.ids import new_command_id
 from services.live.hub import Hub
 from services.store.agent_records import CommandRecord, InterruptStatus
+from services.store.batch import CommittedEvent
 from services.store.records import SessionRecord
 from services.store.rows import clean
 from services.store.store import Store
@@ -43,7 +43,6 @@ class Commands:
         self,
         store: Store,
         streams: Streams,
-        feeds: Feeds,
         questions: Interrupts,
         hub: Hub,
         audit: AuditLog,
@@ -53,13 +52,11 @@ class Commands:
         self.audit = audit
         self._store = store
         self._streams = streams
-        self._feeds = feeds
         self._questions = questions
         self._hub = hub
         self._now = now
         self._answered: dict[str, asyncio.Event] = {}  # commands that somebody waits for
         streams.on_connected(self._deliver_waiting)
-        streams.on_committed(self._take_answers)
 
     @guarded(Permission.COMMAND, target="session_id")
     async def send(
@@ -119,6 +116,11 @@ class Commands:
             raise ConflictError(f"This was already answered by {by} at {at}.")
         with self._awaited(command.id):
             return await self._dispatch(session, command, wait_s)
+
+    def take(self, committed: CommittedEvent) -> None:
+        """Wake whoever waits for the answer that this event is."""
+        if committed.event.kind is Kind.COMMAND_COMPLETED:
+            self._wake(str(committed.event.data.get("command_id", "")))
 
     async def run(self) -> None:
         """Give up what no agent answered in its time, until cancelled."""
@@ -185,9 +187,7 @@ class Commands:
             actor=command.actor,
             data={"command_id": command.id, "action": command.action, "args": command.args},
         )
-        await self._store.append(told)
-        self._feeds.publish(session.id, (told,))
-        self._hub.touch("overview")
+        await self._store.log.append(told)
         if (stream := self._streams.of_session(session.id)) is not None:
             await self._deliver(stream, command)
         return await self._outcome(command.id, wait_s)
@@ -227,11 +227,6 @@ class Commands:
             yield
         finally:
             del self._answered[command_id]
-
-    def _take_answers(self, events: tuple[Event, ...]) -> None:
-        for event in events:
-            if event.kind is Kind.COMMAND_COMPLETED:
-                self._wake(str(event.data.get("command_id", "")))
 
     def _wake(self, command_id: str) -> None:
         if (answered := self._answered.get(command_id)) is not None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
 from typing import Any, Final
 
 from services.clock import rfc3339
 from services.errors import StoreUnavailableError
-from services.events import Event, Kind
+from services.events import Kind
 from services.live.hub import Hub
+from services.store.batch import CommittedEvent
 from services.store.store import Store
 
 log = logging.getLogger(__name__)
@@ -35,9 +35,9 @@ class Interrupts:
         self._look = asyncio.Event()
         hub.provide(TOPIC, lambda: {"rows": list(self._rows.values())})
 
-    def heard(self, events: Iterable[Event]) -> None:
-        """Look again if one of these may have asked or answered something."""
-        if any(event.kind in _KINDS for event in events):
+    def take(self, committed: CommittedEvent) -> None:
+        """Look again if the event may have asked or answered something."""
+        if committed.event.kind in _KINDS:
             self._look.set()
 
     def look(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from services.agents.ingest import plain
+from services.agents.ingest import payload
 from services.agents.session_feed import SESSION_PREFIX, Feeds
 from services.agents.stream import Streams
 from services.clock import Now
@@ -170,20 +170,17 @@ class Observers:
         while True:
             kind, at, data = await telling.get()
             if kind == Kind.TRANSCRIBED and not data["final"]:
-                self._feeds.live(watch.session_id, Live(kind=kind, at=at, data=plain(data)))
+                self._feeds.live(
+                    watch.session_id, Live(kind=kind, at=at, data=payload(Kind(kind), data))
+                )
                 continue
-            if kind == Kind.AGENT_STATE:
-                self._rooms.show_agent_state(watch.view.name, watch.agent, data["new"])
-            await self._keep(watch, self._event(watch, Kind(kind), at, plain(data)))
+            await self._keep(watch, self._event(watch, Kind(kind), at, payload(Kind(kind), data)))
 
     async def _keep(self, watch: _Watch, event: Event) -> None:
         try:
-            (written,) = await self._store.append(event)
+            await self._store.log.append(event)
         except StoreUnavailableError as exc:
             log.warning("what was observed is not written yet", extra={"error": exc.code})
-            return
-        if written.fresh:
-            self._feeds.publish(watch.session_id, (event,))
 
     def _event(self, watch: _Watch, kind: Kind, at: datetime, data: dict[str, Any]) -> Event:
         view = watch.view

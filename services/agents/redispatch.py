@@ -16,13 +16,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from services.agents.session_feed import Feeds
-from services.agents.stream import TOPIC, Stream, Streams
+from services.agents.stream import Stream, Streams
 from services.clock import Now
 from services.errors import NotFoundError, StoreUnavailableError, SwitchboardError
 from services.events import Event, Kind, Source
 from services.ids import SessionId
-from services.live.hub import Hub
 from services.livekit.service import LiveKitService
 from services.loop.batches import one_by_one
 from services.rooms.views import RoomView
@@ -88,8 +86,6 @@ class Recovery:
         rooms: Rooms,
         store: Store,
         streams: Streams,
-        feeds: Feeds,
-        hub: Hub,
         *,
         takes_jobs: Callable[[str], bool],
         now: Now,
@@ -99,8 +95,6 @@ class Recovery:
         self._rooms = rooms
         self._store = store
         self._streams = streams
-        self._feeds = feeds
-        self._hub = hub
         self._takes_jobs = takes_jobs
         self._now = now
         self._timing = timing
@@ -152,7 +146,7 @@ class Recovery:
 
     async def _lets_in(self) -> bool:
         """Whether the database is there: without it no job is let in."""
-        if self._store.writer.last_error:
+        if self._store.log.last_error:
             return False
         try:
             await self._store.agents.connected_jobs(limit=1)
@@ -382,13 +376,9 @@ class Recovery:
 
     async def _write(self, event: Event) -> None:
         try:
-            await self._store.append(event)
+            await self._store.log.append(event)
         except StoreUnavailableError as exc:
             log.warning("what became of an agent is not written yet", extra={"error": exc.code})
-        if event.session_id is not None:
-            self._feeds.publish(event.session_id, (event,))
-        self._hub.touch("overview")
-        self._hub.touch(TOPIC)
 
     def _start(self, work: Any) -> None:
         aio_task = asyncio.get_running_loop().create_task(work)

@@ -18,10 +18,11 @@ from services.agents.interrupts import Interrupts
 from services.agents.observers import Observers
 from services.agents.redispatch import DEFAULT_TIMING, Recovery, RecoveryTiming
 from services.agents.session_feed import Feeds
-from services.agents.stream import Streams
+from services.agents.stream import TOPIC, Streams
 from services.agents.stream_token import StreamClaims
 from services.clock import Now
 from services.errors import SwitchboardError
+from services.events import Kind
 from services.live.hub import Hub
 from services.livekit.embedded import EmbeddedServer
 from services.livekit.service import LiveKitService
@@ -38,6 +39,11 @@ log = logging.getLogger(__name__)
 
 FAREWELL_S: Final = 8.0
 _HOUR: Final = timedelta(hours=1)
+_CHANGES: Final = {
+    Kind.INTERRUPT_RAISED, Kind.INTERRUPT_RESUMED, Kind.COMMAND_SENT, Kind.COMMAND_COMPLETED,
+    Kind.MESSAGE, Kind.JOB_CONNECTED, Kind.JOB_DISCONNECTED, Kind.AGENT_REDISPATCHED, Kind.REDISPATCH_EXHAUSTED,
+}  # fmt: skip
+"""What the overview and the agents' page show."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,22 +78,19 @@ class AgentService:
     ) -> None:
         self._target = target
         self._store = store
+        self._hub = hub
         self._now = now
         self._embedded = embedded
         self._worker = worker
         self.questions = Interrupts(store, hub)
-        self.feeds = Feeds(hub, told=self.questions.heard)
+        self.feeds = Feeds(hub)
         self.streams = Streams(store, rooms, hub, self.feeds, now=now)
-        self.commands = Commands(
-            store, self.streams, self.feeds, self.questions, hub, audit, now=now
-        )
+        self.commands = Commands(store, self.streams, self.questions, hub, audit, now=now)
         self.recovery = Recovery(
             livekit,
             rooms,
             store,
             self.streams,
-            self.feeds,
-            hub,
             takes_jobs=self.takes_jobs,
             now=now,
             timing=timing,
@@ -95,8 +98,8 @@ class AgentService:
         self.observers = Observers(
             livekit, rooms, store, hub, self.streams, self.feeds, target, now=now
         )
-        self.streams.on_committed(self.questions.heard)  # what comes late has no feed
-        rooms.on_written(self._after)
+        for subscriber in (self.feeds.take, self.questions.take, self.commands.take, self._touch):
+            store.log.subscribe(subscriber)
 
     def takes_jobs(self, agent_name: str) -> bool:
         """Whether some worker is known to take jobs for that agent.
@@ -159,14 +162,10 @@ class AgentService:
         self.streams.close_all()
         await self.recovery.close()
 
-    async def _after(self, written: CommittedEvent) -> None:
-        session = written.session
-        if session is None:
-            return
-        if written.event.session_id is None or written.event.session_id == session.id:
-            self.feeds.publish(session.id, (written.event,))
-        if not session.status.is_open:
-            self.feeds.forget(session.id)
+    def _touch(self, committed: CommittedEvent) -> None:
+        if committed.event.kind in _CHANGES:
+            self._hub.touch("overview")
+            self._hub.touch(TOPIC)
 
 
 def _latency(turns: tuple[Turn, ...]) -> Latency:

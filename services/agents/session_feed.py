@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from services.clock import rfc3339
 from services.events import Event, Kind
 from services.live.hub import Hub
+from services.store.batch import CommittedEvent
 from switchboard_recorder.protocol import Live
 
 KEPT: Final = 200
@@ -50,19 +50,21 @@ class _Kept:
 class Feeds:
     """One feed a session; the oldest sessions' are forgotten, the database has it all."""
 
-    def __init__(self, hub: Hub, told: Callable[[tuple[Event, ...]], None]) -> None:
+    def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._told = told
         self._feeds: dict[str, _Kept] = {}
 
-    def publish(self, session_id: str, events: tuple[Event, ...]) -> None:
-        """Show committed events to whoever looks at the session."""
-        self._told(events)
-        rows = [event_row(event) for event in events]
-        kept = self._of(session_id)
-        for row in rows:
-            kept.add(row)
-        self._hub.publish(session_topic(session_id), upsert={row["id"]: row for row in rows})
+    def take(self, committed: CommittedEvent) -> None:
+        """Show an event to whoever looks at its session; with the session's end the feed ends."""
+        event, session = committed.event, committed.session
+        if session is None or committed.replayed:
+            return
+        if event.session_id is None or event.session_id == session.id:
+            row = event_row(event)
+            self._of(session.id).add(row)
+            self._hub.publish(session_topic(session.id), upsert={event.id: row})
+        if not session.status.is_open:
+            self.forget(session.id)
 
     def live(self, session_id: str, message: Live) -> None:
         """Show what is not kept: interim text and the like. A kind's newest takes its place."""

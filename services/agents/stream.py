@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from services.agents.ingest import FROM_AGENTS, event_of, facts_of, gap_for, plain
+from services.agents.ingest import ALTERED, FROM_AGENTS, event_of, facts_of, gap_for, payload
 from services.agents.outbox import Outbox
 from services.agents.session_feed import Feeds
 from services.agents.stream_token import StreamClaims
@@ -30,9 +30,9 @@ from services.events import Event, Kind, Provenance, Source
 from services.ids import SessionId, session_id_in
 from services.live.hub import Hub
 from services.rooms.watcher import Rooms
+from services.store.event_log import QUEUE_LIMIT
 from services.store.records import SessionRecord
 from services.store.store import Store
-from services.store.writer import QUEUE_LIMIT
 from switchboard_recorder.protocol import (
     BATCH,
     PROTOCOL,
@@ -61,7 +61,6 @@ LIVE_AT_ONCE: Final = 100.0
 
 OnConnected = Callable[["Stream"], Awaitable[None]]
 OnLost = Callable[["Stream"], None]
-OnCommitted = Callable[[tuple[Event, ...]], None]
 
 
 @dataclass(slots=True)
@@ -103,8 +102,8 @@ class Streams:
         self._open: dict[str, Stream] = {}
         self._connected: list[OnConnected] = []
         self._lost: list[OnLost] = []
-        self._committed: list[OnCommitted] = []
         self.seen_agents: set[str] = set()  # names of agents that connected since our start
+        self.altered = 0  # events of which something did not fit its bounds
         self.closing = False  # we are stopping: sockets that close now say nothing of their jobs
         hub.provide(TOPIC, dict)
 
@@ -115,10 +114,6 @@ class Streams:
     def on_lost(self, listener: OnLost) -> None:
         """Call `listener` when a stream has closed without a good-bye."""
         self._lost.append(listener)
-
-    def on_committed(self, listener: OnCommitted) -> None:
-        """Call `listener` with each batch of agents' events that was committed."""
-        self._committed.append(listener)
 
     @property
     def open_streams(self) -> tuple[Stream, ...]:
@@ -177,7 +172,7 @@ class Streams:
         return stream
 
     async def take(self, stream: Stream, message: Events) -> None:
-        """Commit a batch; then acknowledge it and show it.
+        """Commit a batch, which shows it; then acknowledge it.
 
         What was acknowledged before is passed over. While the database is away the batch waits,
         and with it the job, which keeps what comes after.
@@ -208,15 +203,16 @@ class Streams:
                     )
                     for record in fresh
                 ]
-                await self._commit(events)
+                self.altered += sum(ALTERED in event.data for event in events)
+                await self._commit(events, replayed=stream.hello.late)
                 stream.acked = fresh[-1].seq
-                self._show(stream, tuple(events))
             stream.outbox.push(Ack(seq=stream.acked))
 
     async def live(self, stream: Stream, message: Live) -> None:
         """Show what is not kept; of too much the rest is passed over."""
         if message.kind in FROM_AGENTS and not stream.hello.late and stream.may_show():
-            self._feeds.live(stream.session_id, replace(message, data=plain(message.data)))
+            data = payload(Kind(message.kind), message.data)
+            self._feeds.live(stream.session_id, replace(message, data=data))
 
     async def bye(self, stream: Stream, message: Bye) -> None:
         """The job has ended in good order, and everything of it is here.
@@ -275,19 +271,19 @@ class Streams:
         for listener in self._lost:
             listener(stream)
 
-    async def _commit(self, events: list[Event]) -> None:
-        """Committed when it returns. One that no database takes is replaced by a gap, in place."""
+    async def _commit(self, events: list[Event], *, replayed: bool) -> None:
+        """Committed when it returns. One that no database takes is replaced by a gap."""
         while True:
-            if self._store.writer.waiting > CROWDED:  # others' events come first
+            if self._store.log.waiting > CROWDED:  # others' events come first
                 await asyncio.sleep(_AGAIN_S)
                 continue
             try:
-                await self._store.commit(*events)
+                await self._store.log.append(*events, patient=True, replayed=replayed)
             except StoreRejectedError:
                 if len(events) == 1 and events[0].kind is Kind.EVENTS_DROPPED:
                     raise
-                for n, event in enumerate(events):
-                    events[n] = await self._commit_one(event)
+                for event in events:
+                    await self._commit_one(event, replayed=replayed)
                 return
             except StoreUnavailableError as exc:
                 log.warning("an agent's events wait", extra={"error": exc.code})
@@ -295,14 +291,11 @@ class Streams:
             else:
                 return
 
-    async def _commit_one(self, event: Event) -> Event:
+    async def _commit_one(self, event: Event, *, replayed: bool) -> None:
         try:
-            await self._store.commit(event)
+            await self._store.log.append(event, patient=True, replayed=replayed)
         except StoreRejectedError:
-            gap = gap_for(event, "The database refused it.")
-            await self._commit([gap])
-            return gap
-        return event
+            await self._commit([gap_for(event, "The database refused it.")], replayed=replayed)
 
     async def _session_of(self, hello: Hello) -> SessionRecord:
         """By the id in the room's name, else the room's; a room just made is waited for."""
@@ -325,21 +318,6 @@ class Streams:
             self._rooms.look_again()
             await asyncio.sleep(_LOOK_S)
 
-    def _show(self, stream: Stream, events: tuple[Event, ...]) -> None:
-        for listener in self._committed:
-            listener(events)
-        if stream.hello.late:
-            self._hub.touch("overview")
-            return  # it happened before what is shown already
-        self._feeds.publish(stream.session_id, events)
-        for event in events:
-            if event.kind is Kind.AGENT_STATE:
-                word = str(event.data.get("new", ""))
-                self._rooms.show_agent_state(event.room_name, event.identity, word)
-            elif event.kind in _CHANGES:
-                self._hub.touch("overview")
-                self._hub.touch(TOPIC)
-
     async def _tell(self, stream: Stream, kind: Kind, data: dict[str, Any]) -> None:
         now, hello = self._now(), stream.hello
         event = Event(
@@ -354,13 +332,4 @@ class Streams:
             identity=hello.identity,
             data=data,
         )
-        await self._store.append(event)
-        self._feeds.publish(stream.session_id, (event,))
-
-
-_CHANGES: Final = {
-    Kind.INTERRUPT_RAISED,
-    Kind.INTERRUPT_RESUMED,
-    Kind.COMMAND_COMPLETED,
-    Kind.MESSAGE,
-}
+        await self._store.log.append(event)

@@ -98,7 +98,7 @@ class Doctor:
         self._port = urlsplit(listens_at).port if listens_at is not None else None
         self._now = now
         self._started_at = now()  # the settings have just been read
-        self._round_trip = dashboard.RoundTrip(rooms, livekit)
+        self._round_trip = dashboard.RoundTrip(store.log, livekit)
         self._lock = asyncio.Lock()
         self._looking: asyncio.Task[Report] | None = None
         self._last_s = float("-inf")
@@ -182,7 +182,7 @@ class Doctor:
                 embedded.workers if embedded is not None else None,
                 worker.state if worker is not None else None,
             ),
-            parts.database(self._store.writer),
+            parts.database(self._store.log),
             dashboard.lag(self._lag.read()),
             ports,
         )

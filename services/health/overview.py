@@ -174,7 +174,7 @@ class Overview:
                 embedded.workers if embedded is not None else None,
                 worker.state if worker is not None else None,
             ),
-            parts.database(self._store.writer, store_error),
+            parts.database(self._store.log, store_error),
         )
 
     # -- attention

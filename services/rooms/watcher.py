@@ -11,14 +11,14 @@ import gc
 import logging
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from services.clock import Now
 from services.errors import NotFoundError, StoreUnavailableError, SwitchboardError
-from services.events import Event
+from services.events import Event, Kind, Source
 from services.live.hub import Hub
 from services.livekit.service import LiveKitService
 from services.loop.batches import in_portions
@@ -26,6 +26,7 @@ from services.rooms import reconcile
 from services.rooms.state import TOPIC, LiveRoom, RoomsState, room_topic
 from services.rooms.views import RoomsSnapshot, RoomView
 from services.store.batch import CommittedEvent
+from services.store.event_log import QUEUE_LIMIT
 from services.store.records import Sample, SessionRecord
 from services.store.store import Store
 
@@ -41,8 +42,7 @@ _SAMPLE_DAYS: Final = 7
 _LATELY: Final = timedelta(minutes=10)
 _SPARE_FROM: Final = 500  # rooms more than before
 
-OnWritten = Callable[[CommittedEvent], Awaitable[None]]
-Writing = Coroutine[Any, Any, tuple[CommittedEvent, ...]]
+_OF_AGENTS: Final = {Source.AGENT, Source.OBSERVER}
 
 
 @dataclass(slots=True)
@@ -80,7 +80,7 @@ class Rooms:
         self._poll_interval_s = poll_interval_s
         self._picture = RoomsState(hub, now=now)
         self._wake = asyncio.Event()
-        self._listeners: list[OnWritten] = []
+        self._early: dict[str, None] = {}  # ids of events shown before their commit
         self._taking: set[asyncio.Task[None]] = set()
         self._polled_before = False
         self._was_away = False
@@ -90,6 +90,7 @@ class Rooms:
         self._missed: deque[tuple[datetime, int]] = deque()
         self.polls = 0
         self.poll_ms = 0.0
+        store.log.subscribe(self._committed)
 
     @property
     def snapshot(self) -> RoomsSnapshot:
@@ -98,64 +99,66 @@ class Rooms:
 
     # -- events in
 
-    def on_written(self, listener: OnWritten) -> None:
-        """Call `listener` for every event that is new in the book."""
-        self._listeners.append(listener)
-
     async def take(self, *events: Event) -> tuple[CommittedEvent, ...]:
-        """Write events down and show them; shown even while the database is away.
+        """Write events and show them; shown even while the database is unavailable.
 
         Raises:
             StoreUnavailableError: not committed in time (shown all the same).
         """
-        return await self._take(events, self._store.append(*events))
-
-    async def _take(self, events: Sequence[Event], writing: Writing) -> tuple[CommittedEvent, ...]:
-        aio_task = asyncio.ensure_future(writing)
+        writing = asyncio.ensure_future(self._store.log.append(*events))
         try:
-            await asyncio.wait({aio_task}, timeout=_LIVE_BEFORE_COMMIT_S)
-            fresh = _fresh_ids(aio_task)
-            for event in events:
-                if fresh is None or event.id in fresh:
-                    self._picture.apply(event)
-            if fresh is None:  # the database is slow; whoever looks need not wait for it
-                self._picture.publish(event.room_name for event in events)
-            written = await aio_task
+            await asyncio.wait({writing}, timeout=_LIVE_BEFORE_COMMIT_S)
+            if not writing.done() or writing.cancelled() or writing.exception() is not None:
+                self._show_early(events)  # whoever looks need not wait for a slow database
+            return await writing
         finally:
-            aio_task.cancel()
-        for one in written:
-            if one.session is not None:
-                self._picture.attach(one.session)
-        self._picture.publish(event.room_name for event in events)
-        if any(one.session is not None for one in written):
-            self._hub.touch("sessions")
-            self._hub.touch("overview")
-        for one in written:
-            if one.fresh:
-                for listener in self._listeners:
-                    await listener(one)
-        return written
+            writing.cancel()
 
     def take_soon(self, event: Event, session: SessionRecord) -> None:
-        """Show an event at once, and write it down without making the caller wait.
+        """Show an event at once, and write it without making the caller wait.
 
-        The writer keeps it until it can. Only for what LiveKit also knows: after a crash it is
+        The log keeps it until it can. Only for what LiveKit also knows: after a crash it is
         found there again.
         """
         try:
-            writing = self._store.append(event, soon=True)  # queued now: who reads next sees it
+            writing = self._store.log.append_soon(event)  # queued now: who reads next sees it
         except StoreUnavailableError as exc:
             log.warning("an event was not kept", extra={"error": exc.code})
             writing = None
 
         def show() -> None:
-            self._picture.apply(event)
-            self._picture.attach(session)
-            self._picture.publish([event.room_name])
-            if writing is not None:
-                self._in_background(self._write_later(event, writing))
+            if writing is None or not writing.done():
+                self._show_early([event])
+                self._picture.attach(session)
+                self._picture.publish([event.room_name])
 
         asyncio.get_running_loop().call_later(_AFTER_ANSWER_S, show)
+
+    def _show_early(self, events: Sequence[Event]) -> None:
+        """Show what is not committed yet, and see that the commit does not show it once more."""
+        for event in events:
+            self._early[event.id] = None
+            self._picture.apply(event)
+        while len(self._early) > QUEUE_LIMIT:
+            self._early.pop(next(iter(self._early)))
+        self._picture.publish(event.room_name for event in events)
+
+    def _committed(self, committed: CommittedEvent) -> None:
+        event, session = committed.event, committed.session
+        if event.kind is Kind.AGENT_STATE and not committed.replayed:
+            word = str(event.data.get("new", ""))
+            self._picture.show_agent_state(event.room_name, event.identity, word)
+        if event.source in _OF_AGENTS:
+            return  # the picture has nothing else of what they tell
+        if event.id in self._early:
+            del self._early[event.id]
+        else:
+            self._picture.apply(event)
+        if session is not None:
+            self._picture.attach(session)
+            self._hub.touch("sessions")
+            self._hub.touch("overview")
+        self._picture.publish([event.room_name])
 
     async def take_webhook(self, event: Event) -> None:
         """Take what LiveKit told; the same webhook twice is one event.
@@ -166,18 +169,14 @@ class Rooms:
         self.webhooks.received += 1
         self.webhooks.last_at = event.received_at
         self.webhooks.dropped += int(event.data.get("num_dropped", 0))
-        (written,) = await self.take(event)
-        self.webhooks.duplicates += not written.fresh
+        (committed,) = await self.take(event)
+        self.webhooks.duplicates += not committed.fresh
 
     def mark_ending(self, name: str, *, ending: bool) -> None:
         """Show that the room is being ended, or that it is not after all."""
         if (live := self._picture.live.get(name)) is not None:
             live.ending = ending
             self._picture.publish([name])
-
-    def show_agent_state(self, name: str, identity: str, word: str) -> None:
-        """Show LiveKit's word for an agent's state, which no webhook tells."""
-        self._picture.show_agent_state(name, identity, word)
 
     def look_again(self) -> None:
         """Ask LiveKit now instead of at the next interval."""
@@ -280,7 +279,7 @@ class Rooms:
             gc.freeze()
 
     async def _take_found(self, found: Sequence[Event]) -> None:
-        """`take`, in portions; all of it reaches the writer, also while the database is away."""
+        """`take`, in portions; all of it reaches the log, also while the database is away."""
         late: StoreUnavailableError | None = None
         async for some in in_portions(found):
             if late is not None:
@@ -336,14 +335,8 @@ class Rooms:
             await self.write_down(*events)
         self._hub.touch(room_topic(name))
 
-    async def _write_later(self, event: Event, writing: Writing) -> None:
-        try:
-            await self._take([event], writing)
-        except StoreUnavailableError as exc:
-            log.warning("an event waits for the database", extra={"error": exc.code})
-
     async def write_down(self, *events: Event) -> None:
-        """Write, and go on when the database is away: the writer keeps what it was given."""
+        """Write, and go on when the database is unavailable: the log keeps what it was given."""
         try:
             await self.take(*events)
         except StoreUnavailableError as exc:
@@ -372,10 +365,3 @@ class Rooms:
             await self._store.add_sample(sample, keep_from=keep_from)
         except StoreUnavailableError as exc:
             log.warning("no sample was kept", extra={"error": exc.code})
-
-
-def _fresh_ids(writing: asyncio.Future[tuple[CommittedEvent, ...]]) -> set[str] | None:
-    """The ids that were new, or None while the database has not answered."""
-    if not writing.done() or writing.cancelled() or writing.exception() is not None:
-        return None
-    return {one.event.id for one in writing.result() if one.fresh}

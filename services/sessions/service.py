@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -112,10 +112,10 @@ class Sessions:
         self._wanted_ends: dict[SessionId, tuple[str, Caller]] = {}  # room, actor
         self._retry_at_s: dict[SessionId, float] = {}
         self._creating: dict[str, asyncio.Lock] = {}
-        self._confirming: set[asyncio.Task[None]] = set()
+        self._aio_tasks: set[asyncio.Task[None]] = set()
         self.farewell: Callable[[SessionRecord], Awaitable[None]] | None = None
         """Lets an agent say good-bye before its session is ended because its time is over."""
-        rooms.on_written(self._after)
+        store.log.subscribe(self._committed)
 
     # -- use cases
 
@@ -140,10 +140,10 @@ class Sessions:
         """
         note(agent=wanted.agent_name, user=wanted.user_id)
         self._check(wanted)
-        if self._store.writer.last_error:
+        if self._store.log.last_error:
             raise StoreUnavailableError(
                 "The database takes no writes now, so no session can be kept.",
-                hint=f"Last error: {self._store.writer.last_error}",
+                hint=f"Last error: {self._store.log.last_error}",
             )
         if idempotency_key is None:
             return await self._create(new_session_id(), wanted, origin, actor)
@@ -417,11 +417,9 @@ class Sessions:
         # should we die now: the room's metadata says whose it is
         self._rooms.take_soon(event, session)
         if wanted.agent_name is not None:
-            aio_task = asyncio.get_running_loop().create_task(
+            self._in_background(
                 self._confirm_agent(session, wanted.agent_name, options.agent_metadata)
             )
-            self._confirming.add(aio_task)
-            aio_task.add_done_callback(self._confirming.discard)
         note(target=session_id)
         return CreatedSession(session=session, token=made.token)
 
@@ -553,9 +551,9 @@ class Sessions:
         )
         await self._rooms.write_down(failed)
 
-    async def _after(self, written: CommittedEvent) -> None:
-        """Watch what is written: know what must end, and put out who may not be there."""
-        session, event = written.session, written.event
+    def _committed(self, committed: CommittedEvent) -> None:
+        """Know what must end, and put out who may not be there."""
+        session, event = committed.session, committed.event
         if session is not None and session.ours:
             if session.status.is_open:
                 self._ends[session.id] = (session.room_name, session.expires_at)
@@ -563,7 +561,12 @@ class Sessions:
                 self._ends.pop(session.id, None)
                 self._wanted_ends.pop(session.id, None)
         if event.kind in _JOINS and event.source in {Source.WEBHOOK, Source.POLL}:
-            await self._keep_out(event, session)
+            self._in_background(self._keep_out(event, session))
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        aio_task = asyncio.get_running_loop().create_task(work)
+        self._aio_tasks.add(aio_task)
+        aio_task.add_done_callback(self._aio_tasks.discard)
 
     async def _keep_out(self, event: Event, session: SessionRecord | None) -> None:
         over = (

@@ -15,7 +15,7 @@ from services.events import Event, Kind, Provenance, Source
 from services.ids import session_id_in
 from services.store import tables as t
 from services.store.agent_projections import apply_agent_events
-from services.store.projections import fold
+from services.store.projections import fold, mark_of
 from services.store.records import SessionRecord, Visit
 from services.store.rows import (
     event_row,
@@ -39,6 +39,7 @@ class CommittedEvent:
     event: Event
     fresh: bool
     session: SessionRecord | None
+    replayed: bool = False  # it happened before what is shown already: no live view shows it
 
 
 def write_batch(connection: Connection, events: Sequence[Event]) -> tuple[CommittedEvent, ...]:
@@ -135,7 +136,7 @@ class _Folding:
 
     def _without_forged_mark(self, event: Event) -> Event:
         """Whoever makes a room writes its metadata, and may have copied another room's."""
-        mark = event.data.get("switchboard") or {}
+        mark = mark_of(event)
         owner = self._by_id.get(str(mark.get("session_id", "")))
         if owner is None or owner.room_name == event.room_name:
             return event
@@ -207,7 +208,7 @@ def _claimed_id(event: Event) -> str | None:
     """The session that the event says it belongs to: by id, by metadata, by its room's name."""
     if event.session_id:
         return event.session_id
-    ours = event.data.get("switchboard")
-    if isinstance(ours, dict) and ours.get("session_id"):
+    ours = mark_of(event)
+    if ours.get("session_id"):
         return str(ours["session_id"])
     return session_id_in(event.room_name)

@@ -23,6 +23,7 @@ _OPENS = _SHOWS_LIFE | {
     Kind.SESSION_CREATED,
     Kind.SESSION_ENDING,
 }
+_OF_LIVEKIT = {Source.WEBHOOK, Source.POLL}
 _RANK = (Provenance.OBSERVED, Provenance.INFERRED, Provenance.INCOMPLETE)  # best first
 
 
@@ -80,7 +81,7 @@ def _folded(session: SessionRecord, visit: Visit | None, event: Event) -> Folded
 
 def _new_session(event: Event) -> SessionRecord:
     """A session from the first that we hear of it; ours carry their id in the room's metadata."""
-    session_id = event.session_id or _mark(event).get("session_id")
+    session_id = event.session_id or mark_of(event).get("session_id")
     return SessionRecord(
         id=SessionId(session_id) if session_id else new_session_id(),
         room_name=event.room_name,
@@ -107,7 +108,7 @@ def _start_certainty(event: Event) -> Provenance:
 
 def _marked(session: SessionRecord, event: Event) -> SessionRecord:
     """What the metadata of a room of ours says, where nothing better is known."""
-    mark = _mark(event)
+    mark = mark_of(event)
     if not mark:
         return session
     return replace(
@@ -117,8 +118,10 @@ def _marked(session: SessionRecord, event: Event) -> SessionRecord:
     )
 
 
-def _mark(event: Event) -> dict[str, Any]:
-    return event.data.get("switchboard") or {}
+def mark_of(event: Event) -> dict[str, Any]:
+    """What we wrote into the room's metadata; only LiveKit tells what that holds."""
+    mark = event.data.get("switchboard") if event.source in _OF_LIVEKIT else None
+    return mark if isinstance(mark, dict) else {}
 
 
 def _alive(session: SessionRecord, event: Event) -> SessionRecord:

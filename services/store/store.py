@@ -1,4 +1,4 @@
-"""The store as the others see it: append events, read sessions and their history.
+"""The store as the others see it: its event log, sessions and their history.
 
 Every read ends within the store's timeout. Lists are bounded and go on by cursor.
 """
@@ -26,7 +26,6 @@ from services.store import tables as t
 from services.store.access_store import AccessStore
 from services.store.agent_store import AgentStore
 from services.store.alert_store import AlertStore
-from services.store.batch import CommittedEvent
 from services.store.engine import (
     DATABASE_ERRORS,
     database_url,
@@ -34,6 +33,7 @@ from services.store.engine import (
     make_sqlite_writer,
     migrate,
 )
+from services.store.event_log import EventLog
 from services.store.records import (
     OPEN,
     Denial,
@@ -54,7 +54,6 @@ from services.store.rows import (
 )
 from services.store.saved_item_store import SavedItemStore
 from services.store.session_search import SessionSearch
-from services.store.writer import Writer
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ DeleteHook = Callable[[AsyncConnection, Sequence[str]], Awaitable[None]]
 async def open_store(
     settings: Settings, *, delete_hooks: Sequence[DeleteHook] = ()
 ) -> AsyncIterator[Store]:
-    """The migrated database with its writer running; on leaving, what waits is written.
+    """The migrated database with its event log running; on leaving, what waits is written.
 
     Raises:
         ConfigError: `DATABASE_URL` or what is to be blanked cannot be read.
@@ -109,16 +108,16 @@ async def open_store(
     )
     try:
         async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(store.writer.run(), name="store writer")
+            running = tasks.create_task(store.log.run(), name="event log")
             try:
                 yield store
             finally:
-                store.writer.close()
+                store.log.close()
                 _, late = await asyncio.wait(
                     {running}, timeout=settings.switchboard_store_timeout_s
                 )
                 if late:
-                    log.error("events were not written", extra={"count": store.writer.waiting})
+                    log.error("events were not written", extra={"count": store.log.waiting})
                     running.cancel()
     finally:
         await store.give_back()
@@ -145,7 +144,7 @@ class Store:
         self._timeout_s = timeout_s
         self._closed = False
         self._giving_back: set[asyncio.Task[None]] = set()
-        self.writer = Writer(engine, sqlite, redaction=redaction)
+        self.log = EventLog(engine, sqlite, redaction=redaction, timeout_s=timeout_s)
         self.agents = AgentStore(self.reading, self.writing)
         self.session_search = SessionSearch(self.reading)
         self.quality = QualityStore(self.reading)
@@ -155,28 +154,6 @@ class Store:
         self.presets = SavedItemStore(self.reading, self.writing, t.presets)
         self.views = SavedItemStore(self.reading, self.writing, t.views)
         self.retention_rules = SavedItemStore(self.reading, self.writing, t.retention_rules)
-
-    def append(
-        self, *events: Event, soon: bool = False
-    ) -> Coroutine[Any, Any, tuple[CommittedEvent, ...]]:
-        """Queue events at once, so that later reads see them; await it until they are committed.
-
-        `soon`: nobody waits for it, so the commit may wait a moment for others.
-
-        Raises:
-            StoreUnavailableError: not committed within the timeout; they will be written when
-                the database is back, unless the error says that too many wait.
-        """
-        return self._committed(self.writer.append(events, soon=soon))
-
-    async def commit(self, *events: Event) -> tuple[CommittedEvent, ...]:
-        """Write events and wait until they are committed, however long the database is away.
-
-        Raises:
-            StoreUnavailableError: too many wait already: none of these was taken.
-            StoreRejectedError: the database will never take one of them; none is written.
-        """
-        return await self.writer.append(events)
 
     async def latest_of(self, session_id: str, kinds: Sequence[Kind]) -> dict[Kind, StoredEvent]:
         """The newest event of each of these kinds in a session; kinds it had none of are absent."""
@@ -192,18 +169,6 @@ class Store:
                 if (row := (await db.execute(query)).mappings().first()) is not None:
                     found[kind] = stored_event(row)
         return found
-
-    async def _committed(
-        self, writing: Awaitable[tuple[CommittedEvent, ...]]
-    ) -> tuple[CommittedEvent, ...]:
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                return await writing
-        except TimeoutError as exc:
-            raise StoreUnavailableError(
-                "The database did not take the event in time; it is kept and tried again.",
-                hint=f"Last error: {self.writer.last_error or 'none'}.",
-            ) from exc
 
     # -- sessions
 
@@ -434,9 +399,9 @@ class Store:
                 events=int(newest.scalar_one()),
                 sessions=int(sessions.scalar_one()),
                 size_bytes=size,
-                waiting=self.writer.waiting,
-                rejected=self.writer.rejected,
-                last_error=self.writer.last_error,
+                waiting=self.log.waiting,
+                rejected=self.log.rejected,
+                last_error=self.log.last_error,
             )
 
     # -- inside
@@ -444,8 +409,8 @@ class Store:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Reads see what was taken to be written before, unless the database is slow to take it."""
-        patience_s = _AWAY_S if self.writer.last_error else _SETTLE_S
-        await self.writer.settled(timeout_s=patience_s)
+        patience_s = _AWAY_S if self.log.last_error else _SETTLE_S
+        await self.log.settled(timeout_s=patience_s)
         async with self._translated(), self._connected() as connection:
             yield connection
 

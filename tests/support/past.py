@@ -195,4 +195,4 @@ def _stand_up(call: _Call) -> None:
 async def write_past(store: Store, told: Sequence[Sequence[Event]]) -> None:
     """Write it as if it had come in."""
     for events in told:
-        await store.append(*events)
+        await store.log.append(*events)

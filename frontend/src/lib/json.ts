@@ -44,6 +44,6 @@ export function moment(value: unknown): number | null {
   return digits ? ms + Number(`0.${digits}`) : ms;
 }
 
-export function field(object: JsonObject, name: string): Json {
+export function field<F extends string>(object: { readonly [name in F]?: Json }, name: F): Json {
   return object[name] ?? null;
 }

@@ -16,9 +16,9 @@ from services.health.findings import Area, Check, Finding
 from services.ids import DOCTOR_PREFIX, new_identity
 from services.livekit.service import LiveKitService, RoomOptions
 from services.loop.lag import LIMIT_MS, LoopLag
-from services.rooms.watcher import Rooms
 from services.settings import LOOPBACK, Settings
 from services.store.batch import CommittedEvent
+from services.store.event_log import EventLog
 
 _ROUND_TRIP_S: Final = 3.0
 _EMPTY_TIMEOUT_S: Final = 10  # the room closes by itself, should we die before we delete it
@@ -46,15 +46,15 @@ PORTS: Final = Check(
 
 
 class RoundTrip:
-    """Opens a room and waits for its webhook. One for each `Rooms`, which it subscribes to."""
+    """Opens a room and waits for its webhook. Made once for each log: it stays subscribed."""
 
-    def __init__(self, rooms: Rooms, livekit: LiveKitService) -> None:
+    def __init__(self, log: EventLog, livekit: LiveKitService) -> None:
         self._livekit = livekit
         self._waiting: dict[str, asyncio.Future[float]] = {}
-        rooms.on_written(self._take)
+        log.subscribe(self._take)
 
-    async def _take(self, written: CommittedEvent) -> None:
-        event = written.event
+    def _take(self, committed: CommittedEvent) -> None:
+        event = committed.event
         waiting = self._waiting.get(event.room_name)
         webhook = event.kind is Kind.ROOM_STARTED and event.source is Source.WEBHOOK
         if waiting is not None and webhook and not waiting.done():

@@ -17,7 +17,7 @@ from services.livekit.server_log import RegisteredWorker
 from services.processes.worker import WorkerPhase, WorkerState
 from services.rooms.views import RoomsSnapshot
 from services.rooms.watcher import WebhookStats
-from services.store.writer import Writer
+from services.store.event_log import EventLog
 
 _MISSED_FEW: Final = 3
 _WAITING_MANY: Final = 100
@@ -170,7 +170,7 @@ def workers(
     return WORKERS.ok(f"For {', '.join(names[:4])}{more}.", label=count)
 
 
-def database(writer: Writer, error: StoreUnavailableError | None = None) -> Finding:
+def database(writer: EventLog, error: StoreUnavailableError | None = None) -> Finding:
     """Whether events are written as they come. `error`: what the last read failed with."""
     if error is not None:
         return DATABASE.problem(error.message, error.hint, label="Unavailable")

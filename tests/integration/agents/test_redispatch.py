@@ -364,12 +364,12 @@ async def test_a_database_that_is_away_costs_no_agent_its_place(
         async with open_stream(url, wired.target, room, **same) as job:
             with locked(tmp_path / "switchboard.db"):
                 await job.close()
-                await eventually(lambda: bool(store.writer.last_error), within_s=10)
+                await eventually(lambda: bool(store.log.last_error), within_s=10)
                 with pytest.raises(ConnectionError, match="store_unavailable"):
                     async with open_stream(url, wired.target, room, **same):
                         pass
                 assert recovery._aio_tasks
-            await eventually(lambda: not store.writer.last_error, within_s=10)
+            await eventually(lambda: not store.log.last_error, within_s=10)
             async with open_stream(url, wired.target, room, **same):
                 await eventually(lambda: not recovery._aio_tasks)
                 assert [d.id for d in await dispatches(server, room)] == [first]

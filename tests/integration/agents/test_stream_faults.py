@@ -15,6 +15,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from services.clock import rfc3339, utc_now
 from services.store.agent_records import CommandStatus
 from switchboard_recorder.protocol import (
     STREAM_PATH,
@@ -125,7 +126,7 @@ async def test_an_event_is_acknowledged_only_after_a_locked_database_has_taken_i
             with locked(tmp_path / "switchboard.db"):
                 await job.say(Events(events=(job.record("custom", n=2),)))
                 await not_acknowledged(job, 2)
-                assert server.runtime.store.writer.waiting < 10  # not queued again and again
+                assert server.runtime.store.log.waiting < 10  # not queued again and again
             await job.wait_for(Ack, lambda ack: ack.seq == 2)
             await job.tell("custom", n=3)
         assert await numbers(server.http, made["session_id"]) == [1, 2, 3]
@@ -206,15 +207,15 @@ async def test_an_event_that_no_database_takes_is_cut_or_replaced_and_holds_up_n
     for _ in range(400):
         deep = [deep]
     odd = [
-        '{"seq": 1, "kind": "custom", "at": "2026-01-01T00:00:00Z", "data": {"x": 1e999}}',
-        '{"seq": 2, "kind": "custom", "at": "2026-01-01T00:00:00Z", "data": {"x": NaN}}',
-        json.dumps({"seq": 3, "kind": "custom", "at": "2026-01-01T00:00:00Z", "data": {"d": deep}}),
-        '{"seq": 4, "kind": "custom", "at": "2026-01-01T00:00:00Z", "data": {"x": "a\\u0000b\\ud800"}}',
+        '{"seq": 1, "kind": "custom", "at": "NOW", "data": {"x": 1e999}}',
+        '{"seq": 2, "kind": "custom", "at": "NOW", "data": {"x": NaN}}',
+        json.dumps({"seq": 3, "kind": "custom", "at": "NOW", "data": {"d": deep}}),
+        '{"seq": 4, "kind": "custom", "at": "NOW", "data": {"x": "a\\u0000b\\ud800"}}',
         json.dumps(
             {
                 "seq": 5,
                 "kind": "interrupt_raised",
-                "at": "2026-01-01T00:00:00Z",
+                "at": "NOW",
                 "data": {"interrupt_id": "i" * 300, "value": None},
             }
         ),
@@ -224,12 +225,13 @@ async def test_an_event_that_no_database_takes_is_cut_or_replaced_and_holds_up_n
             {
                 "seq": 7,
                 "kind": "custom",
-                "at": "2026-01-01T00:00:00Z",
+                "at": "NOW",
                 "data": {"x": "y" * 200_000},
             }
         ),
-        '{"seq": 8, "kind": "custom", "at": "2026-01-01T00:00:00Z", "data": {"last": true}}',
+        '{"seq": 8, "kind": "custom", "at": "NOW", "data": {"last": true}}',
     ]
+    odd = [record.replace("NOW", rfc3339(utc_now())) for record in odd]
     async with wired.api(database_url=SecretStr(store_url)) as server:
         made = await server.create()
         long: dict[str, Any] = {
@@ -248,7 +250,11 @@ async def test_an_event_that_no_database_takes_is_cut_or_replaced_and_holds_up_n
         }
         assert sorted(told) == list("12345678")
         assert (told["1"]["data"], told["2"]["data"]) == ({"x": None}, {"x": None})
-        assert told["7"]["data"]["cut"] is True
+        assert told["6"]["data"]["altered"] == {
+            "at": "0001-01-01T00:00:00Z",
+            "metrics.end_of_turn_delay": "int",
+        }
+        assert told["7"]["data"] == {"altered": {"x": "200,005 bytes"}}
         assert told["8"]["data"] == {"last": True}
 
 

@@ -97,7 +97,7 @@ async def test_a_round_trip_is_measured_and_leaves_no_room(
     runtime: Runtime, webhook_inbox: WebhookInbox
 ) -> None:
     async def run() -> Finding:
-        trip = dashboard.RoundTrip(runtime.rooms, runtime.livekit)
+        trip = dashboard.RoundTrip(runtime.store.log, runtime.livekit)
         return await trip.run(snippet="")
 
     running = asyncio.create_task(runtime.acall(run, timeout_s=10))

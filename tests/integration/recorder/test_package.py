@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from switchboard_recorder.protocol import _MESSAGES, Action, EventKind
+from switchboard_recorder.events import EventKind
+from switchboard_recorder.protocol import _MESSAGES, Action
 from tests.support.need import missing
 
 ROOT = Path(__file__).parents[3]

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from switchboard_recorder import Delivered, Recorder, deliver_orphans
+from switchboard_recorder.events import EVENT_BYTES, EventKind
 from switchboard_recorder.journal import Journal
 from switchboard_recorder.link import Address
-from switchboard_recorder.protocol import EVENT_BYTES, Ack, EventKind, Refusal, encode
+from switchboard_recorder.protocol import Ack, Refusal, encode
 from switchboard_recorder.spool import OLDEST_S, Owner, Spool
 from switchboard_recorder.values import Plain
 from tests.support.need import missing

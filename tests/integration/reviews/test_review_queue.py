@@ -64,7 +64,7 @@ async def call(
         tell(Kind.AGENT_ERROR, 500, source="llm", message="away", recoverable=False)
     tell(Kind.ROOM_FINISHED, 900, Source.WEBHOOK)
     store = server.runtime.store
-    await server.runtime.acall(lambda: store.append(*events))
+    await server.runtime.acall(lambda: store.log.append(*events))
     return session_id
 
 

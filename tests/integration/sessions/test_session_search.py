@@ -53,7 +53,7 @@ class Told:
         ours = kind in {
             Kind.MESSAGE, Kind.INTERRUPT_RAISED, Kind.RUN_FINISHED, Kind.AGENT_ERROR, Kind.RUN_FAILED,
         }  # fmt: skip
-        await self._store.append(
+        await self._store.log.append(
             Event(
                 kind=kind,
                 at=at,

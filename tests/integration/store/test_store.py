@@ -76,7 +76,7 @@ async def test_what_was_appended_is_read_as_it_was(store: Store) -> None:
         certainty=Provenance.INFERRED,
         source=Source.POLL,
     )
-    (written,) = await store.append(event)
+    (written,) = await store.log.append(event)
     assert written.fresh
     assert written.session is not None
     (stored,) = await store.events()
@@ -85,14 +85,14 @@ async def test_what_was_appended_is_read_as_it_was(store: Store) -> None:
 
 
 async def test_events_are_folded_into_a_session_and_its_visits(store: Store) -> None:
-    await store.append(room_event(Kind.ROOM_STARTED))
-    await store.append(person(Kind.PARTICIPANT_JOINED, 1, "ann"))
-    await store.append(
+    await store.log.append(room_event(Kind.ROOM_STARTED))
+    await store.log.append(person(Kind.PARTICIPANT_JOINED, 1, "ann"))
+    await store.log.append(
         person(Kind.PARTICIPANT_JOINED, 2, "bob"),
         person(Kind.PARTICIPANT_JOINED, 3, "agent", data={"kind": "agent"}),
     )
-    await store.append(person(Kind.PARTICIPANT_LEFT, 4, "ann"))
-    (written,) = await store.append(room_event(Kind.ROOM_FINISHED, 9))
+    await store.log.append(person(Kind.PARTICIPANT_LEFT, 4, "ann"))
+    (written,) = await store.log.append(room_event(Kind.ROOM_FINISHED, 9))
     assert written.session is not None
     session = await store.session(written.session.id)
     assert (session.status, session.people_peak) == (SessionStatus.ENDED, 2)
@@ -108,8 +108,8 @@ async def test_events_are_folded_into_a_session_and_its_visits(store: Store) -> 
 
 async def test_the_same_event_twice_is_one_also_within_one_batch(store: Store) -> None:
     event = room_event(Kind.ROOM_STARTED)
-    first, second = await store.append(event, event)
-    (third,) = await store.append(event)
+    first, second = await store.log.append(event, event)
+    (third,) = await store.log.append(event)
     assert (first.fresh, second.fresh, third.fresh) == (True, False, False)
     assert first.session == second.session == third.session
     assert len(await store.events()) == 1
@@ -117,10 +117,10 @@ async def test_the_same_event_twice_is_one_also_within_one_batch(store: Store) -
 
 async def test_a_repeated_webhook_that_was_stamped_later_changes_nothing(store: Store) -> None:
     join = person(Kind.PARTICIPANT_JOINED, 1, "ann")
-    await store.append(room_event(Kind.ROOM_STARTED), join)
-    await store.append(room_event(Kind.ROOM_FINISHED, 5, certainty=Provenance.INFERRED))
+    await store.log.append(room_event(Kind.ROOM_STARTED), join)
+    await store.log.append(room_event(Kind.ROOM_FINISHED, 5, certainty=Provenance.INFERRED))
     later = replace(join, at=T0 + timedelta(seconds=60))
-    (written,) = await store.append(later)
+    (written,) = await store.log.append(later)
     assert not written.fresh
     assert written.session is not None
     assert written.session.status is SessionStatus.ENDED
@@ -128,7 +128,7 @@ async def test_a_repeated_webhook_that_was_stamped_later_changes_nothing(store: 
 
 async def test_two_thousand_appends_at_once_are_all_written_once(store: Store) -> None:
     events = [started(number % 50, id=f"webhook_{number}") for number in range(2000)]
-    written = await asyncio.gather(*(store.append(event) for event in events))
+    written = await asyncio.gather(*(store.log.append(event) for event in events))
     assert all(one.fresh for (one,) in written)
     seqs: list[int] = []
     while page := await store.events(after_seq=seqs[-1] if seqs else 0):
@@ -136,13 +136,13 @@ async def test_two_thousand_appends_at_once_are_all_written_once(store: Store) -
     assert len(seqs) == 2000
     assert seqs == sorted(set(seqs))
     assert len(await store.open_sessions()) == 50
-    assert (store.writer.waiting, store.writer.rejected) == (0, 0)
+    assert (store.log.waiting, store.log.rejected) == (0, 0)
 
 
 async def test_the_list_goes_on_by_cursor_over_equal_times_without_gaps(store: Store) -> None:
-    await store.append(*(started(number) for number in range(25)))  # all at the same moment
-    await store.append(*(started(100 + n, at=T0 + timedelta(microseconds=n)) for n in range(5)))
-    found: list[SessionRow] = []
+    await store.log.append(*(started(number) for number in range(25)))  # all at the same moment
+    await store.log.append(*(started(100 + n, at=T0 + timedelta(microseconds=n)) for n in range(5)))
+    found: list[SessionRecord] = []
     cursor = None
     while True:
         page = await store.session_search.page(cursor=cursor, limit=4)
@@ -157,20 +157,20 @@ async def test_the_list_goes_on_by_cursor_over_equal_times_without_gaps(store: S
 
 
 async def test_a_page_that_is_just_full_is_the_last(store: Store) -> None:
-    await store.append(started(1), started(2))
-    assert (await store.session_search.page(limit=2)).next_cursor is None
-    assert (await store.session_search.page(limit=1)).next_cursor is not None
-    assert len((await store.session_search.page(limit=0)).sessions) == 1  # at least one
+    await store.log.append(started(1), started(2))
+    assert (await store.found.page(limit=2)).next_cursor is None
+    assert (await store.found.page(limit=1)).next_cursor is not None
+    assert len((await store.found.page(limit=0)).sessions) == 1  # at least one
 
 
 async def test_what_comes_after_the_first_page_was_read_does_not_shift_the_next(
     store: Store,
 ) -> None:
-    await store.append(*(started(n, at=T0 + timedelta(seconds=n)) for n in range(4)))
-    first = await store.session_search.page(limit=2)
-    await store.append(started(9, at=T0 + timedelta(seconds=9)))
-    second = await store.session_search.page(limit=2, cursor=first.next_cursor)
-    names = [one.room_name for one in (*first.sessions, *second.sessions)]
+    await store.log.append(*(started(n, at=T0 + timedelta(seconds=n)) for n in range(4)))
+    first = await store.found.page(limit=2)
+    await store.log.append(started(9, at=T0 + timedelta(seconds=9)))
+    second = await store.found.page(limit=2, cursor=first.next_cursor)
+    names = [one.session.room_name for one in (*first.sessions, *second.sessions)]
     assert names == ["r3", "r2", "r1", "r0"]
 
 
@@ -205,8 +205,8 @@ def ours(number: int, **facts: Any) -> Event:
 
 async def test_every_filter_holds_and_they_hold_together(store: Store) -> None:
     wanted = ours(0)
-    await store.append(wanted, ours(1, user_id="eve"), ours(2, agent_name="echo"), started(3))
-    await store.append(
+    await store.log.append(wanted, ours(1, user_id="eve"), ours(2, agent_name="echo"), started(3))
+    await store.log.append(
         room_event(Kind.ROOM_FINISHED, 9, room_name=wanted.room_name, room_sid=wanted.room_sid)
     )
 
@@ -229,7 +229,7 @@ async def test_every_filter_holds_and_they_hold_together(store: Store) -> None:
 
 async def test_a_session_of_ours_keeps_all_it_was_created_with(store: Store) -> None:
     event = ours(1, dispatch_id="AD_1")
-    (written,) = await store.append(event)
+    (written,) = await store.log.append(event)
     assert written.session is not None
     session = await store.session(written.session.id)
     assert (session.id, session.origin) == (event.session_id, Origin.API)
@@ -239,12 +239,12 @@ async def test_a_session_of_ours_keeps_all_it_was_created_with(store: Store) -> 
 
 async def test_metadata_copied_from_another_room_does_not_touch_that_session(store: Store) -> None:
     victim = ours(1)
-    await store.append(victim)
+    await store.log.append(victim)
     before = await store.session(str(victim.session_id))
     mark = {"session_id": victim.session_id, "agent_id": "evil", "expires_at": rfc3339(T0)}
     forged = {"room_name": "evil", "room_sid": "RM_evil", "data": {"switchboard": mark}}
-    (written,) = await store.append(room_event(Kind.ROOM_STARTED, 5, **forged))
-    await store.append(room_event(Kind.ROOM_FINISHED, 6, **forged))
+    (written,) = await store.log.append(room_event(Kind.ROOM_STARTED, 5, **forged))
+    await store.log.append(room_event(Kind.ROOM_FINISHED, 6, **forged))
     assert written.session is not None
     assert written.session.id != victim.session_id
     assert written.session.origin is Origin.ADOPTED
@@ -317,7 +317,7 @@ async def test_samples_are_one_a_minute_and_bounded(store: Store) -> None:
 
 
 async def test_old_events_are_deleted_in_portions_and_their_sessions_stay(store: Store) -> None:
-    await store.append(*(started(n, received_at=T0 + timedelta(days=n)) for n in range(6)))
+    await store.log.append(*(started(n, received_at=T0 + timedelta(days=n)) for n in range(6)))
     before = T0 + timedelta(days=4)
     assert await store.prune_events(before, limit=3) == 3
     assert await store.prune_events(before, limit=3) == 1
@@ -333,20 +333,20 @@ async def test_nul_characters_and_half_characters_are_replaced_and_not_refused(
         Kind.PARTICIPANT_JOINED, 1, "na\x00te", data={"a\x00": ["\x00", {"b": "x\x00y"}]}
     )
     half = person(Kind.PARTICIPANT_JOINED, 2, "ha\ud800lf", data={"x": "\udfff"})
-    (first,) = await store.append(event)
-    (second,) = await store.append(half)
+    (first,) = await store.log.append(event)
+    (second,) = await store.log.append(half)
     assert first.fresh
     assert second.fresh
     stored = [one.event for one in await store.events()]
     assert stored[0].identity == "na\N{REPLACEMENT CHARACTER}te"
     assert stored[1].identity.startswith("ha")
     assert "\x00" not in json.dumps([one.data for one in stored], ensure_ascii=False)
-    assert store.writer.rejected == 0
+    assert store.log.rejected == 0
 
 
 async def test_events_of_one_session_and_the_latest_are_read_in_order(store: Store) -> None:
-    (written,) = await store.append(room_event(Kind.ROOM_STARTED))
-    await store.append(started(2), person(Kind.PARTICIPANT_JOINED, 3, "ann"))
+    (written,) = await store.log.append(room_event(Kind.ROOM_STARTED))
+    await store.log.append(started(2), person(Kind.PARTICIPANT_JOINED, 3, "ann"))
     assert written.session is not None
     of_one = await store.events(session_id=written.session.id)
     assert [one.event.kind for one in of_one] == [Kind.ROOM_STARTED, Kind.PARTICIPANT_JOINED]
@@ -355,7 +355,7 @@ async def test_events_of_one_session_and_the_latest_are_read_in_order(store: Sto
 
 
 async def test_health_tells_the_sizes_and_the_schema(store: Store) -> None:
-    await store.append(started(1), started(2))
+    await store.log.append(started(1), started(2))
     health = await store.health()
     assert health.dialect in {"sqlite", "postgresql"}
     assert health.revision
@@ -368,7 +368,7 @@ async def test_health_tells_the_sizes_and_the_schema(store: Store) -> None:
 async def test_what_was_written_is_there_after_a_restart(store_url: str, tmp_path: Path) -> None:
     settings = settings_for(store_url, tmp_path)
     async with open_store(settings) as store:
-        await store.append(started(1))
+        await store.log.append(started(1))
     async with open_store(settings) as store:  # migrating again changes nothing
         assert len(await store.events()) == 1
 
@@ -376,7 +376,7 @@ async def test_what_was_written_is_there_after_a_restart(store_url: str, tmp_pat
 async def test_what_waits_at_the_close_is_written(store_url: str, tmp_path: Path) -> None:
     settings = settings_for(store_url, tmp_path)
     async with open_store(settings) as store:
-        waiting = [asyncio.ensure_future(store.append(started(n))) for n in range(100)]
+        waiting = [asyncio.ensure_future(store.log.append(started(n))) for n in range(100)]
         await asyncio.wait(waiting, timeout=0)
     await asyncio.gather(*waiting)
     async with open_store(settings) as store:
@@ -390,7 +390,7 @@ async def test_what_must_not_be_kept_is_nowhere_in_the_database(
         update={"switchboard_pii_redaction": ("card", "email")}
     )
     async with open_store(settings) as store:
-        await store.append(started(1, data={"name": "4111 1111 1111 1111"}))
+        await store.log.append(started(1, data={"name": "4111 1111 1111 1111"}))
         told = room_event(
             Kind.MESSAGE,
             1,
@@ -403,7 +403,7 @@ async def test_what_must_not_be_kept_is_nowhere_in_the_database(
                 "agent_name": "x",
             },
         )
-        await store.append(told)
+        await store.log.append(told)
         (kept,) = [one.event for one in await store.events(kinds=(Kind.MESSAGE,))]
         assert kept.data["text"] == "[card], [email]"
         found = await store.session_search.page(SessionFilter.where(q="4111"))

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from services.errors import StoreUnavailableError
 from services.events import Event, Kind, Source
 from services.settings import Settings
-from services.store import writer as writer_module
+from services.store import event_log
 from services.store.records import Denial
 from services.store.store import Store, open_store
 from tests.support.postgres import PostgresServer
@@ -61,15 +61,15 @@ async def test_events_wait_for_a_database_that_another_process_has_locked(
     sqlite_url: str, tmp_path: Path
 ) -> None:
     async with open_store(settings_for(sqlite_url, tmp_path)) as store:
-        await store.append(started(0))
+        await store.log.append(started(0))
         with locked(tmp_path / "switchboard.db"):
             for number in (1, 2):
                 with pytest.raises(StoreUnavailableError, match="kept and tried again"):
-                    await store.append(started(number))
-            assert store.writer.waiting == 2
+                    await store.log.append(started(number))
+            assert store.log.waiting == 2
             assert await rooms_written(store) == ["r0"]  # WAL: reading goes on
         await eventually(lambda: all_written(store, {"r0", "r1", "r2"}), within_s=15)
-        assert (store.writer.waiting, store.writer.last_error) == (0, "")
+        assert (store.log.waiting, store.log.last_error) == (0, "")
 
 
 async def test_other_writes_to_a_locked_database_end_in_time_and_say_so(
@@ -98,12 +98,12 @@ async def test_events_wait_while_postgresql_is_killed_and_comes_back(
     name = restartable_postgres.new_database()
     settings = settings_for(restartable_postgres.url(name), tmp_path)
     async with open_store(settings) as store:
-        await store.append(started(0))
+        await store.log.append(started(0))
         restartable_postgres.kill()
-        waiting = [asyncio.ensure_future(store.append(started(n))) for n in range(1, 6)]
+        waiting = [asyncio.ensure_future(store.log.append(started(n))) for n in range(1, 6)]
         for answer in await asyncio.gather(*waiting, return_exceptions=True):
             assert isinstance(answer, StoreUnavailableError)
-        assert store.writer.waiting == 5
+        assert store.log.waiting == 5
         with pytest.raises(StoreUnavailableError):
             await store.open_sessions()
         restartable_postgres.start()
@@ -112,8 +112,8 @@ async def test_events_wait_while_postgresql_is_killed_and_comes_back(
             ignoring=(StoreUnavailableError,),
             within_s=15,
         )
-        assert store.writer.rejected == 0
-        await store.append(started(6))
+        assert store.log.rejected == 0
+        await store.log.append(started(6))
 
 
 async def test_a_restart_of_postgresql_between_two_events_is_not_noticed(
@@ -122,10 +122,10 @@ async def test_a_restart_of_postgresql_between_two_events_is_not_noticed(
     name = restartable_postgres.new_database()
     settings = settings_for(restartable_postgres.url(name), tmp_path, timeout_s=5)
     async with open_store(settings) as store:
-        await store.append(started(0))
+        await store.log.append(started(0))
         restartable_postgres.stop()
         restartable_postgres.start()
-        await store.append(started(1))
+        await store.log.append(started(1))
         assert await rooms_written(store) == ["r0", "r1"]
 
 
@@ -148,10 +148,10 @@ async def test_an_event_that_the_database_will_never_take_does_not_block_the_oth
         bad = started(1, data={"not": object()})
         naive = replace(started(2), at=datetime(2026, 1, 1))  # noqa: DTZ001 - what must not come
         answers = await asyncio.gather(
-            store.append(started(0)),
-            store.append(bad),
-            store.append(naive),
-            store.append(started(3)),
+            store.log.append(started(0)),
+            store.log.append(bad),
+            store.log.append(naive),
+            store.log.append(started(3)),
             return_exceptions=True,
         )
         assert [isinstance(answer, StoreUnavailableError) for answer in answers] == [
@@ -161,27 +161,27 @@ async def test_an_event_that_the_database_will_never_take_does_not_block_the_oth
             False,
         ]
         assert await rooms_written(store) == ["r0", "r3"]
-        assert (store.writer.rejected, store.writer.waiting) == (2, 0)
+        assert (store.log.rejected, store.log.waiting) == (2, 0)
         assert (await store.health()).rejected == 2
 
 
 async def test_a_queue_that_is_full_says_so_at_once(
     sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer_module, "QUEUE_LIMIT", 3)
+    monkeypatch.setattr(event_log, "QUEUE_LIMIT", 3)
     async with open_store(settings_for(sqlite_url, tmp_path)) as store:
         with locked(tmp_path / "switchboard.db"):
-            waiting = [asyncio.ensure_future(store.append(started(n))) for n in range(3)]
-            await eventually(lambda: store.writer.waiting == 3)
+            waiting = [asyncio.ensure_future(store.log.append(started(n))) for n in range(3)]
+            await eventually(lambda: store.log.waiting == 3)
             with pytest.raises(StoreUnavailableError, match="has not taken any event"):
-                await store.append(started(9))
+                await store.log.append(started(9))
             await asyncio.gather(*waiting, return_exceptions=True)
         await eventually(lambda: all_written(store, {"r0", "r1", "r2"}), within_s=15)
 
 
 async def test_who_stops_waiting_does_not_stop_the_writing(store_url: str, tmp_path: Path) -> None:
     async with open_store(settings_for(store_url, tmp_path, timeout_s=5)) as store:
-        aio_task = asyncio.ensure_future(store.append(started(1)))
+        aio_task = asyncio.ensure_future(store.log.append(started(1)))
         await asyncio.wait({aio_task}, timeout=0)
         aio_task.cancel()
         await eventually(lambda: all_written(store, {"r1"}))
@@ -195,7 +195,7 @@ async def test_closing_while_the_database_is_away_ends_in_time(
         async with open_store(settings_for(sqlite_url, tmp_path)) as store:
             lock()
             with pytest.raises(StoreUnavailableError):
-                await store.append(started(1))
+                await store.log.append(started(1))
             began_s = loop.time()
         assert loop.time() - began_s < 8
 
@@ -212,13 +212,13 @@ async def test_a_read_only_database_delays_and_loses_nothing(
     name = restartable_postgres.new_database()
     settings = settings_for(restartable_postgres.url(name), tmp_path)
     async with open_store(settings) as store:
-        await store.append(started(0))
+        await store.log.append(started(0))
         restartable_postgres.run(f"ALTER DATABASE {name} SET default_transaction_read_only=on")
         restartable_postgres.stop()
         restartable_postgres.start()
         with pytest.raises(StoreUnavailableError):
-            await store.append(started(1))
-        assert (store.writer.rejected, store.writer.waiting) == (0, 1)
+            await store.log.append(started(1))
+        assert (store.log.rejected, store.log.waiting) == (0, 1)
         restartable_postgres.run(f"ALTER DATABASE {name} SET default_transaction_read_only=off")
         restartable_postgres.stop()
         restartable_postgres.start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -120,3 +121,31 @@ def test_an_older_recorder_says_less_and_is_understood() -> None:
 def test_not_a_number_cannot_be_sent() -> None:
     with pytest.raises(ValueError, match="JSON"):
         encode(Live(kind="k", at=AT, data={"x": float("nan")}))
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("[" * 1_000 + "]" * 1_000, 100),
+        ('{"x":' * 2_000 + "1" + "}" * 2_000, 100),
+        ("9" * 5_000, 0),
+    ],
+    ids=["lists", "objects", "digits"],
+)
+def test_what_is_too_deep_or_too_long_to_be_read_costs_its_own_value_alone(
+    value: str, read: int
+) -> None:
+    head = '{"seq": 1, "kind": "custom", "at": "2026-01-01T00:00:00Z", "data": '
+    record = decode_record(head + '{"bad": ' + value + ', "good": "]}[{", "also": [{"a": 1}]}}')
+    assert (record.data["good"], record.data["also"]) == ("]}[{", [{"a": 1}])
+    depth, inner = 0, record.data["bad"]
+    while inner:
+        depth, inner = depth + 1, inner[0] if isinstance(inner, list) else inner["x"]
+    assert depth == max(0, read - 3)
+
+
+def test_a_text_without_an_end_is_refused_quickly() -> None:
+    began_s = time.perf_counter()
+    with pytest.raises(ProtocolError):
+        decode('{"type": "' + '\\"' * 400_000)
+    assert time.perf_counter() - began_s < 5

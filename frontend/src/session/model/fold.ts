@@ -1,3 +1,4 @@
+import type { AgentEvents, Sent, Metrics as SentMetrics } from "../../lib/agentEvents";
 import {
   field,
   isObject,
@@ -57,6 +58,11 @@ const ROOM: Readonly<Record<string, string>> = {
 };
 const ROLES: readonly string[] = ["user", "assistant"];
 
+type CallFinished = Sent<"tool_finished"> & Sent<"model_finished">;
+type Metrics = { readonly [F in keyof SentMetrics]?: Json };
+/** An event whose data is read by the names that its kind has. */
+type Of<Data> = Omit<TraceEvent, "data"> & { readonly data: Data };
+type SentEvent<K extends keyof AgentEvents> = Of<Sent<K>>;
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** A list by id in the order of time, whose entries are replaced and never changed. */
@@ -124,7 +130,7 @@ export class Fold {
   readonly #pins = new Ordered<Pin>(({ at }) => at);
   readonly #lanes = new Lanes();
   #turns: Turn[] = [];
-  #heard: JsonObject = {};
+  #heard: Metrics = {};
   #from = Number.POSITIVE_INFINITY;
   #to = 0;
   #version = 0;
@@ -284,7 +290,7 @@ export class Fold {
   }
 
   #nodeStarted(event: TraceEvent): void {
-    const { data, at } = event;
+    const { data, at }: SentEvent<"node_started"> = event;
     const id = visitId(data);
     const known = this.#visits.get(id);
     if (known !== undefined) {
@@ -318,7 +324,7 @@ export class Fold {
   }
 
   #nodeFinished(event: TraceEvent): void {
-    const { data, at } = event;
+    const { data, at }: SentEvent<"node_finished"> = event;
     const id = visitId(data);
     const took = number(data.ms) ?? 0;
     if (this.#visits.get(id) === undefined) {
@@ -347,7 +353,7 @@ export class Fold {
   }
 
   #runFailed(event: TraceEvent): void {
-    const { data, at } = event;
+    const { data, at }: SentEvent<"run_failed"> = event;
     const cancelled = data.cancelled === true;
     for (const visit of this.#visits.items) {
       if (visit.run === text(data.run) && visit.to === null) {
@@ -364,7 +370,7 @@ export class Fold {
   }
 
   #callStarted(event: TraceEvent): void {
-    const { data, at } = event;
+    const { data, at }: SentEvent<"tool_started"> = event;
     const id = text(data.call) || event.id;
     if (this.#calls.get(id) !== undefined) return;
     this.#calls.put({ ...call(data, id, at, this.#turn), to: null });
@@ -381,7 +387,7 @@ export class Fold {
   }
 
   #callFinished(event: TraceEvent): void {
-    const { data, at } = event;
+    const { data, at }: Of<CallFinished> = event;
     const id = text(data.call) || event.id;
     const known = this.#calls.get(id);
     const from = known?.from ?? at - (number(data.ms) ?? 0);
@@ -399,7 +405,7 @@ export class Fold {
   }
 
   #asked(event: TraceEvent): void {
-    const { data, at } = event;
+    const { data, at }: SentEvent<"interrupt_raised"> = event;
     const id = text(data.interrupt_id);
     if (this.#asks.get(id) !== undefined) return;
     const node = text(data.node);
@@ -418,7 +424,7 @@ export class Fold {
   }
 
   #answered(event: TraceEvent): void {
-    const { data, at } = event;
+    const { data, at }: SentEvent<"interrupt_resumed"> = event;
     const ask = this.#asks.get(text(data.interrupt_id));
     if (ask === undefined) return;
     const decision = field(data, "decision");
@@ -427,7 +433,7 @@ export class Fold {
   }
 
   /** What a run leaves unasked is asked no more: its state was changed, say. */
-  #noLongerAsked({ data, at }: TraceEvent): void {
+  #noLongerAsked({ data, at }: SentEvent<"run_finished">): void {
     if (!Array.isArray(data.interrupts)) return;
     const asks = new Set(data.interrupts.map((one) => text(isObject(one) ? one.id : one)));
     for (const ask of this.#asks.list()) {
@@ -459,10 +465,10 @@ export class Fold {
   }
 
   #message(event: TraceEvent): void {
-    const { data, at } = event;
+    const { data, at }: SentEvent<"conversation_item_added"> = event;
     const role = text(data.role);
     if (!ROLES.includes(role)) return;
-    const metrics = isObject(data.metrics) ? data.metrics : {};
+    const metrics: Metrics = isObject(data.metrics) ? data.metrics : {};
     const id = text(data.id) || event.id;
     if (role === "user") {
       this.#interim = null;
@@ -524,7 +530,7 @@ export class Fold {
     });
   }
 
-  #answer(metrics: JsonObject, at: number, said: string, interrupted: boolean): void {
+  #answer(metrics: Metrics, at: number, said: string, interrupted: boolean): void {
     const index = this.#turns.length - 1;
     const turn = this.#turns[index];
     if (turn === undefined) return;
@@ -617,7 +623,7 @@ export class Fold {
 }
 
 /** The parts of an answer's time, from what LiveKit measured of the caller's and of its own turn. */
-function answerOf(turn: Turn, heard: JsonObject, metrics: JsonObject): Answer | null {
+function answerOf(turn: Turn, heard: Metrics, metrics: Metrics): Answer | null {
   const sound = moment(metrics.started_speaking_at);
   const told = number(metrics.e2e_latency);
   const ends: [AnswerPart, number | null][] = [
@@ -648,7 +654,7 @@ function answerOf(turn: Turn, heard: JsonObject, metrics: JsonObject): Answer | 
   };
 }
 
-function shape(data: JsonObject): GraphShape {
+function shape(data: Sent<"graph_described">): GraphShape {
   const nodes = Array.isArray(data.nodes) ? data.nodes.filter(isObject) : [];
   const edges = Array.isArray(data.edges) ? data.edges.filter(isObject) : [];
   const made = new Map<string, GraphNode>();
@@ -674,7 +680,7 @@ function shape(data: JsonObject): GraphShape {
 }
 
 /** A subgraph's nodes are told with the names of the graphs around them. */
-function nodeId(data: JsonObject): string {
+function nodeId(data: Sent<"node_started">): string {
   const names = text(data.ns)
     .split("|")
     .map((part) => part.split(":")[0] ?? "")
@@ -682,16 +688,16 @@ function nodeId(data: JsonObject): string {
   return [...names, text(data.node)].join(":");
 }
 
-function visitId(data: JsonObject): string {
+function visitId(data: Sent<"node_started">): string {
   return `${text(data.run)}/${text(data.task)}`;
 }
 
-function step(data: JsonObject): [string, string][] {
+function step(data: Sent<"node_started">): [string, string][] {
   const number_ = number(data.step);
   return number_ === null ? [] : [["super-step", String(number_)]];
 }
 
-function call(data: JsonObject, id: string, from: number, turn: number | null): Call {
+function call(data: CallFinished, id: string, from: number, turn: number | null): Call {
   const tool = text(data.tool);
   return {
     id,

@@ -1,3 +1,4 @@
+import type { GraphEdge as SentEdge, GraphNode as SentNode } from "../../lib/agentEvents";
 import type { Json, JsonObject } from "../../lib/json";
 
 /**
@@ -24,17 +25,12 @@ export interface GraphNode {
   /** Unique in its graph. A subgraph's nodes are `<subgraph>:<node>`. */
   readonly id: string;
   readonly name: string;
-  readonly kind: "start" | "end" | "node" | "tools" | "graph";
+  readonly kind: Required<SentNode>["kind"];
   /** The subgraph that it stands in; "" for the graph's own. */
   readonly parent: string;
 }
 
-export interface GraphEdge {
-  readonly source: string;
-  readonly target: string;
-  readonly label: string;
-  readonly conditional: boolean;
-}
+export type GraphEdge = Required<SentEdge>;
 
 export interface GraphShape {
   readonly name: string;

@@ -1,7 +1,8 @@
-"""The one writer: takes the events that wait, folds them and commits all of it together.
+"""The event log: the only way in for what happened. It writes, projects, then tells subscribers.
 
-While the database is away (locked, full, unreachable) it tries again with back-off, so an
-event is delayed and not lost. What no database would take is put aside and counted.
+Events that wait are folded and committed together. While the database is unavailable (locked, full,
+unreachable) the log tries again with back-off, so an event is delayed and not lost. An event that
+no database would take is set aside and counted. Subscribers are told after the commit, in its order.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlalchemy import Engine
@@ -32,27 +33,40 @@ QUEUE_LIMIT: Final = 20_000
 _RETRY_FIRST_S: Final = 0.1
 _RETRY_MOST_S: Final = 5.0
 _SOON_S: Final = 0.02  # how long an event may wait when nobody waits for it
+_TOLD_AT_ONCE: Final = 50  # then others get their turn on the loop
 _PASSING_STATES: Final = ("08", "25006", "40", "53", "55", "57", "58")
 """SQLSTATEs: connection, read-only, serialization, resources, locks, operator, system."""
+
+
+Subscriber = Callable[[CommittedEvent], None]
+"""Called on the log's loop with each event that is new in the log. What takes time is a task."""
 
 
 @dataclass(slots=True)
 class _Waiting:
     events: tuple[Event, ...]
+    replayed: bool
     done: asyncio.Future[tuple[CommittedEvent, ...]] = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
 
-class Writer:
-    """Append events through `append`; `run` is its task and ends when cancelled or drained."""
+class EventLog:
+    """Append events, subscribe to them; `run` is its task and ends when cancelled or drained."""
 
     def __init__(
-        self, engine: AsyncEngine, sqlite: Engine | None = None, *, redaction: Redaction
+        self,
+        engine: AsyncEngine,
+        sqlite: Engine | None = None,
+        *,
+        redaction: Redaction,
+        timeout_s: float,
     ) -> None:
         self._redaction = redaction
         self._engine = engine
         self._sqlite = sqlite  # one hop to a thread a batch, not one for each statement
+        self._timeout_s = timeout_s
+        self._subscribers: list[Subscriber] = []
         self._queue: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._writing: list[_Waiting] = []
@@ -61,32 +75,61 @@ class Writer:
         self.rejected = 0  # events that the database will never take
         self.last_error = ""
 
-    def append(
-        self, events: Sequence[Event], *, soon: bool = False
-    ) -> Awaitable[tuple[CommittedEvent, ...]]:
-        """Queue the events at once; awaited, it gives them when they are committed, in order.
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Call `subscriber` with each event from now on, once it is committed, in the log's order.
 
-        `soon`: write them within 20 ms, or with the next that are written or read.
+        What it raises is logged; the event's other subscribers and its writer do not notice.
+        """
+        self._subscribers.append(subscriber)
+
+    async def append(
+        self, *events: Event, patient: bool = False, replayed: bool = False
+    ) -> tuple[CommittedEvent, ...]:
+        """Write events; they are committed and the subscribers told when it returns.
 
         The caller may stop waiting (a timeout, a cancelled page): they are written all the same.
 
+        Args:
+            events: written together, or none of them.
+            patient: wait however long the database is unavailable, not `timeout_s`.
+            replayed: they happened before what is shown already; live views leave them out.
+
+        Raises:
+            StoreUnavailableError: not committed within the timeout; they will be written when
+                the database is back, unless the error says that too many wait.
+            StoreRejectedError: the database will never take one of them; none is written.
+        """
+        writing = asyncio.shield(self._enqueue(events, replayed=replayed).done)
+        self._wake.set()
+        try:
+            async with asyncio.timeout(None if patient else self._timeout_s):
+                return await writing
+        except TimeoutError as exc:
+            raise StoreUnavailableError(
+                "The database did not take the event in time; it is kept and tried again.",
+                hint=f"Last error: {self.last_error or 'none'}.",
+            ) from exc
+
+    def append_soon(self, *events: Event) -> asyncio.Future[tuple[CommittedEvent, ...]]:
+        """Queue events that nobody waits for: written within 20 ms, or with the next ones.
+
         Raises:
             StoreUnavailableError: too many wait already, or we are closing.
-            StoreRejectedError: the database will never take them.
         """
+        waiting = self._enqueue(events)
+        asyncio.get_running_loop().call_later(_SOON_S, self._wake.set)
+        return waiting.done
+
+    def _enqueue(self, events: Sequence[Event], *, replayed: bool = False) -> _Waiting:
         if self._closing or self.waiting + len(events) > QUEUE_LIMIT:
             raise StoreUnavailableError(
                 "The database has not taken any event for a while.",
                 hint="Check its disk and connection; the System page shows the last error.",
             )
-        waiting = _Waiting(tuple(cleaned(self._redaction.of(event)) for event in events))
+        waiting = _Waiting(tuple(cleaned(self._redaction.of(event)) for event in events), replayed)
         self.waiting += len(events)
         self._queue.append(waiting)
-        if soon:
-            asyncio.get_running_loop().call_later(_SOON_S, self._wake.set)
-        else:
-            self._wake.set()
-        return asyncio.shield(waiting.done)
+        return waiting
 
     async def run(self) -> None:
         """Write until `close` was called and nothing waits."""
@@ -139,17 +182,35 @@ class Writer:
             if self.last_error:
                 log.warning("the database is back")
                 self.last_error = ""
-            self._settle(batch, written)
+            await self._settle(batch, written)
             return
 
-    def _settle(self, batch: list[_Waiting], written: tuple[CommittedEvent, ...]) -> None:
-        start = 0
+    async def _settle(self, batch: list[_Waiting], written: tuple[CommittedEvent, ...]) -> None:
+        start = told = 0
         for waiting in batch:
             end = start + len(waiting.events)
+            committed = written[start:end]
+            for one in committed:
+                if one.fresh:
+                    self._tell(replace(one, replayed=True) if waiting.replayed else one)
+                    told += 1
+                    if told % _TOLD_AT_ONCE == 0:
+                        await asyncio.sleep(0)
             self.waiting -= len(waiting.events)
             if not waiting.done.done():
-                waiting.done.set_result(written[start:end])
+                waiting.done.set_result(committed)
             start = end
+
+    def _tell(self, committed: CommittedEvent) -> None:
+        for subscriber in self._subscribers:
+            try:
+                subscriber(committed)
+            except Exception:
+                name = getattr(subscriber, "__qualname__", type(subscriber).__name__)
+                log.exception(
+                    "a subscriber of the event log failed",
+                    extra={"subscriber": name, "kind": committed.event.kind},
+                )
 
     async def _one_by_one(self, batch: list[_Waiting], exc: BaseException) -> None:
         if len(batch) > 1:  # one of them is bad: the others must not wait for it
