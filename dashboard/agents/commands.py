@@ -38,7 +38,7 @@ def tell(session_id: str, stream: Stream | None) -> None:
         if Action.PAUSE in able:
             _button("Pause", session_id, Action.PAUSE, "", "pause", "It neither hears nor answers.")
         if Action.RESUME in able:
-            _button("Go on", session_id, Action.RESUME, "", "play_arrow", "After a pause.")
+            _button("Resume", session_id, Action.RESUME, "", "play_arrow", "After a pause.")
         if Action.TAKE_OVER in able:
             _button("Hand over", session_id, Action.TAKE_OVER, "", "swap_horiz", "A person speaks.")
         if Action.END_SESSION in able:

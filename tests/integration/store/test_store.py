@@ -25,7 +25,7 @@ from services.store.records import (
     Sample,
     SessionStatus,
 )
-from services.store.session_fields import SessionFilter, SessionRow
+from services.store.session_fields import SessionFilter
 from services.store.session_search import SessionPage
 from services.store.store import Store, open_store
 
@@ -142,7 +142,7 @@ async def test_two_thousand_appends_at_once_are_all_written_once(store: Store) -
 async def test_the_list_goes_on_by_cursor_over_equal_times_without_gaps(store: Store) -> None:
     await store.log.append(*(started(number) for number in range(25)))  # all at the same moment
     await store.log.append(*(started(100 + n, at=T0 + timedelta(microseconds=n)) for n in range(5)))
-    found: list[SessionRecord] = []
+    found: list[SessionRow] = []
     cursor = None
     while True:
         page = await store.session_search.page(cursor=cursor, limit=4)
@@ -158,19 +158,19 @@ async def test_the_list_goes_on_by_cursor_over_equal_times_without_gaps(store: S
 
 async def test_a_page_that_is_just_full_is_the_last(store: Store) -> None:
     await store.log.append(started(1), started(2))
-    assert (await store.found.page(limit=2)).next_cursor is None
-    assert (await store.found.page(limit=1)).next_cursor is not None
-    assert len((await store.found.page(limit=0)).sessions) == 1  # at least one
+    assert (await store.session_search.page(limit=2)).next_cursor is None
+    assert (await store.session_search.page(limit=1)).next_cursor is not None
+    assert len((await store.session_search.page(limit=0)).sessions) == 1  # at least one
 
 
 async def test_what_comes_after_the_first_page_was_read_does_not_shift_the_next(
     store: Store,
 ) -> None:
     await store.log.append(*(started(n, at=T0 + timedelta(seconds=n)) for n in range(4)))
-    first = await store.found.page(limit=2)
+    first = await store.session_search.page(limit=2)
     await store.log.append(started(9, at=T0 + timedelta(seconds=9)))
-    second = await store.found.page(limit=2, cursor=first.next_cursor)
-    names = [one.session.room_name for one in (*first.sessions, *second.sessions)]
+    second = await store.session_search.page(limit=2, cursor=first.next_cursor)
+    names = [one.room_name for one in (*first.sessions, *second.sessions)]
     assert names == ["r3", "r2", "r1", "r0"]
 
 

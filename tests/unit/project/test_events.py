@@ -48,7 +48,7 @@ def test_what_is_out_of_date_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", EventKind)
 def test_every_kind_of_a_job_is_one_of_the_logs_and_has_its_payload(kind: EventKind) -> None:
-    assert Kind(kind.value).name == {"ERROR": "AGENT_ERROR", "OTHER": "AGENT_OTHER"}.get(
+    assert Kind(kind.value).name == {"ERROR": "AGENT_ERROR", "OTHER": "UNKNOWN_AGENT_EVENT"}.get(
         kind.name, kind.name
     )
     assert object_shape(PAYLOADS[kind]).fields
