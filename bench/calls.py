@@ -109,7 +109,7 @@ async def measure_clicks(binary: Path, report: Report, folder: Path) -> None:
 
 
 async def _clicks(room: ControlRoom, report: Report, folder: Path) -> None:
-    took: dict[str, list[float]] = {"joined": [], "agent listening": [], "first sound": []}
+    took: dict[str, list[float]] = {"joined": [], "agent listening": [], "first audio": []}
     answered: list[float] = []
     for number in range(CLICKS):
         file = _microphone(folder / f"microphone-{number}.wav", _SAID[number % len(_SAID)])
@@ -120,20 +120,20 @@ async def _clicks(room: ControlRoom, report: Report, folder: Path) -> None:
                 lambda it: it.url.endswith("/api/voice/session")
             ) as made:
                 await page.get_by_role("button", name="Talk to pm-agent", exact=True).click()
-            times = page.get_by_text("After the click:")
-            await expect(times).to_contain_text("first sound", timeout=_FRAME_MS)
-            lines = page.get_by_role("log", name="What was said").get_by_text("Agent")
+            times = page.get_by_text("Joined in ")
+            await expect(times).to_contain_text("first audio", timeout=_FRAME_MS)
+            lines = page.get_by_role("log", name="Transcript").get_by_text("Agent")
             await expect(lines).to_have_count(2, timeout=_FRAME_MS)
-            for part in (await times.inner_text()).split(": ")[1].split(" · "):
-                word, figure, _unit = part.rsplit(" ", 2)
+            for part in (await times.inner_text()).lower().split(" · "):
+                word, figure = part.removesuffix(" s").split(" in ")
                 took[word].append(float(figure))
             status = page.get_by_role("region", name="Call").get_by_role("status").first
             await expect(status).to_have_text("Listening", timeout=_FRAME_MS)  # it has spoken
             session_id = (await (await made.value).json())["session_id"]
             answered += await _answers(room, session_id)
-            await page.get_by_role("button", name="End", exact=True).click()
-            await expect(page.get_by_text("What came of it")).to_be_visible()
-    for word, budget in (("joined", ""), ("agent listening", "2 s"), ("first sound", "")):
+            await page.get_by_role("button", name="End call", exact=True).click()
+            await expect(page.get_by_text("Turns")).to_be_visible()
+    for word, budget in (("joined", ""), ("agent listening", "2 s"), ("first audio", "")):
         values = took[word]
         report.add(
             f"click on Talk -> {word}, by voice (n={len(values)})",
@@ -177,12 +177,12 @@ async def _listen(room: ControlRoom, browser: Browser, name: str, *, relayed: bo
     page = await (await browser.new_context()).new_page()
     await page.goto(f"{room.url}/room?name={name}")
     if relayed:
-        await page.get_by_text("Through the dashboard", exact=True).click()
-        await page.get_by_role("button", name="Listen through the dashboard").click()
+        await page.get_by_text("Relay through dashboard", exact=True).click()
+        await page.get_by_role("button", name="Listen in through relay").click()
     else:
         panel = page.get_by_role("region", name="Listen in")
         await panel.get_by_role("button", name="Listen in").click()
-    await page.get_by_text("You hear nothing until you unmute").wait_for()
+    await page.get_by_text("Audio is muted").wait_for()
     return page
 
 

@@ -1,4 +1,4 @@
-"""Access: who may do what, API keys, and what everybody did."""
+"""Access: the audit log, API keys, users and roles, data retention."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from dashboard.ui.title import title
 TABS = {
     "audit": ":material/history: Audit log",
     "keys": ":material/key: API keys",
-    "people": ":material/group: People and roles",
-    "retention": ":material/auto_delete: Retention",
+    "people": ":material/group: Users and roles",
+    "retention": ":material/auto_delete: Data retention",
 }
 
 title("Access")

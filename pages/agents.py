@@ -25,7 +25,7 @@ def at_work() -> None:
         if session_id:
             text_chat.panel(session_id)
     with st.container():
-        st.header("In a session now", anchor=False)
+        st.header("Active jobs", anchor=False)
         agents.at_work(streams)
     with st.container():
         st.header("Dispatches", anchor=False)

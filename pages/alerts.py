@@ -1,4 +1,4 @@
-"""Alerts: what is the matter now, what was, and the rules that say so."""
+"""Alerts: the active ones, their history, and the rules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dashboard.ui.title import title
 from services.alerts.evaluator import TOPIC
 
 TABS = {
-    "now": ":material/notifications_active: Now",
+    "now": ":material/notifications_active: Active",
     "history": ":material/history: History",
     "rules": ":material/rule: Rules",
 }

@@ -1,4 +1,4 @@
-"""Analytics: what all sessions of a time tell together, and how two times or versions differ."""
+"""Analytics: volume, latency, graph paths and outcomes, and how two periods or versions differ."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ TABS = {
     "volume": ":material/bar_chart: Volume",
     "latency": ":material/timer: Latency",
     "paths": ":material/account_tree: Paths",
-    "questions": ":material/help: Questions",
-    "ends": ":material/flag: Ends",
+    "questions": ":material/front_hand: Interrupts",
+    "ends": ":material/flag: Outcomes",
     "quality": ":material/rate_review: Quality",
     "versions": ":material/new_releases: Versions",
-    "compare": ":material/compare_arrows: Comparison",
+    "compare": ":material/compare_arrows: Compare",
 }
 DRAWS = {
     "volume": traffic_charts.panel,
@@ -46,15 +46,15 @@ asked = time_range.asked()
 found = kpis.reports(asked)
 if found is not None and not found[0].whole.sessions:
     feedback.show_empty(
-        "No session began in this time.",
-        hint="Choose a longer one, or talk to an agent.",
+        "No sessions in this period.",
+        hint="Choose a longer period, or start a test session.",
         icon=":material/query_stats:",
-        action=lambda: nav.link("test", "Talk to an agent", icon=":material/headset_mic:"),
+        action=lambda: nav.link("test", "Start test session", icon=":material/headset_mic:"),
     )
 elif found is not None:
     report, other = found
     if report.until.behind > BEHIND:
-        st.caption(f"{fmt.count_text(report.until.behind, 'event')} are still to be counted.")
+        st.caption(f"{fmt.count_text(report.until.behind, 'event')} pending")
     lines = kpis.lines_of(report, other)
     kpis.cards(report, lines)
     parts = tabs(TABS, key=f"{time_range.KEY}.tabs")
@@ -66,7 +66,7 @@ elif found is not None:
         with parts["compare"]:
             kpis.comparison(report, other, lines, asked)
 st.caption(
-    f"Sessions count by when they began, here {asked.span} ({viewer.zone_name()}); what happened "
-    "inside them counts once they are over, some ten seconds later. Times are within 5 %."
+    f"By start time, {asked.span} ({viewer.zone_name()}). Ended sessions are counted within about "
+    "10 s. Latencies are accurate to ±5 %."
 )
 live(bridge.live_ticket(TOPIC), key=f"{time_range.KEY}.live", max_per_second=0.1)

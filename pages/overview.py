@@ -1,4 +1,4 @@
-"""Overview: is all well, what goes on, and what needs attention."""
+"""Overview: system health, live activity and open issues."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def body() -> None:
     with st.container():
         st.header("Latest sessions", anchor=False)
         overview.latest(view)
-    st.caption(f"As of {viewer.moment(view.taken_at)}; changes appear by themselves.")
+    st.caption(f"Updated {viewer.moment(view.taken_at)} · live")
 
 
 title("Overview")

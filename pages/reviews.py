@@ -1,4 +1,4 @@
-"""Reviews: what is worth a look, by whom, how far reviewers agree, how each version does."""
+"""Reviews: the queue, the agreement between reviewers, and quality by version."""
 
 from __future__ import annotations
 
@@ -28,4 +28,4 @@ if parts["agreement"].open:
 if parts["versions"].open:
     with parts["versions"]:
         inter_rater.versions()
-st.caption("A verdict is given on the session's page or below the queue; the newest counts.")
+st.caption("If a session has several reviews, the newest one counts.")

@@ -42,7 +42,7 @@ def body() -> None:
     if view is None:
         title("Room")
         if error is not None and rt.rooms.snapshot.taken_at is None:
-            st.caption("Whether this room is open is not known.")
+            st.caption("The state of this room is unknown.")
         else:
             room.gone(name)
         return
@@ -53,12 +53,12 @@ def body() -> None:
         st.header("Participants", anchor=False)
         participants.participants(view)
     with st.container():
-        participants.kept_out(name, bridge.read(lambda: rt.store.denials(rt.now())))
+        participants.blocked(name, bridge.read(lambda: rt.store.denials(rt.now())))
     with st.container():
         st.header("Agents", anchor=False)
         room.agents(view)
     with st.container():
-        st.header("Write to the room", anchor=False)
+        st.header("Message and metadata", anchor=False)
         left, right = st.columns(2)
         with left:
             messages.message_form(view)

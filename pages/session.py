@@ -44,7 +44,7 @@ def head() -> None:
         interrupts.asked(bridge.read(lambda: store.agents.interrupts_of(session_id)))
     with st.container():
         if session.status.is_open:
-            with st.expander("Tell the agent", icon=":material/campaign:", key="session.tell"):
+            with st.expander("Commands", icon=":material/campaign:", key="session.tell"):
                 commands.tell(session_id, bridge.runtime().jobs.streams.of_session(session_id))
 
 
@@ -76,23 +76,23 @@ def _moment(text: str) -> datetime | None:
 
 
 def history() -> None:
-    """Facts, who was there, every event."""
+    """Details, participants and events."""
     store = bridge.runtime().store
-    st.header("Facts", anchor=False)
+    st.header("Details", anchor=False)
     sessions.facts(bridge.read(lambda: store.session(session_id)))
-    st.header("Who was there", anchor=False)
+    st.header("Participants", anchor=False)
     sessions.visits_table(bridge.read(lambda: store.visits(session_id)))
-    st.header("What happened", anchor=False)
+    st.header("Events", anchor=False)
     sessions.events_table(bridge.read(lambda: store.events(session_id=session_id)))
 
 
 if not is_session_id(session_id):
     title("Session")
     feedback.show_empty(
-        "No session is chosen.",
-        hint="Choose one on the overview.",
+        "No session selected.",
+        hint="Open a session from the list.",
         icon=":material/forum:",
-        action=lambda: nav.link("overview", "Go to overview", icon=":material/monitoring:"),
+        action=lambda: nav.link("sessions", "View sessions", icon=":material/forum:"),
     )
 else:
     head()

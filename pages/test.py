@@ -1,4 +1,4 @@
-"""Test: one click to talk to an agent, and what it thinks beside what it says."""
+"""Test: talk to an agent in one click, with its graph and state beside the call."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ session_id = result.session_id if is_session_id(result.session_id) else ""
 
 @live_part(session_topic(session_id), key=f"test.{session_id}", max_per_second=4)
 def inside() -> None:
-    """What the agent asks of a human."""
+    """The interrupts of the graph."""
     store = bridge.runtime().store
     interrupts.asked(bridge.read(lambda: store.agents.interrupts_of(session_id)))
 
@@ -41,13 +41,14 @@ def inside() -> None:
 with mind:
     if not session_id:
         feedback.show_empty(
-            "What the agent thinks shows here during the call.",
+            "No call yet.",
+            hint="The agent's graph and state appear here during the call.",
             icon=":material/psychology:",
         )
     else:
-        nav.link("session", "Open in the inspector", icon=":material/forum:", id=session_id)
+        nav.link("session", "Open session", icon=":material/forum:", id=session_id)
         if result.phase == "ended":
-            st.header("What came of it", anchor=False)
+            st.header("Result", anchor=False)
             talk.summary(session_id)
             review.verdict(session_id)
         inside()

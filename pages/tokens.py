@@ -1,4 +1,4 @@
-"""Tokens: make an access token, or look into one. Needs no LiveKit server."""
+"""Tokens: create an access token, or inspect one. Needs no LiveKit server."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dashboard.ui.title import title
 def body() -> None:
     """Both sides; the form stays as it is while the other one is looked at."""
     making, looking = st.tabs(
-        [":material/key: Make a token", ":material/search: Look into a token"], key="tokens.tabs"
+        [":material/key: Create token", ":material/search: Inspect token"], key="tokens.tabs"
     )
     with making:
         tokens.make()
@@ -22,9 +22,6 @@ def body() -> None:
 
 
 title("Tokens")
-st.caption(
-    "An access token says who may join which room, and with which rights. Making and reading one "
-    "needs no LiveKit server."
-)
+st.caption("Create or inspect LiveKit access tokens. This works without a connection to LiveKit.")
 token_state.seed()
 body()

@@ -38,6 +38,7 @@ CHECKS: Final = (
     Check("documents and front end have the agents' events", _module("scripts.events", "--check")),
     Check("migrations give the tables", _module("services.store.check_migrations")),
     Check("one version everywhere", _module("scripts.version")),
+    Check("texts and names use the words of the glossary", _module("scripts.glossary")),
     Check(
         "compose.yaml is as the Compose specification has it",
         (

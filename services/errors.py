@@ -1,7 +1,7 @@
-"""Every error that reaches a person or a program, in one tree.
+"""Every error that reaches a user or an API client, in one tree.
 
 SwitchboardError
-├── InvalidInputError 422        the caller can mend it; `field` names what
+├── InvalidInputError 422        the client can correct it; `field` names what
 │   └── TooLargeError 413
 ├── PermissionDeniedError 403
 │   ├── BadSignatureError 401
@@ -26,7 +26,7 @@ from typing import ClassVar
 
 
 class SwitchboardError(Exception):
-    """What happened (`message`), and what to do next (`hint`); both are shown to people."""
+    """What happened (`message`), and what to do next (`hint`); both are shown to users."""
 
     code: ClassVar[str] = "internal"
     http_status: ClassVar[int] = 500
@@ -46,7 +46,7 @@ class SwitchboardError(Exception):
 class InvalidInputError(SwitchboardError):
     """A value that cannot be used. `field` names it, as the caller wrote it."""
 
-    code, http_status, title = "invalid_argument", 422, "Please correct the input"
+    code, http_status, title = "invalid_argument", 422, "Invalid input"
 
 
 class TooLargeError(InvalidInputError):
@@ -64,13 +64,13 @@ class PermissionDeniedError(SwitchboardError):
 class BadSignatureError(PermissionDeniedError):
     """A signature is missing, wrong or out of date."""
 
-    code, http_status, title = "bad_signature", 401, "Signature not accepted"
+    code, http_status, title = "bad_signature", 401, "Invalid signature"
 
 
 class UnauthenticatedError(PermissionDeniedError):
     """Nobody knows who asks: no key, no cookie, or one that does not hold."""
 
-    code, http_status, title = "unauthenticated", 401, "Please sign in"
+    code, http_status, title = "unauthenticated", 401, "Sign-in required"
 
 
 class RateLimitedError(SwitchboardError):
@@ -94,13 +94,13 @@ class ConflictError(SwitchboardError):
 class ConfigError(SwitchboardError):
     """A setting that cannot work. The start stops with this one sentence."""
 
-    code, title = "config", "A setting is wrong"
+    code, title = "config", "Invalid setting"
 
 
 class UnavailableError(SwitchboardError):
     """Something that we depend on is away. Trying again may help."""
 
-    code, http_status, retryable, title = "unavailable", 503, True, "Not available now"
+    code, http_status, retryable, title = "unavailable", 503, True, "Unavailable"
 
 
 class LiveKitUnavailableError(UnavailableError):
@@ -118,7 +118,7 @@ class LiveKitTimeoutError(LiveKitUnavailableError):
 class LiveKitRejectedError(SwitchboardError):
     """LiveKit answered and refused; `livekit_code` is its own word for it."""
 
-    code, http_status, title = "livekit_rejected", 502, "LiveKit refused"
+    code, http_status, title = "livekit_rejected", 502, "LiveKit rejected the request"
 
     def __init__(self, message: str, *, hint: str = "", livekit_code: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -128,14 +128,14 @@ class LiveKitRejectedError(SwitchboardError):
 class StoreUnavailableError(UnavailableError):
     """The database does not answer."""
 
-    code, title = "store_unavailable", "The database is not available"
+    code, title = "store_unavailable", "The database is unavailable"
 
 
 class StoreRejectedError(StoreUnavailableError):
     """The database answers, and will never take this."""
 
     code, http_status, retryable = "store_rejected", 422, False
-    title = "The database refused it"
+    title = "The database rejected the change"
 
 
 class StreamGapError(UnavailableError):

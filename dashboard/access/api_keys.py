@@ -24,8 +24,8 @@ _REVOKE: Final = f"{_KEY}.revoke"
 _LASTS: Final = {
     "30 days": timedelta(days=30),
     "90 days": timedelta(days=90),
-    "a year": timedelta(days=365),
-    "no end": None,
+    "1 year": timedelta(days=365),
+    "No expiry": None,
 }
 
 
@@ -47,8 +47,8 @@ def panel() -> None:
     _shown_once()
     if not there:
         feedback.show_empty(
-            "There is no API key.",
-            hint="A program that uses /api from elsewhere needs one, once there is a login.",
+            "No API keys.",
+            hint="Create one for each program that calls the API. Keys are required once sign-in is on.",
             icon=":material/key:",
         )
         return
@@ -58,16 +58,20 @@ def panel() -> None:
         hide_index=True,
         alt="API keys, newest first",
     )
-    holding = {f"{key.name} ({key.id[-6:]})": key for key in there if _holds(key, now)}
+    holding = {f"{key.name} ({key.id[-6:]})": key for key in there if _is_active(key, now)}
     if holding:
         with st.container(horizontal=True, vertical_alignment="bottom"):
             chosen = st.selectbox(
-                "Revoke", list(holding), index=None, placeholder="Choose a key", key=f"{_KEY}.which"
+                "Active key",
+                list(holding),
+                index=None,
+                placeholder="Choose a key",
+                key=f"{_KEY}.which",
             )
             if chosen is not None:
                 key = holding[chosen]
                 st.button(
-                    "Revoke it",
+                    "Revoke key",
                     key=f"{_KEY}.ask",
                     icon=":material/block:",
                     on_click=dialogs.ask,
@@ -84,11 +88,11 @@ def revoke_dialog() -> None:
     keys, key_id = bridge.runtime().keys, str(facts["key_id"])
     dialogs.confirm(
         _REVOKE,
-        title=f"Revoke the key {facts['name']}?",
-        body="Programs that use it are refused at once. It cannot be given back: make a new one.",
-        button="Revoke it",
+        title=f"Revoke API key {facts['name']}?",
+        body="Requests with this key fail immediately. You can't undo this.",
+        button="Revoke key",
         on_confirm=lambda: bridge.write(lambda caller: keys.revoke(key_id, actor=caller)),
-        done="The key was revoked.",
+        done="API key revoked",
     )
 
 
@@ -97,17 +101,17 @@ def _form() -> None:
     with st.form(f"{_KEY}.form"):
         columns = st.columns([3, 4, 2], vertical_alignment="bottom")
         name = columns[0].text_input(
-            "For which program", key=f"{draft}.name", max_chars=NAME_MOST, placeholder="crm-bridge"
+            "Name", key=f"{draft}.name", max_chars=NAME_MOST, placeholder="crm-bridge"
         )
         scopes = columns[1].multiselect(
-            "It may",
+            "Scopes",
             list(Scope),
             format_func=_words,
             key=f"{draft}.scopes",
-            placeholder="Choose what it needs, and no more",
+            placeholder="Choose only what the program needs",
         )
-        lasts = columns[2].selectbox("For", list(_LASTS), index=1, key=f"{draft}.lasts")
-        made = st.form_submit_button("Make a key", icon=":material/add:")
+        lasts = columns[2].selectbox("Expires after", list(_LASTS), index=1, key=f"{draft}.lasts")
+        made = st.form_submit_button("Create API key", icon=":material/add:")
 
     def make() -> None:
         keys = bridge.runtime().keys
@@ -118,7 +122,7 @@ def _form() -> None:
         drafts.sent(_KEY)
 
     if made:
-        attempt(_KEY, make, done="The key was made.")
+        attempt(_KEY, make, done="API key created")
     show_failure(_KEY)
 
 
@@ -133,31 +137,30 @@ def _shown_once() -> None:
     if made is None:
         return
     with st.container(border=True):
-        st.markdown(f":green[:material/check_circle:] **The key for** {fmt.code(made.name)}")
+        st.markdown(f":green[:material/check_circle:] **API key for** {fmt.code(made.name)}")
         st.code(made.secret, language=None)
         st.caption(
-            "It is shown this once and kept nowhere: copy it now. A program sends it as "
-            "`Authorization: Bearer …`."
+            "Copy it now: it is shown only once. Send it in the header `Authorization: Bearer …`."
         )
-        st.button("I have copied it", key=f"{_KEY}.copied", on_click=_forget)
+        st.button("Done", key=f"{_KEY}.copied", on_click=_forget)
 
 
 def _forget() -> None:
     st.session_state.pop(_SECRET, None)
 
 
-def _holds(key: ApiKeyRecord, now: datetime) -> bool:
+def _is_active(key: ApiKeyRecord, now: datetime) -> bool:
     return key.revoked_at is None and (key.expires_at is None or key.expires_at > now)
 
 
 def _row(key: ApiKeyRecord, now: datetime) -> dict[str, str]:
-    over = "revoked" if key.revoked_at is not None else "over"
+    over = "revoked" if key.revoked_at is not None else "expired"
     return {
-        "Program": fmt.plain(key.name),
-        "May": ", ".join(key.scopes),
-        "State": "holds" if _holds(key, now) else over,
-        "Until": viewer.moment(key.expires_at) if key.expires_at else "no end",
+        "Name": fmt.plain(key.name),
+        "Scopes": ", ".join(key.scopes),
+        "State": "active" if _is_active(key, now) else over,
+        "Expires": viewer.moment(key.expires_at) if key.expires_at else "never",
         "Last used": fmt.ago(key.last_used_at, now=now) if key.last_used_at else "never",
-        "Made by": fmt.plain(key.made_by),
-        "Made": viewer.moment(key.made_at),
+        "Created by": fmt.plain(key.made_by),
+        "Created": viewer.moment(key.made_at),
     }

@@ -1,8 +1,9 @@
-"""Drawing the access page: who may do what, and what everybody did."""
+"""Drawing the access page: users and their roles, and the audit log."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Final
 
@@ -20,18 +21,18 @@ _KEY: Final = "access"
 _AT_ONCE: Final = 100
 _DAYS: Final[dict[str, int | None]] = {"": None, "1d": 1, "7d": 7, "30d": 30, "90d": 90}
 _DAYS_WORDS: Final = {
-    "": "any time",
-    "1d": "last 24 hours",
-    "7d": "last 7 days",
-    "30d": "last 30 days",
-    "90d": "last 90 days",
+    "": "All time",
+    "1d": "Last 24 hours",
+    "7d": "Last 7 days",
+    "30d": "Last 30 days",
+    "90d": "Last 90 days",
 }
 _FIELDS: Final = ("q", "action", "outcome", "since")
 _LOGINS: Final = {
-    "none": "There is no login: whoever sits at this machine may do everything.",
-    "password": "People sign in with a password of the file of people.",
-    "proxy": "A proxy in front says who comes.",
-    "oidc": "An identity provider (OIDC) says who comes.",
+    "none": "Sign-in is off: anyone with access to this machine has every permission.",
+    "password": "Users sign in with a name and a password from the users file.",
+    "proxy": "A reverse proxy authenticates users.",
+    "oidc": "An OpenID Connect (OIDC) identity provider authenticates users.",
 }
 
 
@@ -53,39 +54,43 @@ def audit() -> None:
         feedback.show_error(error, key=f"{_KEY}.audit.error")
         return
     if not page.entries:
-        feedback.show_empty("Nothing was done that this names.", hint="Ask for less.")
+        feedback.show_empty("No entries match.", hint="Clear a filter or change the search.")
         return
     _table(page)
     _below(page, cursors)
 
 
 def people() -> None:
-    """How one signs in here, who has which role, and what each role may do."""
+    """How users sign in, the role of each, and the permissions of each role."""
     runtime = bridge.runtime()
     st.info(_LOGINS[runtime.sign_in.login], icon=":material/login:")
     if runtime.sign_in.login != "none":
         st.caption(
-            f"Roles stand in {fmt.code(str(runtime.settings.people_file))}; a change counts at "
-            "once. `switchboard users` writes it; docs/access.md has its form."
+            f"Roles are defined in {fmt.code(str(runtime.settings.people_file))}. Changes take effect "
+            "immediately. Manage users with `switchboard users`; docs/access.md describes the format."
         )
         try:
             rows = [
-                {"Who": fmt.plain(name), "Kind": "person", "Role": person.role.value}
+                {"User or group": fmt.plain(name), "Kind": "user", "Role": person.role.value}
                 for name, person in runtime.people.everyone().items()
             ]
             rows += [
-                {"Who": fmt.plain(name), "Kind": "group", "Role": role.value}
+                {"User or group": fmt.plain(name), "Kind": "group", "Role": role.value}
                 for name, role in runtime.people.groups().items()
             ]
         except SwitchboardError as error:
             feedback.show_error(error, key=f"{_KEY}.people.error")
             return
         if rows:
-            st.dataframe(pd.DataFrame(rows), hide_index=True, alt="People, groups and their roles")
+            st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Users and groups with roles")
         else:
-            feedback.show_empty("The file names nobody.", icon=":material/group:")
-    st.header("What each role may do", anchor=False)
-    st.dataframe(_matrix(), hide_index=True, alt="What each role may do")
+            feedback.show_empty(
+                "No users configured.",
+                hint="Add one with `switchboard users add NAME ROLE`.",
+                icon=":material/group:",
+            )
+    st.header("Permissions by role", anchor=False)
+    st.dataframe(_matrix(), hide_index=True, alt="Permissions by role")
 
 
 def _matrix() -> pd.DataFrame:
@@ -94,7 +99,7 @@ def _matrix() -> pd.DataFrame:
     for rule in RULES.values():
         least = order.index(rule.role)
         may = {role.value: "✓" if order.index(role) >= least else "" for role in order}
-        rows.append({"May": rule.what, **may, "API key with": rule.scope.value})
+        rows.append({"Permission": rule.what, **may, "API key scope": rule.scope.value})
     return pd.DataFrame(rows)
 
 
@@ -106,17 +111,15 @@ def _wanted(actions: tuple[str, ...]) -> AuditQuery:
     if st.session_state[_field("since")] not in _DAYS:
         st.session_state[_field("since")] = ""
     columns = st.columns([4, 3, 2, 2], vertical_alignment="bottom")
-    columns[0].text_input(
-        "Search", key=_field("q"), placeholder="A person, a room, a session, an action"
-    )
+    columns[0].text_input("Search", key=_field("q"), placeholder="User, room, session or action")
     columns[1].selectbox(
-        "Action", ["", *actions], format_func=lambda one: one or "any", key=_field("action")
+        "Action", ["", *actions], format_func=lambda one: one or "Any", key=_field("action")
     )
     columns[2].text_input(
-        "Outcome", key=_field("outcome"), placeholder="any; such as denied", max_chars=40
+        "Result", key=_field("outcome"), placeholder="Any, e.g. denied", max_chars=40
     )
     columns[3].selectbox(
-        "When", list(_DAYS), format_func=_DAYS_WORDS.__getitem__, key=_field("since")
+        "Time range", list(_DAYS), format_func=_DAYS_WORDS.__getitem__, key=_field("since")
     )
     told = {name: str(st.session_state[_field(name)]).strip() for name in _FIELDS}
     for name, value in told.items():
@@ -137,23 +140,39 @@ def _table(page: AuditPage) -> None:
     st.dataframe(
         pd.DataFrame([_row(entry) for entry in page.entries]),
         hide_index=True,
-        alt="What was done, newest first",
-        column_config={"Facts": st.column_config.TextColumn(width="large")},
+        alt="Audit log, newest first",
+        column_config={"Details": st.column_config.TextColumn(width="large")},
     )
 
 
 def _row(entry: AuditEntry) -> dict[str, Any]:
-    facts = json.dumps(entry.facts, ensure_ascii=False) if entry.facts else ""
     return {
-        "When": viewer.moment(entry.at),
-        "Who": fmt.plain(entry.actor) or "Switchboard",
-        "As": fmt.plain(entry.role),
+        "Time": viewer.moment(entry.at),
+        "User": fmt.plain(entry.actor) or "Switchboard",
+        "Role": fmt.plain(entry.role),
         "Action": entry.action,
-        "On": fmt.plain(entry.target),
-        "Outcome": entry.outcome,
-        "From": entry.address or ("this machine" if entry.via == "page" else ""),
-        "Facts": fmt.plain(facts),
+        "Target": fmt.plain(entry.target),
+        "Result": entry.outcome,
+        "Source": entry.address or ("this machine" if entry.via == "page" else ""),
+        "Details": fmt.plain(_details(entry.facts)),
     }
+
+
+def _details(facts: Mapping[str, Any]) -> str:
+    """`{"reason": "Over", "rooms": ["a", "b"]}` becomes `Reason: Over; Rooms: a, b`."""
+    return "; ".join(
+        f"{name.replace('_', ' ').capitalize()}: {_value(value)}" for name, value in facts.items()
+    )
+
+
+def _value(value: Any) -> str:
+    match value:
+        case str():
+            return value
+        case list() if all(isinstance(one, str) for one in value):
+            return ", ".join(value)
+        case _:
+            return json.dumps(value, ensure_ascii=False)
 
 
 def _below(page: AuditPage, cursors: list[str | None]) -> None:
@@ -162,7 +181,7 @@ def _below(page: AuditPage, cursors: list[str | None]) -> None:
         st.space("stretch")
         told = {name: str(st.query_params[name]) for name in _FIELDS if name in st.query_params}
         st.link_button(
-            "All of these as CSV",
+            "Export CSV",
             bridge.download_url("audit", **told),
             icon=":material/download:",
             type="tertiary",

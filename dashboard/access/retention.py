@@ -22,12 +22,12 @@ _ANY: Final = ""
 
 def panel() -> None:
     """The rules, one user's data, and what is blanked."""
-    st.header("How long sessions are kept", anchor=False)
+    st.header("Retention rules", anchor=False)
     st.caption(
-        f"For ever, unless a rule fits. Rules are applied every hour; a session with the tag "
-        f"{fmt.code(KEEP_TAG)} stays, whatever they say. Events of a session go after "
-        f"{bridge.runtime().settings.switchboard_event_retention_days} days in any case; its row, its turns "
-        "and its reviews stay."
+        "Sessions are kept forever unless a rule matches. Rules run every hour. They skip sessions "
+        f"tagged {fmt.code(KEEP_TAG)}. Events are always deleted after "
+        f"{bridge.runtime().settings.switchboard_event_retention_days} days; the session, its turns and its "
+        "reviews remain."
     )
     try:
         rules = bridge.read(lambda: bridge.runtime().erasing.rules())
@@ -39,7 +39,7 @@ def panel() -> None:
     _form()
     st.header("Delete a user's data", anchor=False)
     _user_form()
-    st.header("What is never kept", anchor=False)
+    st.header("Redaction", anchor=False)
     _blanked()
 
 
@@ -52,17 +52,17 @@ def user_dialog() -> None:
     dialogs.confirm(
         _USER,
         title=f"Delete all data of {user_id}?",
-        body="Every session of this user goes, with all that was said, noted and judged, and what "
-        "pm-agent remembers of them. That cannot be undone.",
+        body="This deletes every session of this user, with its transcript, notes and reviews, and "
+        "what pm-agent remembers about the user. You can't undo this.",
         consequences=lambda: [
-            "Sessions with the tag `keep` go, too.",
-            "The audit log keeps that it was done, by whom, and the user id.",
+            "Sessions tagged `keep` are deleted, too.",
+            "The audit log records the deletion, who requested it, and the user ID.",
         ],
-        button="Delete it all",
+        button="Delete user data",
         on_confirm=lambda: bridge.write(
             lambda caller: erasing.user(user_id, actor=caller), timeout_s=120
         ),
-        done=f"The data of {fmt.code(user_id)} was deleted.",
+        done=f"Data of {fmt.code(user_id)} deleted",
     )
 
 
@@ -74,31 +74,31 @@ def _table(rules: tuple[RetentionRule, ...]) -> None:
         rows.append(
             {
                 "Rule": fmt.plain(rule.name),
-                "Kept for": fmt.count_text(rule.days, "day"),
+                "Retention": fmt.count_text(rule.days, "day"),
                 "Agent": fmt.plain(rule.agent_name or "any"),
                 "Tag": fmt.plain(rule.tag or "any"),
                 "Verdict": VERDICTS.get(rule.verdict or "", "any"),
-                "Due now": "500 or more" if due >= 500 else fmt.number(due),
-                "By": fmt.plain(rule.saved_by),
+                "Sessions due": "500 or more" if due >= 500 else fmt.number(due),
+                "Created by": fmt.plain(rule.saved_by),
             }
         )
-    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Rules, by name")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, alt="Retention rules, by name")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(
-            "Delete a rule",
+            "Rule",
             [rule.name for rule in rules],
             index=None,
             format_func=fmt.plain,
-            placeholder="Choose one",
+            placeholder="Choose a rule",
             key=f"{_RULE}.which",
         )
         if name is not None and st.button(
-            "Delete it", key=f"{_RULE}.delete", icon=":material/delete:"
+            "Delete rule", key=f"{_RULE}.delete", icon=":material/delete:"
         ):
             attempt(
                 f"{_RULE}.delete",
                 lambda: bridge.write(lambda caller: erasing.delete_rule(name, actor=caller)),
-                done=f"The rule {fmt.code(name)} was deleted.",
+                done=f"Rule {fmt.code(name)} deleted",
             )
     show_failure(f"{_RULE}.delete")
 
@@ -112,7 +112,8 @@ def _form() -> None:
             "New rule",
             max_chars=NAME_MOST,
             key=f"{draft}.name",
-            placeholder="A name; one that exists is replaced",
+            placeholder="Name",
+            help="Saving under an existing name overwrites the rule.",
         )
         days = first[1].number_input(
             "Days", min_value=1, max_value=DAYS_MOST, value=90, key=f"{draft}.days"
@@ -127,10 +128,10 @@ def _form() -> None:
         verdict = second[2].selectbox(
             "Verdict",
             [_ANY, *VERDICTS],
-            format_func=lambda one: VERDICTS.get(one, "any"),
+            format_func=lambda one: VERDICTS.get(one, "Any"),
             key=f"{draft}.verdict",
         )
-        clicked = st.form_submit_button("Keep the rule", icon=":material/rule:")
+        clicked = st.form_submit_button("Save rule", icon=":material/rule:")
 
     def save() -> None:
         rule = RetentionRule(
@@ -145,17 +146,17 @@ def _form() -> None:
         drafts.sent(_RULE)
 
     if clicked:
-        attempt(_RULE, save, done="The rule is kept; it is applied within the hour.")
+        attempt(_RULE, save, done="Rule saved. It is applied within an hour.")
     show_failure(_RULE)
 
 
 def _user_form() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         user_id = st.text_input(
-            "User id", max_chars=200, key=f"{_USER}.id", placeholder="Exactly as sessions name it"
+            "User ID", max_chars=200, key=f"{_USER}.id", placeholder="Exact user ID"
         )
         st.button(
-            "Delete all of it",
+            "Delete user data",
             key=f"{_USER}.ask",
             icon=":material/person_remove:",
             disabled=not user_id.strip(),
@@ -170,15 +171,15 @@ def _blanked() -> None:
     if names:
         shown = fmt.listing([fmt.code(name) for name in names])
         st.markdown(
-            f":material/visibility_off: Blanked before anything is written: {shown}. "
-            "In a transcript it then says, for example, `[card]`."
+            f":material/visibility_off: Redacted before anything is stored: {shown}. "
+            "A transcript shows a placeholder such as `[card]`."
         )
     else:
         st.caption(
-            "Nothing is blanked. `SWITCHBOARD_PII_REDACTION=card,email` blanks card numbers and e-mail "
-            "addresses before a transcript or a state is written; docs/access.md has the rest."
+            "Redaction is off. `SWITCHBOARD_PII_REDACTION=card,email` redacts card numbers and email "
+            "addresses before transcripts and states are stored. See docs/access.md."
         )
 
 
 def _any(value: str) -> str:
-    return fmt.plain(value) or "any"
+    return fmt.plain(value) or "Any"

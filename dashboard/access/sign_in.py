@@ -15,10 +15,10 @@ def refuse(error: SwitchboardError) -> None:
     """Say why no page is shown, and offer what helps."""
     match error:
         case UnauthenticatedError():
-            st.title("Please sign in")
+            st.title("Sign in")
             _offer_sign_in(error)
         case PermissionDeniedError():
-            st.title("No role yet")
+            st.title("No role assigned")
             feedback.show_error(error, key="gate")
             _offer_sign_out(_login())
         case _:
@@ -38,7 +38,7 @@ def signed_in(who: Caller) -> None:
 def _offer_sign_in(error: UnauthenticatedError) -> None:
     match _login():
         case "oidc":
-            st.write("This dashboard asks who comes.")
+            st.write("This dashboard requires you to sign in.")
             st.button("Sign in", type="primary", icon=":material/login:", on_click=st.login)
         case "password":  # the cookie ran out while the page was open
             st.html('<a href="/api/sign-in" target="_self">Sign in</a>')

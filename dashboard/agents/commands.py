@@ -1,7 +1,8 @@
-"""Drawing what an agent in a session may be told."""
+"""Drawing the commands to the agent of a session."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import streamlit as st
@@ -16,66 +17,98 @@ from switchboard_recorder.protocol import Action
 _KEY: Final = "session.tell"
 
 
+@dataclass(frozen=True, slots=True)
+class _Button:
+    """`done`: the toast after the command."""
+
+    label: str
+    icon: str
+    help: str
+    done: str
+
+
+_BUTTONS: Final = {
+    Action.SAY: _Button(
+        "Say to caller",
+        "record_voice_over",
+        "The agent speaks the message word for word.",
+        "Message spoken",
+    ),
+    Action.WHISPER: _Button(
+        "Whisper to agent", "hearing", "The caller doesn't hear it.", "Whisper sent"
+    ),
+    Action.PAUSE: _Button(
+        "Pause", "pause", "The agent stops listening and answering.", "Agent paused"
+    ),
+    Action.RESUME: _Button(
+        "Resume", "play_arrow", "The agent listens and answers again.", "Agent resumed"
+    ),
+    Action.TAKE_OVER: _Button(
+        "Take over",
+        "swap_horiz",
+        "The agent announces you and stays silent.",
+        "You have taken over. The agent is silent.",
+    ),
+    Action.END_SESSION: _Button(
+        "End call with goodbye",
+        "waving_hand",
+        "The agent says goodbye, then the session ends.",
+        "The agent ends the call",
+    ),
+}
+
+
 def tell(session_id: str, stream: Stream | None) -> None:
-    """Say something by the agent, whisper to it, pause it, hand over, end politely."""
+    """A message field, and a button for each command that the agent accepts."""
     if stream is None:
-        st.caption("No agent is connected; a command would wait for one some seconds.")
+        st.caption("No agent connected.")
         return
     able = set(stream.hello.actions)
     if not able:
-        st.caption("This agent takes no commands: its recorder was given no handler.")
+        st.caption("This agent doesn't accept commands: its recorder has no command handler.")
         return
     text = st.text_input(
-        "Text", key=f"{_KEY}.text", placeholder="what to say, or to whisper", max_chars=2_000
+        "Message", key=f"{_KEY}.text", placeholder="Text to say or whisper", max_chars=2_000
     )
     with st.container(horizontal=True):
         if Action.SAY in able:
-            _button("Say", session_id, Action.SAY, text, "record_voice_over", "Spoken as it is.")
+            _button(Action.SAY, session_id, text)
         if Action.WHISPER in able:
-            _button(
-                "Whisper", session_id, Action.WHISPER, text, "hearing", "The caller hears nothing."
-            )
+            _button(Action.WHISPER, session_id, text)
         if Action.PAUSE in able:
-            _button("Pause", session_id, Action.PAUSE, "", "pause", "It neither hears nor answers.")
+            _button(Action.PAUSE, session_id)
         if Action.RESUME in able:
-            _button("Resume", session_id, Action.RESUME, "", "play_arrow", "After a pause.")
+            _button(Action.RESUME, session_id)
         if Action.TAKE_OVER in able:
-            _button("Hand over", session_id, Action.TAKE_OVER, "", "swap_horiz", "A person speaks.")
+            _button(Action.TAKE_OVER, session_id)
         if Action.END_SESSION in able:
-            _button(
-                "End politely",
-                session_id,
-                Action.END_SESSION,
-                "",
-                "waving_hand",
-                "With a good-bye.",
-            )
+            _button(Action.END_SESSION, session_id)
     show_failure(_KEY)
 
 
-def _button(
-    label: str, session_id: str, action: Action, text: str, icon: str, explained: str
-) -> None:
+def _button(action: Action, session_id: str, text: str = "") -> None:
+    button = _BUTTONS[action]
     clicked = st.button(
-        label, key=f"{_KEY}.{action.value}", icon=f":material/{icon}:", help=explained
+        button.label,
+        key=f"{_KEY}.{action.value}",
+        icon=f":material/{button.icon}:",
+        help=button.help,
     )
     if clicked:
-        attempt(_KEY, lambda: _send(session_id, action, text), done=f"{label}: done.")
+        attempt(_KEY, lambda: _send(session_id, action, text), done=button.done)
 
 
 def _send(session_id: str, action: Action, text: str) -> None:
     wants_text = action in {Action.SAY, Action.WHISPER}
     if wants_text and not text.strip():
-        raise InvalidInputError(
-            "The text is empty.", hint="Write what to say, then press it again."
-        )
+        raise InvalidInputError("The message is empty.", hint="Enter a message, then try again.")
     commands = bridge.runtime().jobs.commands
     args = {"text": text.strip()} if wants_text else {}
     see_done(bridge.write(lambda caller: commands.send(session_id, action, args, actor=caller)))
 
 
 def see_done(command: CommandRecord) -> None:
-    """Say what became of a command that was not carried out, or not yet.
+    """Raise unless the command was carried out.
 
     Raises:
         ConflictError: the agent refused it, failed, or has not answered so far.
@@ -85,9 +118,9 @@ def see_done(command: CommandRecord) -> None:
     if command.status.is_open:
         raise ConflictError(
             "The agent has not answered yet.",
-            hint="It is tried until its time is over; the session shows what became of it.",
+            hint="Switchboard retries until the command times out. See the events of the session.",
         )
     raise ConflictError(
         command.detail or f"The command is {command.status.value}.",
-        hint="Look at how the session stands now, then try again.",
+        hint="Check the state of the session, then try again.",
     )

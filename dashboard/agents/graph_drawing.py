@@ -21,7 +21,7 @@ def graph_chart(
 ) -> None:
     """`nodes` have `id` and `name`; `edges` have `source`, `target`, `conditional`, `label`."""
     if len(nodes) > _MOST:
-        st.caption(f"The graph has {len(nodes):,} nodes, too many to draw here.")
+        st.caption(f"The graph has {len(nodes):,} nodes, too many to display.")
         return
     theme = str(getattr(st.context.theme, "type", None) or "light")
     st.graphviz_chart(dot(nodes, edges, theme=theme), width="content", height="content")

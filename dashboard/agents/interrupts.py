@@ -1,4 +1,4 @@
-"""Drawing what a session's graph asks of a human, and taking the answer."""
+"""Drawing the interrupts of a session, each with the answers that its graph allows."""
 
 from __future__ import annotations
 
@@ -17,16 +17,22 @@ from services.errors import InvalidInputError
 from services.store.agent_records import InterruptRecord, InterruptStatus
 
 _WORDS: Final = {
-    InterruptStatus.ANSWERED: ("blue", "answer under way"),
+    InterruptStatus.ANSWERED: ("blue", "resuming"),
     InterruptStatus.RESUMED: ("green", "answered"),
-    InterruptStatus.GONE: ("gray", "no longer asked"),
+    InterruptStatus.GONE: ("gray", "expired"),
+}
+_DECISIONS: Final = {
+    "accept": "approved",
+    "edit": "edited and approved",
+    "respond": "replied",
+    "ignore": "rejected",
 }
 _PAST: Final = 10
 _LINES: Final = 40
 
 
 def asked(interrupts: tuple[InterruptRecord, ...]) -> None:
-    """Open questions first, each with the answers that its graph allows; then the earlier ones."""
+    """The pending interrupts first, then the latest answered ones."""
     pending = [one for one in interrupts if one.status is InterruptStatus.PENDING]
     for one in pending:
         _question(one)
@@ -34,7 +40,7 @@ def asked(interrupts: tuple[InterruptRecord, ...]) -> None:
     for one in past[-_PAST:]:
         colour, word = _WORDS[one.status]
         by = f" by {fmt.md(one.answered_by)}" if one.answered_by else ""
-        kind = one.decision.get("type", "") if isinstance(one.decision, dict) else ""
+        kind = _decision(one)
         st.markdown(
             f":{colour}-badge[{word}] {fmt.md(_action(one))} "
             f":small[:gray[{fmt.md(kind)}{by} {viewer.moment(one.answered_at)}]]"
@@ -50,7 +56,7 @@ def _question(one: InterruptRecord) -> None:
         age = fmt.ago(one.asked_at, now=utc_now())
         st.markdown(
             f":violet[:material/front_hand:] **{fmt.md(_action(one))}**  \n"
-            f":small[:gray[asked by {fmt.md(one.node or 'the graph')} {age}]]"
+            f":small[:gray[Asked by {_asker(one)}, {age}]]"
         )
         description = value.get("description")
         if isinstance(description, str) and description:
@@ -59,23 +65,23 @@ def _question(one: InterruptRecord) -> None:
         with st.container():
             edited = _edited(args, key=key, disabled=not allowed.get("allow_edit", True))
         if edited is not None and edited != (args,):
-            st.caption(
-                ":material/edit: You changed the arguments; they are sent as they stand here."
-            )
-        remark = ""
+            st.caption(":material/edit: Approve sends the arguments as edited here.")
+        reply = ""
         if allowed.get("allow_respond", True):
-            remark = st.text_input(
-                "Remark to the agent", key=f"{key}.remark", placeholder="what it should do instead"
+            reply = st.text_input(
+                "Reply to the agent",
+                key=f"{key}.remark",
+                placeholder="e.g. Only create the first",
             )
         with st.container(horizontal=True):
             as_asked = bool(allowed.get("allow_accept", True))
             if as_asked or allowed.get("allow_edit", True):
                 accepted = _accepted(one, args, edited, as_asked=as_asked)
-                _button("Accept", key, one, accepted, icon="check")
+                _button("Approve", key, one, accepted, icon="check", slug="accept")
             if allowed.get("allow_respond", True):
-                _button("Send remark", key, one, _remark(remark), icon="reply")
+                _button("Respond", key, one, _reply(reply), icon="reply", slug="respond")
             if allowed.get("allow_ignore", True):
-                _button("Ignore", key, one, lambda: {"type": "ignore", "args": None}, icon="block")
+                _button("Reject", key, one, _reject, icon="block", slug="ignore")
         show_failure(key)
 
 
@@ -93,22 +99,28 @@ def _accepted(
 ) -> Callable[[], dict[str, Any]]:
     def decision() -> dict[str, Any]:
         if edited is None:
-            raise InvalidInputError("The arguments cannot be read.", hint="Correct them first.")
+            raise InvalidInputError(
+                "The arguments are not valid JSON.", hint="Correct the marked field."
+            )
         if edited != (args,):
             return {"type": "edit", "args": {"action": one.action, "args": edited[0]}}
         if not as_asked:
             raise InvalidInputError(
-                "The graph does not allow to accept it as it is.", hint="Change the arguments."
+                "This interrupt can't be approved unchanged.", hint="Edit the arguments first."
             )
         return {"type": "accept", "args": None}
 
     return decision
 
 
-def _remark(text: str) -> Callable[[], dict[str, Any]]:
+def _reject() -> dict[str, Any]:
+    return {"type": "ignore", "args": None}
+
+
+def _reply(text: str) -> Callable[[], dict[str, Any]]:
     def decision() -> dict[str, Any]:
         if not text.strip():
-            raise InvalidInputError("The remark is empty.", hint="Write what the agent should do.")
+            raise InvalidInputError("The reply is empty.", hint="Enter what the agent should do.")
         return {"type": "respond", "args": text.strip()}
 
     return decision
@@ -121,15 +133,16 @@ def _button(
     decision: Callable[[], dict[str, Any]],
     *,
     icon: str,
+    slug: str,
 ) -> None:
     clicked = st.button(
         label,
-        key=f"{key}.{label}",
+        key=f"{key}.{slug}",
         icon=f":material/{icon}:",
-        type="primary" if label == "Accept" else "secondary",
+        type="primary" if slug == "accept" else "secondary",
     )
     if clicked:
-        attempt(key, lambda: _answer(one, decision()), done="The agent has the answer.")
+        attempt(key, lambda: _answer(one, decision()), done="Answer sent")
 
 
 def _answer(one: InterruptRecord, decision: dict[str, Any]) -> None:
@@ -141,8 +154,17 @@ def _answer(one: InterruptRecord, decision: dict[str, Any]) -> None:
     )
 
 
+def _asker(one: InterruptRecord) -> str:
+    return f"node “{fmt.md(one.node)}”" if one.node else "the graph"
+
+
+def _decision(one: InterruptRecord) -> str:
+    kind = str(one.decision.get("type", "")) if isinstance(one.decision, dict) else ""
+    return _DECISIONS.get(kind, kind)
+
+
 def _action(one: InterruptRecord) -> str:
-    return one.action or "A question"
+    return one.action or "Question"
 
 
 def _args(one: InterruptRecord) -> Any:

@@ -64,7 +64,7 @@ def _field(name: str, value: Any, *, key: str, disabled: bool) -> Any:
 
 def _json(name: str, value: Any, *, key: str, disabled: bool) -> Any:
     text = st.text_area(
-        f"{fmt.md(name)}, as JSON",
+        f"{fmt.md(name)} (JSON)",
         json.dumps(value, indent=2, ensure_ascii=False),
         key=key,
         disabled=disabled,
@@ -74,7 +74,7 @@ def _json(name: str, value: Any, *, key: str, disabled: bool) -> Any:
         return json.loads(text)
     except ValueError as exc:
         raise InvalidInputError(
-            f"What stands in “{name}” is not JSON: {exc}.", hint="Correct it; nothing was sent."
+            f"“{name}” is not valid JSON: {exc}.", hint="Correct it. Nothing was sent."
         ) from exc
 
 

@@ -39,8 +39,8 @@ def worker(process: WorkerProcess | None, *, most_jobs: int) -> None:
     """This machine's worker: how it does, what it works on, and how to start it again."""
     if process is None:
         feedback.show_empty(
-            "No worker runs on this machine.",
-            hint="Run `switchboard worker` here or elsewhere, or set SWITCHBOARD_WORKER=on.",
+            "No worker on this machine.",
+            hint="Run `switchboard worker` here or on another machine, or set SWITCHBOARD_WORKER=on.",
             icon=":material/smart_toy:",
         )
         return
@@ -60,10 +60,10 @@ def _heading(process: WorkerProcess, state: WorkerState) -> None:
             width="stretch",
         )
         if st.button(
-            "Restart",
+            "Restart worker",
             key=_RESTART,
             icon=":material/restart_alt:",
-            help="Its sessions end; their agents are asked for again.",
+            help="Running agents are disconnected and dispatched again.",
             disabled=state.phase in {WorkerPhase.WAITING, WorkerPhase.STOPPED},
         ):
             attempt(
@@ -71,7 +71,7 @@ def _heading(process: WorkerProcess, state: WorkerState) -> None:
                 lambda: bridge.write(
                     lambda caller: bridge.runtime().system.restart_worker(actor=caller)
                 ),
-                done="The worker restarts.",
+                done="Worker restarting",
             )
     show_failure(_RESTART)
 
@@ -83,25 +83,25 @@ def _facts(state: WorkerState, most_jobs: int) -> list[tuple[str, str]]:
     speech = told.speech or {}
     memory = speech.get("memory_bytes")
     return [
-        ("Sessions", f"{len(told.jobs)} of at most {most_jobs}"),
-        ("Up for", fmt.age(told.since, now=utc_now())),
+        ("Sessions", f"{len(told.jobs)} of {most_jobs}"),
+        ("Uptime", fmt.age(told.since, now=utc_now())),
         ("Restarts", fmt.number(state.restarts)),
-        ("Process", fmt.code(str(told.pid))),
-        ("Memory, without sessions", fmt.bytes_text(told.memory_bytes)),
-        ("Speech process", fmt.bytes_text(memory) if memory else fmt.ABSENT),
+        ("Process ID", fmt.code(str(told.pid))),
+        ("Memory (without jobs)", fmt.bytes_text(told.memory_bytes)),
+        ("Speech memory", fmt.bytes_text(memory) if memory else fmt.ABSENT),
         *((name, fmt.code(number)) for name, number in told.versions.items()),
     ]
 
 
 def registered(workers: tuple[RegisteredWorker, ...] | None) -> None:
-    """Every worker that the LiveKit server has told of."""
+    """Every worker that is registered at the LiveKit server."""
     if workers is None:
-        st.caption("An outside LiveKit server tells nobody which workers have registered.")
+        st.caption("An external LiveKit server doesn't list its registered workers.")
         return
     if not workers:
         feedback.show_empty(
-            "No worker has registered.",
-            hint="Agents that are asked for will not come until one does.",
+            "No registered workers.",
+            hint="Agents can't join until a worker registers.",
             icon=":material/cloud_off:",
         )
         return
@@ -109,8 +109,8 @@ def registered(workers: tuple[RegisteredWorker, ...] | None) -> None:
         {
             "Agent": worker.agent_name or "any",
             "Worker": worker.worker_id,
-            "Takes": worker.job_type or fmt.ABSENT,
-            "Since": viewer.moment(worker.registered_at),
+            "Job type": worker.job_type or fmt.ABSENT,
+            "Registered": viewer.moment(worker.registered_at),
         }
         for worker in workers
     ]
@@ -121,7 +121,7 @@ def graphs() -> None:
     """Every agent of langgraph.json."""
     runtime = bridge.runtime()
     st.header("Graphs", anchor=False)
-    with st.spinner("Drawing the graphs …"):
+    with st.spinner("Loading graphs…"):
         drawings = bridge.read(runtime.graphs.drawings, timeout_s=_DRAWING_S)
     store_error: SwitchboardError | None = None
     for entry in runtime.graphs.all():
@@ -141,23 +141,23 @@ def _graph(name: str, drawing: Drawing | None, latency: Latency) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(f"**{fmt.md(name)}**", width="content")
             if latency.median_ms is not None and latency.p95_ms is not None:
-                answers = fmt.count_text(latency.count, "answer")
+                turns = fmt.count_text(latency.count, "turn")
                 st.badge(
-                    f"{fmt.latency(latency.median_ms / 1000)} median, "
-                    f"{fmt.latency(latency.p95_ms / 1000)} p95 of {answers} in the last hour",
+                    f"p50 {fmt.latency(latency.median_ms / 1000)} · "
+                    f"p95 {fmt.latency(latency.p95_ms / 1000)} · {turns} in the last hour",
                     icon=":material/timer:",
                     color="gray",
                 )
             else:
-                st.caption("No spoken answer in the last hour.", width="content")
+                st.caption("No voice latency in the last hour", width="content")
             st.space("stretch")
             st.button(
-                "Chat in text",
+                "Start text chat",
                 key=f"agents.chat.start.{name}",
                 icon=":material/chat:",
                 on_click=text_chat.start,
                 args=(name,),
-                help="Starts a session in which you write and the agent writes back.",
+                help="Starts a session in which you and the agent exchange text.",
             )
         _drawing(name, drawing)
         if len(latency.points) > 1:
@@ -166,7 +166,7 @@ def _graph(name: str, drawing: Drawing | None, latency: Latency) -> None:
 
 def _drawing(name: str, drawing: Drawing | None) -> None:
     if drawing is None or drawing.error:
-        text = drawing.error if drawing is not None else "langgraph.json no longer names it."
+        text = drawing.error if drawing is not None else "This agent is not in langgraph.json."
         st.warning(fmt.md(text), icon=":material/warning:")
         return
     graph_chart(drawing.nodes, drawing.edges, key=f"agents.graph.{name}", name=name)
@@ -175,18 +175,18 @@ def _drawing(name: str, drawing: Drawing | None) -> None:
 def _latency_chart(name: str, latency: Latency) -> None:
     rows = pd.DataFrame(
         {
-            "At": [at for at, _ in latency.points],
-            "Milliseconds": [ms for _, ms in latency.points],
+            "Time": [at for at, _ in latency.points],
+            "Latency (ms)": [ms for _, ms in latency.points],
         }
     )
-    st.scatter_chart(rows, x="At", y="Milliseconds", height=140, alt=f"Answer times of {name}")
+    st.scatter_chart(rows, x="Time", y="Latency (ms)", height=140, alt=f"Latency of {name}")
 
 
 def asked_for(views: Sequence[RoomView], streams: Sequence[Stream]) -> None:
-    """Open sessions that asked for an agent, and what became of it."""
+    """The agent dispatches of open sessions, each with its job."""
     waiting = [view for view in views if view.session is not None and view.session.agent_name]
     if not waiting:
-        st.caption("No open session has asked for an agent.")
+        st.caption("No dispatches in open sessions.")
         return
     connected = {stream.session_id: stream for stream in streams}
     rows = []
@@ -199,24 +199,24 @@ def asked_for(views: Sequence[RoomView], streams: Sequence[Stream]) -> None:
             {
                 "Agent": session.agent_name,
                 "Room": view.name,
-                "Asked": viewer.moment(session.created_at),
+                "Requested": viewer.moment(session.created_at),
                 "Dispatch": session.dispatch_id or fmt.ABSENT,
                 "Job": stream.hello.job_id if stream is not None else fmt.ABSENT,
-                "Here": "yes" if view.agents else "no",
+                "Joined": "yes" if view.agents else "no",
                 "State": view.agent_state or fmt.ABSENT,
             }
         )
-    st.dataframe(rows, hide_index=True, key="agents.asked", alt="Agents that were asked for")
+    st.dataframe(rows, hide_index=True, key="agents.asked", alt="Agent dispatches")
     if len(waiting) > _SHOWN:
-        st.caption(f"And {len(waiting) - _SHOWN:,} more.")
+        st.caption(f"{len(waiting) - _SHOWN:,} more dispatches are not shown.")
 
 
 def at_work(streams: Sequence[Stream]) -> None:
     """The jobs that are connected now, and the sessions that they are in."""
     if not streams:
         feedback.show_empty(
-            "No agent is in a session.",
-            hint="Chat with one below, or create a session.",
+            "No active jobs.",
+            hint="Start a text chat, or create a session.",
             icon=":material/headset_off:",
         )
         return
@@ -225,11 +225,11 @@ def at_work(streams: Sequence[Stream]) -> None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(
                 f":material/smart_toy: **{fmt.md(hello.agent_name or fmt.ABSENT)}** "
-                f":small[:gray[on {fmt.md(hello.host or 'an unknown host')}, process {hello.pid}, "
+                f":small[:gray[on {fmt.md(hello.host or 'unknown host')}, process {hello.pid}, "
                 f"{stream.acked:,} events]]",
                 width="content",
             )
-            nav.link("session", "Session", icon=":material/forum:", id=stream.session_id)
-            nav.link("room", "Room", icon=":material/meeting_room:", name=hello.room_name)
+            nav.link("session", "Open session", icon=":material/forum:", id=stream.session_id)
+            nav.link("room", "Open room", icon=":material/meeting_room:", name=hello.room_name)
     if len(streams) > _SHOWN:
-        st.caption(f"And {len(streams) - _SHOWN:,} more.")
+        st.caption(f"{len(streams) - _SHOWN:,} more jobs are not shown.")

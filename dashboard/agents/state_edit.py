@@ -16,7 +16,7 @@ from switchboard_recorder.protocol import Action
 
 _KEY: Final = "session.edit"
 _ASK: Final = "session.edit.ask"
-_NOTHING: Final = "(nothing: only go back)"
+_NOTHING: Final = "(none: only rewind)"
 
 
 def draw(session_id: str) -> None:
@@ -25,14 +25,14 @@ def draw(session_id: str) -> None:
     stream = runtime.jobs.streams.of_session(session_id)
     if stream is None or Action.UPDATE_STATE.value not in stream.hello.actions:
         return
-    with st.expander("Change the state", icon=":material/edit_note:", key=_KEY):
+    with st.expander("Edit state", icon=":material/edit_note:", key=_KEY):
         saved = bridge.read(lambda: runtime.store.agents.saved_states(session_id))
         if not saved:
-            st.caption("No state was saved yet.")
+            st.caption("No state recorded.")
             return
         st.caption(
-            "For when the graph rests or waits for a human. What the graph merges is merged, "
-            "messages for example; the caller hears nothing of it."
+            "Edit the state while the graph is idle or interrupted. Reducers apply: new messages "
+            "are merged, for example. The caller is not informed."
         )
         resting = {
             str(one.event.data.get("checkpoint_id")): one
@@ -40,9 +40,9 @@ def draw(session_id: str) -> None:
             if one.event.data.get("next") == [] and one.event.data.get("checkpoint_id")
         }
         chosen = st.selectbox(
-            "From",
+            "Checkpoint",
             ["", *resting],
-            format_func=lambda one: _when(resting[one]) if one else "as it stands now",
+            format_func=lambda one: _when(resting[one]) if one else "Current state",
             key=f"{_KEY}.from",
         )
         start = resting.get(chosen, saved[0])
@@ -56,18 +56,18 @@ def _channel(session_id: str, start: StoredEvent, checkpoint_id: str) -> None:
     values = values if isinstance(values, dict) else {}
     nothing = [_NOTHING] if checkpoint_id else []
     channel = st.selectbox(
-        "What", [*nothing, *sorted(values)], format_func=fmt.plain, key=f"{_KEY}.channel"
+        "Key", [*nothing, *sorted(values)], format_func=fmt.plain, key=f"{_KEY}.channel"
     )
     text = ""
     if channel is not None and channel != _NOTHING:
         before = json.dumps(values.get(channel), indent=2, ensure_ascii=False)
         text = st.text_area(
-            "Its new value, as JSON",
+            "New value (JSON)",
             before,
             key=f"{_KEY}.value.{start.event.id}.{channel}",
             height="content",
         )
-    if st.button("Change it…", key=f"{_KEY}.go", icon=":material/edit:"):
+    if st.button("Review changes", key=f"{_KEY}.go", icon=":material/edit:"):
         try:
             _ask(channel, text, checkpoint_id, _when(start))
         except InvalidInputError as error:
@@ -84,13 +84,13 @@ def _when(saved: StoredEvent) -> str:
 def _ask(channel: str | None, text: str, checkpoint_id: str, when: str) -> None:
     changes: dict[str, Any] = {}
     if channel is None:
-        raise InvalidInputError("Nothing is chosen.", hint="Choose what to change.")
+        raise InvalidInputError("No key is chosen.", hint="Choose the key to change.")
     if channel != _NOTHING:
         try:
             changes[channel] = json.loads(text)
         except ValueError as exc:
             raise InvalidInputError(
-                f"The new value is not JSON: {exc}.", hint="Correct it; nothing was changed."
+                f"The new value is not valid JSON: {exc}.", hint="Correct it. Nothing was changed."
             ) from exc
     dialogs.ask(_ASK, changes=changes, checkpoint_id=checkpoint_id, when=when)
 
@@ -102,23 +102,19 @@ def dialog(session_id: str) -> None:
         return
     commands = bridge.runtime().jobs.commands
     changes, checkpoint_id = asked["changes"], str(asked["checkpoint_id"])
-    what = fmt.listing([fmt.code(name) for name in changes]) or "nothing"
+    what = fmt.listing([fmt.code(name) for name in changes]) or "no key"
     dialogs.confirm(
         _ASK,
-        title="Change the agent's state?",
+        title="Edit the agent's state?",
         body=f"Changes {what}"
-        + (f", beginning from {fmt.md(asked['when'])}." if checkpoint_id else "."),
+        + (f", starting from {fmt.md(asked['when'])}." if checkpoint_id else "."),
         consequences=lambda: [
-            "What the graph does next goes by the new state; this cannot be taken back, "
-            "but you can go back to an earlier step.",
-            "Where it waits for a human, it asks anew.",
-            *(
-                ["What happened after that step is forgotten by the graph."]
-                if checkpoint_id
-                else []
-            ),
+            "The graph continues with the new state. You can't undo this, but you can go back "
+            "to an earlier checkpoint.",
+            "A pending interrupt is raised again.",
+            *(["The graph forgets everything after that checkpoint."] if checkpoint_id else []),
         ],
-        button="Change it",
+        button="Edit state",
         on_confirm=lambda: see_done(
             bridge.write(
                 lambda caller: commands.send(
@@ -129,5 +125,5 @@ def dialog(session_id: str) -> None:
                 )
             )
         ),
-        done="The state was changed.",
+        done="State updated",
     )

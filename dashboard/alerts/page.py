@@ -1,4 +1,4 @@
-"""Drawing alerts: what is the matter now, what was, and the rules that say so."""
+"""Drawing alerts: the active ones, their history, and the rules."""
 
 from __future__ import annotations
 
@@ -27,22 +27,18 @@ _LOOKS: Final = {
 
 
 def in_sidebar() -> None:
-    """How many things are the matter now; nothing where none is."""
+    """A link with the number of active alerts; nothing while there is none."""
     count = len(bridge.runtime().alerts.firing)
     if count:
-        label = fmt.count_text(count, "alert")
+        label = fmt.count_text(count, "active alert")
         nav.link("alerts", f":orange[**{label}**]", icon=":material/notifications_active:")
 
 
 def firing() -> None:
-    """What is the matter now, newest first."""
+    """The active alerts, newest first."""
     found = bridge.runtime().alerts.firing
     if not found:
-        feedback.show_empty(
-            "Nothing is the matter, as far as the rules go.",
-            hint="Rules say what is watched; they are looked at every five seconds.",
-            icon=":material/notifications:",
-        )
+        _no_alerts()
         return
     now = utc_now()
     for one in found:
@@ -54,35 +50,52 @@ def firing() -> None:
             )
             st.space("stretch")
             if one.session_id:
-                nav.link("session", "Its session", icon=":material/forum:", id=one.session_id)
+                nav.link("session", "Open session", icon=":material/forum:", id=one.session_id)
+
+
+def _no_alerts() -> None:
+    """Without rules, nothing is monitored: an empty list must not look like good news."""
+    rule_count = len(bridge.read(bridge.runtime().alerts.rules))
+    if rule_count:
+        feedback.show_empty(
+            "No active alerts.",
+            hint=f"{fmt.count_text(rule_count, 'rule')} evaluated every five seconds.",
+            icon=":material/notifications:",
+        )
+    else:
+        feedback.show_empty(
+            "No rules: nothing is monitored.",
+            hint="Create rules on the Rules tab.",
+            icon=":material/notifications_off:",
+        )
 
 
 def history() -> None:
-    """What was found, newest first, with how it was posted."""
+    """The alert history, newest first, with the delivery of each alert."""
     try:
         found = bridge.read(lambda: bridge.runtime().alerts.history(limit=_HISTORY))
     except SwitchboardError as error:
         feedback.show_error(error, key=f"{_KEY}.history.error")
         return
     if not found:
-        feedback.show_empty("Nothing was found so far.", icon=":material/history:")
+        feedback.show_empty("No alerts yet.", icon=":material/history:")
         return
     st.dataframe(
         pd.DataFrame([_row(one) for one in found]),
         hide_index=True,
-        alt="What alert rules found, newest first",
+        alt="Alert history, newest first",
     )
-    st.caption("Kept for 90 days.")
+    st.caption("Alerts are kept for 90 days.")
 
 
 def rules() -> None:
     """All rules, a button to test each, and a form for a new one."""
     alerts = bridge.runtime().alerts
     if alerts.posts:
-        st.caption("Alerts are posted to the address of `SWITCHBOARD_ALERT_WEBHOOK_URL`.")
+        st.caption("Alerts are sent to the webhook in `SWITCHBOARD_ALERT_WEBHOOK_URL`.")
     else:
         st.caption(
-            "Alerts are shown here alone. `SWITCHBOARD_ALERT_WEBHOOK_URL` names an address to post them to."
+            "No webhook configured. Set `SWITCHBOARD_ALERT_WEBHOOK_URL` to receive alerts elsewhere."
         )
     try:
         there = bridge.read(alerts.rules)
@@ -91,22 +104,23 @@ def rules() -> None:
         return
     if not there:
         feedback.show_empty(
-            "There is no rule.",
-            hint="The usual ones watch for missing agents, waiting questions, webhooks and workers.",
+            "No rules.",
+            hint="The default rules cover missing agents, latency, errors, interrupts, webhooks and "
+            "workers.",
             icon=":material/rule:",
-            action=_usual_button,
+            action=_defaults_button,
         )
     for rule in there:
         _rule(rule)
     _form()
 
 
-def _usual_button() -> None:
-    if st.button("Make the usual rules", key=f"{_RULE}.usual", icon=":material/auto_awesome:"):
-        attempt(_RULE, _make_usual, done="The usual rules are kept.")
+def _defaults_button() -> None:
+    if st.button("Create default rules", key=f"{_RULE}.usual", icon=":material/auto_awesome:"):
+        attempt(_RULE, _create_defaults, done="Default rules created")
 
 
-def _make_usual() -> None:
+def _create_defaults() -> None:
     alerts = bridge.runtime().alerts
     for watch, severity in (
         (Watch.AGENT_MISSING, Severity.CRITICAL),
@@ -125,21 +139,21 @@ def _rule(rule: AlertRule) -> None:
     alerts, key = bridge.runtime().alerts, f"{_RULE}.{rule.name}"
     kind = KINDS[rule.watch]
     colour, icon = _LOOKS[rule.severity]
-    whose = f" of {fmt.md(rule.agent_name)}" if rule.agent_name else ""
+    of_agent = f" · {fmt.md(rule.agent_name)}" if rule.agent_name else ""
     with st.container(border=True, horizontal=True, vertical_alignment="center"):
         st.markdown(
-            f":{colour}[{icon}] **{fmt.md(rule.name)}** {kind.title}{whose}, "
-            f"{kind.threshold} {fmt.number(rule.threshold)}  \n"
-            f":small[:gray[posted at most every {rule.quiet_min} minutes, by {fmt.md(rule.saved_by)}]]"
+            f":{colour}[{icon}] **{fmt.md(rule.name)}** {kind.title} \\> "
+            f"{fmt.number(rule.threshold)} {kind.unit}{of_agent}  \n"
+            f":small[:gray[at most every {rule.quiet_min} min · created by {fmt.md(rule.saved_by)}]]"
         )
         st.space("stretch")
         if st.button("Test", key=f"{key}.test", icon=":material/science:"):
-            attempt(key, lambda: _test(rule.name), done=f"{fmt.code(rule.name)} was tested.")
+            attempt(key, lambda: _test(rule.name), done=f"Rule {fmt.code(rule.name)} tested")
         if st.button("Delete", key=f"{key}.delete", icon=":material/delete:", type="tertiary"):
             attempt(
                 key,
                 lambda: bridge.write(lambda caller: alerts.delete_rule(rule.name, actor=caller)),
-                done=f"The rule {fmt.code(rule.name)} was deleted.",
+                done=f"Rule {fmt.code(rule.name)} deleted",
             )
     show_failure(key)
 
@@ -147,16 +161,16 @@ def _rule(rule: AlertRule) -> None:
 def _test(name: str) -> None:
     alerts = bridge.runtime().alerts
     count = bridge.write(lambda caller: alerts.test(name, actor=caller), timeout_s=20)
-    what = fmt.count_text(count, "thing") if count else "nothing"
-    posted = " A post marked as a test was taken." if alerts.posts else ""
-    feedback.flash(f"It finds {what} now.{posted}", icon=":material/science:")
+    what = fmt.count_text(count, "match", "matches") if count else "no matches"
+    posted = " Test delivery succeeded." if alerts.posts else ""
+    feedback.flash(f"The rule has {what} now.{posted}", icon=":material/science:")
 
 
 def _form() -> None:
     draft = drafts.draft_key(_RULE)
     there = bridge.read(bridge.runtime().store.session_search.values)
-    with st.expander("A new rule", icon=":material/add:", key=f"{_RULE}.new"):
-        st.selectbox("Watch for", list(Watch), format_func=_title, key=f"{draft}.watch")
+    with st.expander("New rule", icon=":material/add:", key=f"{_RULE}.new"):
+        st.selectbox("Metric", list(Watch), format_func=_title, key=f"{draft}.watch")
         watch = Watch(st.session_state[f"{draft}.watch"])
         kind = KINDS[watch]
         grid = st.grid(4, min_column_width=150)
@@ -164,19 +178,19 @@ def _form() -> None:
             "Name",
             max_chars=NAME_MOST,
             key=f"{draft}.name",
-            placeholder="One that exists is replaced",
+            help="Saving under an existing name overwrites the rule.",
         )
         threshold = grid.number_input(
-            kind.threshold.capitalize(),
+            f"Threshold ({kind.unit})" if kind.unit else "Threshold",
             min_value=kind.least,
             max_value=kind.most,
             value=kind.usual,
             key=f"{draft}.threshold.{watch.value}",
         )
-        grid.selectbox("How grave", list(Severity), index=1, key=f"{draft}.severity")
+        grid.selectbox("Severity", list(Severity), index=1, key=f"{draft}.severity")
         severity = Severity(st.session_state[f"{draft}.severity"])
         quiet = grid.number_input(
-            "Posted at most every (minutes)",
+            "Cooldown (min)",
             min_value=0,
             max_value=QUIET_MOST_MIN,
             value=30,
@@ -185,10 +199,10 @@ def _form() -> None:
         agent = st.selectbox(
             "Agent",
             [_ANY, *there["agent_name"]],
-            format_func=lambda one: fmt.plain(one) or "any",
+            format_func=lambda one: fmt.plain(one) or "Any",
             key=f"{draft}.agent",
         )
-        clicked = st.button("Keep the rule", key=f"{draft}.save", icon=":material/rule:")
+        clicked = st.button("Save rule", key=f"{draft}.save", icon=":material/rule:")
 
     def save() -> None:
         rule = AlertRule(
@@ -204,7 +218,7 @@ def _form() -> None:
         drafts.sent(_RULE)
 
     if clicked:
-        attempt(_RULE, save, done="The rule is kept.")
+        attempt(_RULE, save, done="Rule saved")
     show_failure(_RULE)
 
 
@@ -213,20 +227,20 @@ def _title(watch: Watch) -> str:
 
 
 def _row(one: AlertRecord) -> dict[str, Any]:
-    took = "goes on"
+    took = "active"
     if one.ended_at is not None:
         took = fmt.duration((one.ended_at - one.began_at).total_seconds())
     if not one.posted:
         posted = "no"
     elif one.post_error:
-        posted = f"given up after {one.post_tries} tries: {one.post_error}"
+        posted = f"failed ({fmt.count_text(one.post_tries, 'attempt')}): {one.post_error}"
     else:
-        posted = "yes" if one.post_tries <= 1 else f"yes, at try {one.post_tries}"
+        posted = "yes" if one.post_tries <= 1 else f"yes, attempt {one.post_tries}"
     return {
-        "Began": viewer.moment(one.began_at),
-        "Lasted": took,
+        "Started": viewer.moment(one.began_at),
+        "Duration": took,
         "Severity": one.severity,
         "Rule": fmt.plain(one.rule),
-        "What": fmt.plain(one.text),
-        "Posted": posted,
+        "Alert": fmt.plain(one.text),
+        "Delivered": posted,
     }

@@ -7,20 +7,20 @@ from typing import Final
 from dashboard.ui import format as fmt
 
 _WORDS: Final = {
-    ("node",): "went through the node {0}",
-    ("node", "errors"): "failed in the node {0}",
-    ("node", "asked"): "asked a human in the node {0}",
-    ("node", "cancelled"): "were cut off in the node {0}",
-    ("edge",): "went from {0} to {1}",
-    ("edge", "errors"): "failed on the way from {0} to {1}",
+    ("node",): "visited node {0}",
+    ("node", "errors"): "failed in node {0}",
+    ("node", "asked"): "raised an interrupt in node {0}",
+    ("node", "cancelled"): "were cancelled in node {0}",
+    ("edge",): "took the edge {0} → {1}",
+    ("edge", "errors"): "failed after the edge {0} → {1}",
     ("path",): "took the path {0}",
-    ("part",): "have a measured time of {0}",
-    ("waited",): "had a question of {0} answered",
-    ("unanswered",): "had a question of {0} that nobody answered",
-    ("outcome",): "ended as: {0}",
-    ("cause",): "failed by: {0}",
-    ("score",): "have the answer {1} to: {0}",
-    ("duration",): "are over",
+    ("part",): "have a measured time for {0}",
+    ("waited",): "had an interrupt in {0} answered",
+    ("unanswered",): "had an unanswered interrupt in {0}",
+    ("outcome",): "have the outcome: {0}",
+    ("cause",): "failed with: {0}",
+    ("score",): "have the scorecard answer {1} to: {0}",
+    ("duration",): "have ended",
 }
 _NAMES: Final = {"edge": 2, "score": 2, "duration": 0}
 

@@ -31,7 +31,7 @@ def panel(report: Report) -> None:
         dict.fromkeys(agent for (agent, _), figures in report.versions.items() if figures.nodes())
     )
     if not agents:
-        st.caption("No graph ran in this time, as far as recorders told.")
+        st.caption("No graph runs recorded in this period.")
         return
     agent = agents[0]
     if len(agents) > 1:
@@ -40,7 +40,7 @@ def panel(report: Report) -> None:
         )
     whose = report.scope.agent_name or agent
     of_agent = _of_agent(report, whose)
-    whole = st.toggle("With what never ran", key=f"{time_range.KEY}.paths.whole")
+    whole = st.toggle("Show unused nodes", key=f"{time_range.KEY}.paths.whole")
     nodes, edges = _shape(of_agent.whole, _drawing(whose), whole=whole)
     chosen = path_map(
         nodes,
@@ -52,7 +52,7 @@ def panel(report: Report) -> None:
     )
     if chosen:
         nav.go("sessions", **chosen)
-    st.caption("The wider a line, the more often it was taken; red failed. A click tells more.")
+    st.caption("Line width = frequency, red = failures. Click a node or an edge for details.")
     _node_table(of_agent)
     _edge_table(of_agent)
     _path_table(of_agent)
@@ -87,7 +87,7 @@ def _drawing(agent: str) -> Drawing | None:
     runtime = bridge.runtime()
     if agent not in {entry.name for entry in runtime.graphs.all()}:
         return None
-    with st.spinner("Drawing the graph …"):
+    with st.spinner("Loading the graph…"):
         return bridge.read(runtime.graphs.drawings, timeout_s=_DRAWING_S).get(agent)
 
 
@@ -146,14 +146,14 @@ def _on_nodes(mine: _OfAgent) -> Mapping[str, Traffic]:
         if p95 is not None:
             facts.append(
                 Fact(
-                    text=f"p95 {fmt.latency(p95 / 1000)}: those that took longer",
+                    text=f"p95 {fmt.latency(p95 / 1000)}: view slower sessions",
                     query=mine.query(mark=mark, mark_over_ms=f"{p95:.4g}"),
                 )
             )
         for what, words in (
             ("errors", "failed"),
-            ("asked", "asked a human"),
-            ("cancelled", "were cut off"),
+            ("asked", "interrupted"),
+            ("cancelled", "cancelled"),
         ):
             if times := whole.counts.get(f"{mark}|{what}", 0):
                 text = f"{times:,} {words}"
@@ -179,11 +179,11 @@ def _on_edges(mine: _OfAgent) -> Mapping[tuple[str, str], Traffic]:
         failed = whole.counts.get(f"{mark}|errors", 0)
         facts = [
             Fact(
-                text=f"taken {fmt.number(spread.n)} times, in "
+                text=f"taken {fmt.count_text(spread.n, 'time')} in "
                 f"{fmt.count_text(spread.sessions, 'session')}",
                 query=mine.query(mark=mark),
             ),
-            Fact(text=f"from one to the other: {_times(spread.quantile(0.5), p95)}"),
+            Fact(text=f"between the nodes: {_times(spread.quantile(0.5), p95)}"),
         ]
         if failed:
             facts.append(
@@ -202,7 +202,7 @@ def _on_edges(mine: _OfAgent) -> Mapping[tuple[str, str], Traffic]:
 def _times(median: float | None, p95: float | None) -> str:
     if median is None or p95 is None:
         return "not measured"
-    return f"{fmt.latency(median / 1000)} · p95 {fmt.latency(p95 / 1000)}"
+    return f"p50 {fmt.latency(median / 1000)} · p95 {fmt.latency(p95 / 1000)}"
 
 
 def _counted(mine: _OfAgent, mark: str) -> Seen:
@@ -225,12 +225,12 @@ def _node_table(mine: _OfAgent) -> None:
             "Runs": COUNT,
             **dict.fromkeys(QUANTILES, MS),
             "Failed": COUNT,
-            "Asked a human": COUNT,
-            "Cut off": COUNT,
+            "Interrupts": COUNT,
+            "Cancelled": COUNT,
         },
         rows,
         key=f"{time_range.KEY}.nodes",
-        alt="How often, how long and how well each node ran",
+        alt="Runs, latency and failures of each node",
     )
 
 
@@ -248,11 +248,11 @@ def _edge_table(mine: _OfAgent) -> None:
             "To": None,
             "Taken": COUNT,
             **dict.fromkeys(QUANTILES, MS),
-            "Failed after it": COUNT,
+            "Failed after": COUNT,
         },
         rows,
         key=f"{time_range.KEY}.edges",
-        alt="How often each edge was taken, and how long it was from one node to the other",
+        alt="How often each edge was taken, and the time between its nodes",
     )
 
 
@@ -270,11 +270,11 @@ def _path_table(mine: _OfAgent) -> None:
     st.markdown("**Paths**")
     drill_down.table(
         {
-            "Nodes, each by its first run": None,
-            "Runs of the graph": COUNT,
-            "Part": drill_down.SHARE,
+            "Path (nodes in order of their first run)": None,
+            "Graph runs": COUNT,
+            "Share": drill_down.SHARE,
         },
         rows,
         key=f"{time_range.KEY}.paths",
-        alt="The ways that runs of the graph took, the most frequent first",
+        alt="Paths of graph runs, the most frequent first",
     )

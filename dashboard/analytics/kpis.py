@@ -1,4 +1,4 @@
-"""Drawing the figures of a time at a glance, and how they differ from those of another."""
+"""Drawing the main metrics of a period, and how they differ from those of another."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from services.errors import SwitchboardError
 _CARD_PX: Final = 200
 _CARD_HIGH_PX: Final = 164
 _CARDS: Final = {
-    "sessions": "Sessions that began in this time",
-    "part|answer.median": "Half of all answers came within this time after the end of speech",
-    "part|answer.p95": "Of twenty answers, one took longer",
-    "duration.median": "From the first person's coming to the end; half were shorter",
-    "abandoned": "Somebody came and left without one answer; parts of the sessions that are over",
-    "troubled": "A graph's run, an agent or its plugins failed at least once",
-    "passed": "Of the sessions that a reviewer judged",
+    "sessions": "Sessions that started in this period",
+    "part|answer.median": "Time from the end of speech to the first audio of the answer: half of all "
+    "turns were faster",
+    "part|answer.p95": "5 % of all turns took longer",
+    "duration.median": "From the first participant joining to the end of the session",
+    "abandoned": "Ended sessions in which the caller left without an answer",
+    "troubled": "Sessions in which a graph run, an agent or a plugin failed at least once",
+    "passed": "Share of the reviewed sessions that passed",
 }
-_CHANCE: Final = "may be chance"
+_NOT_SIGNIFICANT: Final = "not significant"
 _SHORT: Final = {
-    "part|answer.median": "Answer, median",
-    "part|answer.p95": "Answer, p95",
-    "duration.median": "Lasts, median",
+    "part|answer.median": "Latency p50",
+    "part|answer.p95": "Latency p95",
+    "duration.median": "Median duration",
 }
 _Colour = Literal["normal", "inverse", "off"]
 _COLOURS: Final[dict[Better, _Colour]] = {
@@ -82,7 +83,7 @@ def _card(report: Report, line: Line, help_: str) -> None:
         value,
         delta,
         delta_color=colour,
-        delta_description=None if delta is None else says(line).replace(_CHANCE, "noise?"),
+        delta_description=None if delta is None else _description(line),
         border=True,
         help=help_,
         chart_data=_trend(report, line.name),
@@ -92,31 +93,39 @@ def _card(report: Report, line: Line, help_: str) -> None:
     if line.value is not None:
         nav.link(
             "sessions",
-            "See them",
+            "View sessions",
             icon=":material/arrow_forward:",
             **lead(report.scope, line, line.value),
         )
+
+
+def _description(line: Line) -> str:
+    """What stands behind the difference: the unit of a rate, and whether it is significant."""
+    result = says(line)
+    if line.unit is not Unit.PER_DAY:
+        return result
+    return "per day" if result in {"higher", "lower"} else f"per day, {result}"
 
 
 def _delta(line: Line) -> tuple[str | None, _Colour]:
     difference = line.difference
     if difference is None:
         return None, "off"
-    colour: _Colour = "off" if difference.is_noise else _COLOURS[line.better]
+    colour: _Colour = _COLOURS[line.better] if difference.is_significant else "off"
     return _signed(line.unit, difference.value), colour
 
 
 def says(line: Line) -> str:
-    """Whether the two differ by more than chance, in words."""
+    """Whether the difference is significant, in words."""
     difference = line.difference
     if difference is None:
-        return "nothing to compare with"
+        return "no comparison"
     if not difference.is_told:
-        return "too few to tell"
-    if difference.is_noise:
-        return _CHANCE
+        return "too few sessions"
+    if not difference.is_significant:
+        return _NOT_SIGNIFICANT
     if line.better is Better.NEITHER:
-        return "more" if difference.value > 0 else "less"
+        return "higher" if difference.value > 0 else "lower"
     return "better" if (difference.value > 0) == (line.better is Better.MORE) else "worse"
 
 
@@ -158,16 +167,16 @@ def _at_once(report: Report) -> None:
     busiest = report.busiest
     known = busiest is not None and busiest.sessions >= max(1.0, most)
     st.metric(
-        "At once, most" if known else f"At once, busiest {unit}",
+        "Peak concurrency" if known else f"Mean concurrency, peak {unit}",
         fmt.number(busiest.sessions)
         if known and busiest is not None
         else f"{most:.2g}"
         if most >= 0.01
         else "< 0.01",
         border=True,
-        help="The most sessions that went on in one minute, of the minutes that are kept (a week)"
+        help="The most concurrent sessions in one minute. Minutes are kept for a week."
         if known
-        else f"So many sessions went on at once in the mean of the busiest {unit}",
+        else f"The mean of concurrent sessions in the busiest {unit}",
         chart_data=means if len(means) > 1 else None,
         chart_type="area",
         height=_CARD_HIGH_PX,
@@ -175,7 +184,7 @@ def _at_once(report: Report) -> None:
     if known and busiest is not None:
         nav.link(
             "sessions",
-            "See who began before it",
+            "View sessions before the peak",
             icon=":material/arrow_forward:",
             **time_range.find(report.scope, created_before=f"{busiest.minute:%Y-%m-%dT%H:%MZ}"),
         )
@@ -186,13 +195,13 @@ def comparison(
 ) -> None:
     """Each figure of the two, their difference, and whether it is more than chance."""
     if other is None:
-        st.caption("Choose above what this time is compared with.")
+        st.caption("Choose a period or a version under “Compare to” above.")
         return
-    only = st.toggle("Only what differs by more than chance", key=f"{time_range.KEY}.differs")
+    only = st.toggle("Significant only", key=f"{time_range.KEY}.differs")
     shown = [
         line
         for line in lines
-        if not only or (line.difference is not None and not line.difference.is_noise)
+        if not only or (line.difference is not None and line.difference.is_significant)
     ]
     rows = [
         [
@@ -205,23 +214,23 @@ def comparison(
         ]
         for line in shown
     ]
-    columns: dict[str, object] = {"Figure": st.column_config.TextColumn(width=220)}
+    columns: dict[str, object] = {"Metric": st.column_config.TextColumn(width=220)}
     for words in (asked.against_words, asked.words, "Difference"):  # a version may have any name
         name = fmt.plain(words)
         while name in columns:
             name += " "
         columns[name] = None
-    columns["It lies between"] = st.column_config.TextColumn(width=170)
-    columns["So it is"] = None
+    columns["95 % CI"] = st.column_config.TextColumn(width=170)
+    columns["Result"] = None
     drill_down.table(
         columns,
         rows,
         key=f"{time_range.KEY}.comparison",
-        alt="Every figure of both, with their difference",
+        alt="Every metric of both, with the difference",
     )
     st.caption(
-        "A difference lies between these bounds 95 times of 100. Of twenty figures that did not "
-        "change, one seems to differ all the same."
+        "A difference is significant if its 95 % confidence interval excludes zero. About one in "
+        "twenty unchanged metrics still appears significant."
     )
 
 
@@ -240,12 +249,12 @@ def written(unit: Unit, value: float | None) -> str:
 
 def _signed(unit: Unit, value: float) -> str:
     text = f"{abs(value) * 100:.1f} points" if unit is Unit.SHARE else written(unit, abs(value))
-    nought = text.startswith("0.0 ")
-    return text if nought else f"{'-' if value < 0 else '+'}{text}"
+    is_zero = text.startswith("0.0 ")
+    return text if is_zero else f"{'-' if value < 0 else '+'}{text}"
 
 
 def _bounds(line: Line) -> str:
     difference = line.difference
     if difference is None or not difference.is_told:
         return ""
-    return f"{_signed(line.unit, difference.low)} and {_signed(line.unit, difference.high)}"
+    return f"{_signed(line.unit, difference.low)} to {_signed(line.unit, difference.high)}"

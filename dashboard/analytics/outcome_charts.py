@@ -1,4 +1,4 @@
-"""Drawing how sessions ended, why some failed, what humans were asked, and what reviewers say."""
+"""Drawing the outcomes of sessions, their failures, interrupts and reviews."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from services.analytics.significance import wilson
 from services.store.session_fields import NONE
 
 _WORDS: Final = {
-    Outcome.ANSWERED: "answered at least once",
-    Outcome.ABANDONED: "left without an answer",
-    Outcome.NOBODY: "nobody came",
-    Outcome.FAILED: "its room was lost",
-    Outcome.UNTOLD: "no recorder told",
-    Outcome.OPEN: "goes on",
+    Outcome.ANSWERED: "Answered",
+    Outcome.ABANDONED: "Abandoned without an answer",
+    Outcome.NOBODY: "No participant",
+    Outcome.FAILED: "Room lost",
+    Outcome.UNTOLD: "Unknown (no recorder)",
+    Outcome.OPEN: "In progress",
 }
 _SCORES: Final = ("yes", "no", "not applicable")
 
@@ -39,9 +39,9 @@ def ends(report: Report) -> None:
     rows = pd.DataFrame(
         {
             drill_down.ROW: range(len(found)),
-            "How it ended": [_WORDS[one] for one, _ in found],
+            "Outcome": [_WORDS[one] for one, _ in found],
             "Sessions": [count for _, count in found],
-            "Part": [count / whole.sessions for _, count in found],
+            "Share": [count / whole.sessions for _, count in found],
         }
     )
     drawn = (
@@ -49,8 +49,8 @@ def ends(report: Report) -> None:
         .mark_bar(cursor="pointer")
         .encode(
             x=alt.X("Sessions:Q", title="Sessions", axis=alt.Axis(tickMinStep=1, format="d")),
-            y=alt.Y("How it ended:N", title=None, sort=None, axis=alt.Axis(labelLimit=220)),
-            tooltip=["How it ended", "Sessions", alt.Tooltip("Part:Q", format=".1%")],
+            y=alt.Y("Outcome:N", title=None, sort=None, axis=alt.Axis(labelLimit=220)),
+            tooltip=["Outcome", "Sessions", alt.Tooltip("Share:Q", format=".1%")],
         )
         .add_params(drill_down.pick())
     )
@@ -61,7 +61,7 @@ def ends(report: Report) -> None:
     causes = whole.named("cause")
     if causes:
         drill_down.table(
-            {"Cause": None, "Times": COUNT},
+            {"Cause": None, "Failures": COUNT},
             [
                 [
                     fmt.plain(cause),
@@ -70,39 +70,39 @@ def ends(report: Report) -> None:
                 for cause, count in causes.items()
             ],
             key=f"{time_range.KEY}.causes",
-            alt="How often something failed, by its cause",
+            alt="Failures by cause",
         )
     else:
-        st.caption("Nothing failed in the sessions of this time.")
+        st.caption("No failures in this period.")
     if report.not_created:
-        st.markdown("**Sessions that could not be created**")
+        st.markdown("**Session creation failures**")
         st.dataframe(
             pd.DataFrame(
                 [
-                    {"Why": why.replace("_", " "), "Times": count}
+                    {"Reason": why.replace("_", " ").capitalize(), "Failures": count}
                     for why, count in report.not_created.items()
                 ]
             ),
             key=f"{time_range.KEY}.not_created",
             hide_index=True,
-            alt="How often a session could not be created, by the reason",
+            alt="Session creation failures by reason",
         )
 
 
 def questions(report: Report) -> None:
-    """What graphs asked humans, and how long these let them wait."""
+    """Interrupts by node, and how long each waited for its answer."""
     waiting = bridge.read(lambda: bridge.runtime().store.agents.pending_interrupts(limit=100))
     if waiting:
         count = f"{len(waiting)}{'+' if len(waiting) == 100 else ''}"
         nav.link(
             "sessions",
-            f"{count} wait for an answer now",
-            icon=":material/help:",
+            f"{count} pending now",
+            icon=":material/front_hand:",
             interrupts_pending="true",
         )
     nodes = report.whole.questions()
     if not nodes:
-        st.caption("No graph asked a human in the sessions that began and ended in this time.")
+        st.caption("No interrupts in the ended sessions of this period.")
         return
     find = partial(time_range.find, report.scope)
     rows = []
@@ -116,27 +116,27 @@ def questions(report: Report) -> None:
     s = st.column_config.NumberColumn(format="%.1f s")
     drill_down.table(
         {
-            "Asked by": None,
+            "Node": None,
             "Answered": COUNT,
             **dict.fromkeys(QUANTILES, s),
-            "Never answered": COUNT,
+            "Not answered": COUNT,
         },
         rows,
         key=f"{time_range.KEY}.questions",
-        alt="How long questions waited for an answer, by the node that asked",
+        alt="Interrupt wait times by node",
     )
-    st.caption("From the question to the moment at which the graph had its answer.")
+    st.caption("Time from the interrupt to its answer.")
 
 
 def quality(report: Report) -> None:
     """Verdicts and the scorecard's answers."""
     whole = report.whole
     if not whole.judged:
-        st.caption("No session of this time has a verdict.")
+        st.caption("No reviews of sessions in this period.")
         return
     verdicts = whole.named("verdict")
     drill_down.table(
-        {"Verdict": None, "Sessions": COUNT, "Part": SHARE},
+        {"Review": None, "Sessions": COUNT, "Share": SHARE},
         [
             [
                 session_filters.VERDICTS.get(verdict, verdict),
@@ -146,7 +146,7 @@ def quality(report: Report) -> None:
             for verdict, count in verdicts.items()
         ],
         key=f"{time_range.KEY}.verdicts",
-        alt="Verdicts of the reviewers",
+        alt="Review results",
     )
     scores = whole.scores()
     if not scores:
@@ -156,14 +156,14 @@ def quality(report: Report) -> None:
         {
             "Question": None,
             **dict.fromkeys(map(str.capitalize, _SCORES), COUNT),
-            "Yes, of both": SHARE,
+            "Yes (of yes and no)": SHARE,
         },
         [
             [fmt.plain(question), *_answers(report, question, told)]
             for question, told in scores.items()
         ],
         key=f"{time_range.KEY}.scores",
-        alt="Answers to the questions of the scorecard",
+        alt="Scorecard answers",
     )
 
 
@@ -189,21 +189,21 @@ def versions(report: Report) -> None:
             "Agent": None,
             "Version": None,
             "Sessions": COUNT,
-            "Lasts, median": st.column_config.NumberColumn(format="%.0f s"),
-            "Answer, median": MS,
-            "Answer, p95": MS,
+            "Median duration": st.column_config.NumberColumn(format="%.0f s"),
+            "Latency p50": MS,
+            "Latency p95": MS,
             "Abandoned": SHARE,
-            "With errors": SHARE,
-            "Judged": COUNT,
-            "Work": None,
+            "Error rate": SHARE,
+            "Reviewed": COUNT,
+            "Pass rate (95 % CI)": None,
         },
         rows,
         key=f"{time_range.KEY}.versions",
-        alt="Every version of every agent, with its figures",
+        alt="Metrics by agent and version",
     )
     st.caption(
-        "An agent tells its version by SWITCHBOARD_AGENT_VERSION. To compare two, choose one above, "
-        "and the other under “Compared with”."
+        "Set SWITCHBOARD_AGENT_VERSION (e.g. a git commit) to tell versions apart. To compare two, "
+        "choose one under “Version” and the other under “Compare to”."
     )
 
 
@@ -220,7 +220,7 @@ def _version(report: Report, agent: str, version: str, one: Figures) -> list[obj
     abandoned, troubled = one.outcome(Outcome.ABANDONED), one.counts.get("troubled", 0)
     return [
         fmt.plain(agent) or fmt.ABSENT,
-        fmt.plain(version) or "not told",
+        fmt.plain(version) or "unknown",
         Seen(one.sessions, lead()),
         None if lasts is None else lasts / 1000,
         Seen(answer.quantile(0.5), lead(mark="part|answer") if answer.n else None),

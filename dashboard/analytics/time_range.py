@@ -1,4 +1,4 @@
-"""Drawing which sessions the figures are of, and what these are compared with.
+"""Drawing the time range and the other filters of the metrics, and what to compare them to.
 
 All of it stands in the page's address: a link shows the same.
 """
@@ -20,17 +20,17 @@ from services.store.session_fields import NONE
 
 KEY: Final = "analytics"
 PERIODS: Final = {
-    "24h": "last 24 hours",
-    "7d": "last 7 days",
-    "30d": "last 30 days",
-    "90d": "last 90 days",
-    "days": "chosen days",
+    "24h": "Last 24 hours",
+    "7d": "Last 7 days",
+    "30d": "Last 30 days",
+    "90d": "Last 90 days",
+    "days": "Custom",
 }
 AGAINST: Final = {
-    "before": "the time before",
-    "time": "another time",
-    "version": "another version",
-    "nothing": "nothing",
+    "before": "Previous period",
+    "time": "Custom period",
+    "version": "Another version",
+    "nothing": "No comparison",
 }
 _DAYS: Final = {"7d": 7, "30d": 30, "90d": 90}
 _FIELDS: Final = ("period", "from", "to", "agent", "version", "against", "since", "other")
@@ -60,16 +60,16 @@ def asked() -> Asked:
     fields = _Fields(address.follow(KEY, _FIELDS))
     there = bridge.read(bridge.runtime().store.session_search.values)
     held: dict[str, Any] = {}
-    held["period"] = fields.choice("Sessions that began in the", "period", PERIODS)
+    held["period"] = fields.choice("Time range", "period", PERIODS)
     if held["period"] == "days":
         held["from"] = fields.date("From", "from", back=6)
         held["to"] = fields.date("Until", "to", back=0)
     held["agent"] = fields.choice("Agent", "agent", fields.names(there["agent_name"], "agent"))
     versions = fields.names((*there["version"], NONE), "version", "other")
     held["version"] = fields.choice("Version", "version", versions)
-    held["against"] = fields.choice("Compared with", "against", AGAINST)
+    held["against"] = fields.choice("Compare to", "against", AGAINST)
     if held["against"] == "time":
-        held["since"] = fields.date("That begins on", "since", back=14)
+        held["since"] = fields.date("Starting on", "since", back=14)
     if held["against"] == "version":
         others = {one: word for one, word in versions.items() if one != held["version"]}
         held["other"] = fields.choice("Other version", "other", others)
@@ -132,7 +132,7 @@ def _asked(held: Mapping[str, Any]) -> Asked:
                 agent_name=scope.agent_name,
                 version=_name(held["other"]),
             )
-            named = _named(held["version"]) if held["version"] else "all versions"
+            named = _named(held["version"]) if held["version"] else "All versions"
             return Asked(
                 scope=scope, words=named, against=other, against_words=_named(held["other"])
             )
@@ -187,7 +187,7 @@ class _Fields:
         """Those that are known, and those that the address names: an old link stays what it is."""
         told = (self._told.get(field, "")[:_NAME_MOST] for field in fields)
         names = dict.fromkeys((*known, *filter(None, told)))
-        return {_ANY: "all", **{name: _named(name) for name in names}}
+        return {_ANY: "All", **{name: _named(name) for name in names}}
 
 
 def _said(name: str, value: Any) -> str:
@@ -197,7 +197,7 @@ def _said(name: str, value: Any) -> str:
 
 
 def _named(version: str) -> str:
-    return "not told" if version == NONE else fmt.plain(version)
+    return "unknown" if version == NONE else fmt.plain(version)
 
 
 def _name(held: str) -> str | None:

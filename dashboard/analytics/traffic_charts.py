@@ -19,7 +19,7 @@ from services.store.session_fields import NONE
 _HEIGHT: Final = 260
 _SPLITS: Final[dict[str, Callable[[Slot], str]]] = {
     "agent": lambda slot: fmt.plain(slot.agent_name) or "no agent",
-    "version": lambda slot: fmt.plain(slot.version) or "not told",
+    "version": lambda slot: fmt.plain(slot.version) or "unknown",
 }
 _MOST: Final = 6  # colours; the others are one
 
@@ -30,6 +30,7 @@ def panel(report: Report) -> None:
         "Split by",
         list(_SPLITS),
         default="agent",
+        format_func=str.capitalize,
         key=f"{time_range.KEY}.split",
         required=True,
     )
@@ -87,11 +88,11 @@ def _bars(report: Report, of: Callable[[Slot], str]) -> None:
     counts: dict[tuple[datetime, str], int] = {}
     whose: dict[tuple[datetime, str], dict[str, str]] = {}
     for slot in report.slots:
-        name = of(slot) if of(slot) in named else "others"
+        name = of(slot) if of(slot) in named else "other"
         key = (slot.begins_at, name)
         counts[key] = counts.get(key, 0) + slot.figures.sessions
         one = {}
-        if name != "others":
+        if name != "other":
             by_agent = of is _SPLITS["agent"]
             whose_ = slot.agent_name if by_agent else slot.version
             one = {"agent_name" if by_agent else "version": whose_ or NONE}
@@ -101,7 +102,7 @@ def _bars(report: Report, of: Callable[[Slot], str]) -> None:
         {
             drill_down.ROW: range(len(keys)),
             "when": [when(at) for at, _ in keys],
-            "Whose": [name for _, name in keys],
+            "Group": [name for _, name in keys],
             "Sessions": [counts[key] for key in keys],
         }
     )
@@ -111,8 +112,8 @@ def _bars(report: Report, of: Callable[[Slot], str]) -> None:
         .encode(
             x=time_axis(report),
             y=alt.Y("Sessions:Q", title="Sessions", axis=alt.Axis(tickMinStep=1, format="d")),
-            color=alt.Color("Whose:N", title=None, sort=named),
-            tooltip=[alt.Tooltip("when:T", format="%-d %b %Y %H:%M"), "Whose", "Sessions"],
+            color=alt.Color("Group:N", title=None, sort=named),
+            tooltip=[alt.Tooltip("when:T", format="%-d %b %Y %H:%M"), "Group", "Sessions"],
         )
         .add_params(drill_down.pick())
     )
@@ -128,23 +129,23 @@ def _at_once(report: Report) -> None:
         {
             drill_down.ROW: range(len(report.times)),
             "when": [when(at) for at, _ in report.times],
-            "At once": [round(one.busy_s / seconds, 3) for _, one in report.times],
+            "Concurrent": [round(one.busy_s / seconds, 3) for _, one in report.times],
         }
     )
     base = alt.Chart(rows, height=_HEIGHT).encode(
         x=time_axis(report),
-        y=alt.Y("At once:Q", title="Sessions at once, mean", scale=alt.Scale(zero=True)),
-        tooltip=[alt.Tooltip("when:T", format="%-d %b %Y %H:%M"), "At once"],
+        y=alt.Y("Concurrent:Q", title="Concurrent sessions (mean)", scale=alt.Scale(zero=True)),
+        tooltip=[alt.Tooltip("when:T", format="%-d %b %Y %H:%M"), "Concurrent"],
     )
     points = base.mark_circle(size=60, cursor="pointer").add_params(drill_down.pick())
     leads = [time_range.find(part_of(report, at)) for at, _ in report.times]
     most = max((one.busy_s / seconds for _, one in report.times), default=0.0)
-    st.markdown("**At once**")
+    st.markdown("**Concurrent sessions**")
     drill_down.chart(
         alt.layer(base.mark_line(), points),
         leads,
         key=f"{time_range.KEY}.at_once",
-        text=f"How many went on at once, at most {most:.1f} in the mean of an hour or day",
+        text=f"Mean of concurrent sessions over time, at most {most:.1f}",
     )
 
 
@@ -163,7 +164,7 @@ def _hours(report: Report) -> None:
         .mark_rect(cursor="pointer")
         .encode(
             x=alt.X("Day:O", title=None, axis=alt.Axis(labelOverlap="greedy", labelAngle=0)),
-            y=alt.Y("Hour:O", title="Hour of the day", scale=alt.Scale(domain=_CLOCK)),
+            y=alt.Y("Hour:O", title="Hour of day", scale=alt.Scale(domain=_CLOCK)),
             color=alt.Color("Sessions:Q", title=None, legend=None),
             tooltip=["Day", "Hour", "Sessions"],
         )
@@ -180,9 +181,13 @@ def _hours(report: Report) -> None:
         )
         for hour in report.hours
     ]
-    st.markdown("**By the hour of the day**")
+    st.markdown("**By hour of day**")
     most = max(report.hours, key=lambda hour: hour.sessions, default=None)
-    text = "No hour had a session" if most is None else f"Most in one hour: {most.sessions}"
+    text = (
+        "No sessions"
+        if most is None
+        else f"Sessions by hour of day, at most {most.sessions} in one hour"
+    )
     drill_down.chart(drawn, leads, key=f"{time_range.KEY}.hours", text=text)
 
 

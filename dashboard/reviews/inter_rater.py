@@ -1,4 +1,4 @@
-"""Drawing how far reviewers agree, and how each version of an agent does."""
+"""Drawing the agreement between reviewers, and the pass rate of each version."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def pairs() -> None:
         return
     if not found:
         feedback.show_empty(
-            "No session was judged by two people in the last 90 days.",
-            hint="Where two people review the same sessions, this says how far they agree.",
+            "No session with two reviews in the last 90 days.",
+            hint="Agreement appears when two reviewers review the same sessions.",
             icon=":material/handshake:",
         )
         return
     st.dataframe(
         pd.DataFrame([_pair(one) for one in found]),
         hide_index=True,
-        alt="How far each two reviewers agree",
+        alt="Agreement of each pair of reviewers",
     )
     st.caption(
-        "Kappa (Cohen's) is what they agree beyond chance: 1 is always, 0 is as by throwing dice. "
-        "Under some twenty sessions it says little."
+        "Cohen's kappa measures agreement beyond chance: 1 is full agreement, 0 is chance level. "
+        "It needs about twenty sessions to be meaningful."
     )
 
 
@@ -52,8 +52,9 @@ def versions() -> None:
         return
     if not found:
         feedback.show_empty(
-            "No session of the last 90 days has a verdict.",
-            hint="An agent tells its version by SWITCHBOARD_AGENT_VERSION, such as a git commit.",
+            "No reviews in the last 90 days.",
+            hint="Review sessions on the Queue tab. Set SWITCHBOARD_AGENT_VERSION (e.g. a git commit) "
+            "to compare versions.",
             icon=":material/trending_up:",
         )
         return
@@ -65,7 +66,8 @@ def versions() -> None:
         alt="Pass rates, newest version first",
     )
     st.caption(
-        "The line is where the true rate lies, 95 times of 100: lines that overlap may differ by chance."
+        "Lines show the 95 % confidence interval. If two lines overlap, the difference may not be "
+        "significant."
     )
 
 
@@ -76,21 +78,21 @@ def _pair(one: Agreement) -> dict[str, object]:
     )
     return {
         "Reviewers": fmt.plain(f"{one.author} and {one.other}"),
-        "Both judged": one.count,
-        "Same verdict": f"{one.same:.0%}",
+        "Sessions": one.count,
+        "Same result": f"{one.same:.0%}",
         "Kappa": fmt.ABSENT if kappa is None else f"{kappa:.2f}",
-        "Which is": word,
+        "Agreement": word,
     }
 
 
 def _version(one: VersionScore) -> dict[str, object]:
     return {
         "Agent": fmt.plain(one.agent_name) or fmt.ABSENT,
-        "Version": fmt.plain(one.version) or "not told",
-        "Since": viewer.moment(one.first),
-        "Judged": one.judged,
-        "Works": f"{one.rate:.0%}",
-        "Between": f"{one.low:.0%} and {one.high:.0%}",
+        "Version": fmt.plain(one.version) or "unknown",
+        "First session": viewer.moment(one.first),
+        "Reviewed": one.judged,
+        "Pass rate": f"{one.rate:.0%}",
+        "95 % CI": f"{one.low:.0%} to {one.high:.0%}",
         "low": one.low,
         "high": one.high,
         "rate": one.rate,
@@ -101,12 +103,12 @@ def _chart(rows: pd.DataFrame) -> alt.LayerChart | alt.FacetChart:
     base = alt.Chart(rows).encode(
         y=alt.Y("Version:N", sort=None, title=None),
         color=alt.Color("Agent:N", title=None),
-        tooltip=["Agent", "Version", "Judged", "Works", "Between"],
+        tooltip=["Agent", "Version", "Reviewed", "Pass rate", "95 % CI"],
     )
     share = alt.Scale(domain=[0, 1])
     axis = alt.Axis(format="%")
     line = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("low:Q", scale=share, axis=axis, title="Sessions that work"), x2="high:Q"
+        x=alt.X("low:Q", scale=share, axis=axis, title="Pass rate"), x2="high:Q"
     )
     point = base.mark_point(filled=True, size=90).encode(x=alt.X("rate:Q", scale=share))
     return alt.layer(line, point).properties(height=max(120, 34 * len(rows) + 40))

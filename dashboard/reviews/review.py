@@ -1,4 +1,4 @@
-"""Drawing what people think of a session: notes, the scorecard, the verdict."""
+"""Drawing the review of a session: notes, result, scorecard and comment."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from services.reviews.service import (
 
 _KEY: Final = "review"
 _VERDICTS: Final = {
-    "pass": (":material/thumb_up:", "Works", "green"),
-    "fail": (":material/thumb_down:", "Does not", "red"),
+    "pass": (":material/thumb_up:", "Pass", "green"),
+    "fail": (":material/thumb_down:", "Fail", "red"),
     "unsure": (":material/help:", "Unsure", "orange"),
 }
 
@@ -52,17 +52,17 @@ def verdict(session_id: str) -> None:
 
 def _notes(session_id: str, review: Review) -> None:
     if not review.notes:
-        st.caption("No notes yet. Press n in the view above to write about the moment shown there.")
+        st.caption("No notes yet. Press N in the view above to add one at the current time.")
     for note in review.notes:
         with st.container(horizontal=True, vertical_alignment="center"):
             tags = " ".join(f":gray-badge[{fmt.md(tag)}]" for tag in note.tags)
             st.markdown(
-                f"{fmt.md(note.text)}  \n:small[:gray[about {viewer.moment(note.pinned_at)}, "
+                f"{fmt.md(note.text)}  \n:small[:gray[at {viewer.moment(note.pinned_at)}, "
                 f"by {fmt.md(note.author)}]] {tags}"
             )
             st.space("stretch")
             if st.button(
-                "Remove",
+                "Remove note",
                 key=f"{_KEY}.{note.id}.remove",
                 icon=":material/delete:",
                 type="tertiary",
@@ -81,7 +81,7 @@ def _remove(session_id: str, note: Note) -> None:
     def put_back() -> None:
         bridge.write(lambda caller: reviews.put_back(session_id, note, actor=caller))
 
-    feedback.flash("The note was removed.", undo=put_back)
+    feedback.flash("Note removed", undo=put_back)
     st.rerun()
 
 
@@ -89,9 +89,9 @@ def _note_form(session_id: str, pinned_at: datetime | None, pinned_key: str) -> 
     runtime = bridge.runtime()
     key = f"{_KEY}.{session_id}.note"
     draft = drafts.draft_key(key)
-    about = "now" if pinned_at is None else viewer.moment(pinned_at)
+    label = "Note" if pinned_at is None else f"Note at {viewer.moment(pinned_at)}"
     with st.form(key):
-        text = st.text_area(f"Note about {about}", key=f"{draft}.text", max_chars=TEXT_MOST)
+        text = st.text_area(label, key=f"{draft}.text", max_chars=TEXT_MOST)
         tags = st.multiselect(
             "Tags",
             ["slow", "wrong", "misheard", "good"],
@@ -99,7 +99,7 @@ def _note_form(session_id: str, pinned_at: datetime | None, pinned_key: str) -> 
             accept_new_options=True,
             max_selections=TAGS_MOST,
         )
-        sent = st.form_submit_button("Write the note", icon=":material/edit_note:")
+        sent = st.form_submit_button("Add note", icon=":material/edit_note:")
 
     def write() -> None:
         bridge.write(
@@ -115,7 +115,7 @@ def _note_form(session_id: str, pinned_at: datetime | None, pinned_key: str) -> 
         st.session_state.pop(pinned_key, None)
 
     if sent:
-        attempt(key, write, done="The note was written.")
+        attempt(key, write, done="Note added")
     show_failure(key)
 
 
@@ -127,7 +127,7 @@ def _verdict_form(session_id: str, review: Review) -> None:
         _said(newest, others=len(review.opinions) - 1)
     with st.form(key):
         verdict = st.segmented_control(
-            "Verdict",
+            "Result",
             list(VERDICTS),
             default=newest.verdict if newest is not None else None,
             format_func=lambda one: _VERDICTS[one][1],
@@ -138,23 +138,24 @@ def _verdict_form(session_id: str, review: Review) -> None:
             given = st.segmented_control(
                 fmt.plain(question),
                 list(SCORES),
+                format_func=str.capitalize,
                 default=newest.scores.get(question) if newest is not None else None,
                 key=f"{key}.{number}",
             )
             if given is not None:
                 scores[question] = given
         remark = st.text_input(
-            "Remark",
+            "Comment",
             value=newest.remark if newest is not None else "",
             key=f"{key}.remark",
             max_chars=TEXT_MOST,
         )
-        sent = st.form_submit_button("Give the verdict", icon=":material/gavel:")
+        sent = st.form_submit_button("Save review", icon=":material/gavel:")
 
     def judge() -> None:
         if verdict is None:
             raise InvalidInputError(
-                "No verdict was chosen.", hint="Say whether it works, then press it again."
+                "No result selected.", hint="Select Pass, Fail or Unsure, then save again."
             )
         bridge.write(
             lambda caller: reviews.judge(
@@ -163,13 +164,13 @@ def _verdict_form(session_id: str, review: Review) -> None:
         )
 
     if sent:
-        attempt(key, judge, done="The verdict was given.")
+        attempt(key, judge, done="Review saved")
     show_failure(key)
 
 
 def _said(opinion: Opinion, *, others: int) -> None:
     icon, word, colour = _VERDICTS[opinion.verdict]
-    more = f" · {fmt.count_text(others, 'verdict')} before" if others else ""
+    more = f" · {fmt.count_text(others, 'earlier review')}" if others else ""
     st.markdown(
         f":{colour}-badge[{icon} {word}] :small[:gray[by {fmt.md(opinion.author)}, "
         f"{viewer.moment(opinion.at)}{more}]]"

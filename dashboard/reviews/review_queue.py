@@ -1,4 +1,4 @@
-"""Drawing the review queue: why each session is in it, who is to look, and the review itself."""
+"""Drawing the review queue: the reason and assignee of each session, and its review."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from services.reviews.queue import NAME_MOST, OFTEN, PART, Queued, Rule
 _KEY: Final = "reviews.queue"
 _SHOWN: Final = 100
 _WHY: Final = {
-    Rule.SLOWEST: "among the slowest",
+    Rule.SLOWEST: "slowest",
     Rule.FAILED: "failed",
-    Rule.INTERRUPTED: f"interrupted {OFTEN} times or more",
-    Rule.RANDOM: f"random {PART:.0%}",
+    Rule.INTERRUPTED: f"{OFTEN} or more interruptions",
+    Rule.RANDOM: f"random sample ({PART:.0%})",
 }
-_DAYS: Final = {7: "last 7 days", 30: "last 30 days", 90: "last 90 days"}
-_MINE: Final = {"all": "everybody's", "mine": "mine", "nobody": "nobody's yet"}
+_DAYS: Final = {7: "Last 7 days", 30: "Last 30 days", 90: "Last 90 days"}
+_MINE: Final = {"all": "Anyone", "mine": "Me", "nobody": "Unassigned"}
 
 
 def panel() -> None:
@@ -41,12 +41,12 @@ def panel() -> None:
         queued = tuple(one for one in queued if one.session.assignee in assignees)
     if not queued:
         feedback.show_empty(
-            "Nothing waits for a review.",
-            hint="Sessions that are over and without a verdict come here by these rules.",
+            "No sessions to review.",
+            hint="Ended sessions without a review appear here if a reason above matches.",
             icon=":material/playlist_add_check:",
         )
         return
-    st.caption(f"{fmt.count_text(len(queued), 'session')} without a verdict.")
+    st.caption(f"{fmt.count_text(len(queued), 'session')} not reviewed")
     chosen = _table(queued[:_SHOWN])
     _actions(chosen, mine)
     if len(chosen) == 1:
@@ -56,18 +56,18 @@ def panel() -> None:
 def _wanted() -> tuple[list[Rule], int, str]:
     left, middle, right = st.columns([4, 2, 2], vertical_alignment="bottom")
     rules = left.multiselect(
-        "Why",
+        "Reason",
         list(Rule),
         default=list(Rule),
         format_func=_WHY.__getitem__,
         key=f"{_KEY}.rules",
-        placeholder="Choose a rule",
+        placeholder="Choose a reason",
     )
     days = middle.selectbox(
-        "When", list(_DAYS), index=1, format_func=_DAYS.__getitem__, key=f"{_KEY}.days"
+        "Time range", list(_DAYS), index=1, format_func=_DAYS.__getitem__, key=f"{_KEY}.days"
     )
     whose = right.selectbox(
-        "Whose", list(_MINE), format_func=_MINE.__getitem__, key=f"{_KEY}.whose"
+        "Assignee", list(_MINE), format_func=_MINE.__getitem__, key=f"{_KEY}.whose"
     )
     return rules or list(Rule), days, whose
 
@@ -77,7 +77,7 @@ def _table(queued: tuple[Queued, ...]) -> list[Queued]:
         pd.DataFrame([_row(one) for one in queued]),
         key=f"{_KEY}.table.{hash(tuple(one.session.session_id for one in queued))}",
         hide_index=True,
-        alt="Sessions to be reviewed, those with the most reasons first",
+        alt="Sessions to review, those with the most reasons first",
         on_select="rerun",
         selection_mode="multi-row",
     )
@@ -91,33 +91,33 @@ def _row(one: Queued) -> dict[str, Any]:
         "Agent": fmt.plain(session.agent_name) or fmt.ABSENT,
         "Version": fmt.plain(session.version) or fmt.ABSENT,
         "User": fmt.plain(session.user_id) or fmt.ABSENT,
-        "Why": ", ".join(_WHY[rule] for rule in one.why),
+        "Reason": ", ".join(_WHY[rule] for rule in one.why),
         "Turns": session.turns,
-        "Worst": fmt.ABSENT if longest is None else fmt.latency(longest / 1000),
-        "For": fmt.plain(session.assignee),
+        "Max latency": fmt.ABSENT if longest is None else fmt.latency(longest / 1000),
+        "Assignee": fmt.plain(session.assignee),
     }
 
 
 def _actions(chosen: list[Queued], mine: str) -> None:
     if not chosen:
-        st.caption("Choose one by its box to review it here, or several to assign them.")
+        st.caption("Select one session to review it here, or several to assign them.")
         return
     ids = tuple(one.session.session_id for one in chosen)
     count = fmt.count_text(len(ids), "session")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         if st.button("Assign to me", key=f"{_KEY}.mine", icon=":material/person_add:"):
-            attempt(_KEY, lambda: _assign(ids, mine), done=f"{count} assigned to you.")
+            attempt(_KEY, lambda: _assign(ids, mine), done=f"{count} assigned to you")
         to = st.text_input(
-            "Or to", max_chars=NAME_MOST, key=f"{_KEY}.to", placeholder="A name", width=200
+            "Assign to", max_chars=NAME_MOST, key=f"{_KEY}.to", placeholder="User name", width=200
         )
         if st.button(
             "Assign", key=f"{_KEY}.assign", icon=":material/group_add:", disabled=not to.strip()
         ):
-            attempt(_KEY, lambda: _assign(ids, to), done=f"{count} assigned to {fmt.code(to)}.")
+            attempt(_KEY, lambda: _assign(ids, to), done=f"{count} assigned to {fmt.code(to)}")
         if any(one.session.assignee for one in chosen) and st.button(
-            "Take back", key=f"{_KEY}.back", icon=":material/person_remove:"
+            "Unassign", key=f"{_KEY}.back", icon=":material/person_remove:"
         ):
-            attempt(_KEY, lambda: _assign(ids, ""), done=f"{count} assigned to nobody.")
+            attempt(_KEY, lambda: _assign(ids, ""), done=f"{count} unassigned")
     show_failure(_KEY)
 
 
@@ -128,13 +128,13 @@ def _assign(ids: tuple[str, ...], to: str) -> None:
 
 def _look(one: Queued) -> None:
     session_id = one.session.session_id
-    st.header("The session", anchor=False)
-    nav.link("session", "Open in the inspector", icon=":material/forum:", id=session_id)
+    st.header("Session", anchor=False)
+    nav.link("session", "Open session", icon=":material/forum:", id=session_id)
     left, right = st.columns([3, 2], gap="large")
     with left:
         turns = bridge.read(lambda: bridge.runtime().store.agents.turns_of(session_id))
         if not turns:
-            st.caption("Nothing was said.")
+            st.caption("No transcript.")
         for turn in turns:
             if turn.user_text:
                 st.markdown(f"**Caller** {fmt.md(turn.user_text)}")

@@ -39,17 +39,18 @@ def _panel(view: RoomView) -> None:
     room_name = view.room.name
     others = [p.name or p.identity for p in view.observers]
     if st.toggle(
-        "Through the dashboard",
+        "Relay through the dashboard",
         key=f"{_KEY}.{room_name}.relayed",
         on_change=stop_relayed,
         args=(room_name,),
-        help="For a browser that hears nothing: one that does not reach LiveKit's media ports.",
+        help="Use this if this browser cannot reach LiveKit's media ports.",
     ):
         from dashboard.rooms import relayed_audio
 
         relayed_audio.panel(room_name)
         if others:
-            st.caption(f"Listening: {fmt.listing([fmt.md(name) for name in others], limit=8)}")
+            names = fmt.listing([fmt.md(name) for name in others], limit=8)
+            st.caption(f"Also listening: {names}")
     else:
         _straight(room_name, others)
 
@@ -66,7 +67,7 @@ def relayed_key(room_name: str) -> str:
 
 
 def _person_dialog(room_name: str) -> None:
-    """Asks before somebody joins the room as a person."""
+    """Ask before the operator joins the room as a visible participant."""
     runtime = bridge.runtime()
 
     def join() -> None:
@@ -77,12 +78,12 @@ def _person_dialog(room_name: str) -> None:
 
     dialogs.confirm(
         _PERSON,
-        title=f"Join {room_name} as a person?",
-        body="Everybody in the room sees that you come, and hears your microphone.",
+        title=f"Join {room_name} as a participant?",
+        body="Everyone in the room can see you join and hear your microphone.",
         consequences=lambda: (
-            "The caller hears you beside the agent.",
-            "An agent goes on listening to its caller; it may take what it hears there for words.",
-            "It is written down.",
+            "The caller hears both you and the agent.",
+            "The agent keeps listening to its caller and may transcribe your voice as theirs.",
+            "The session records that you joined.",
         ),
         button="Join",
         on_confirm=join,

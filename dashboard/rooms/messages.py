@@ -13,7 +13,7 @@ from dashboard.ui.actions import attempt, show_failure
 from services.errors import InvalidInputError
 from services.rooms.views import RoomView
 
-_ALL = "everybody"
+_ALL = "everyone"
 _HEIGHT_PX = 150
 _FIELD_PX = 150
 
@@ -26,7 +26,7 @@ def message_form(view: RoomView) -> None:
         text = st.text_area(
             "Message",
             key=drafts.draft_key(key),
-            placeholder="What they should get",
+            placeholder="Text to send",
             height=_HEIGHT_PX,
         )
         grid = st.grid(2, min_column_width=_FIELD_PX)
@@ -37,13 +37,13 @@ def message_form(view: RoomView) -> None:
             "Topic",
             placeholder="none",
             key=f"{key}.topic",
-            help="The data packet's topic, by which apps tell packets apart.",
+            help="The topic of the data packet. Apps use it to tell packets apart.",
         )
-        clicked = st.form_submit_button("Send", key=f"{key}.send", icon=":material/send:")
+        clicked = st.form_submit_button("Send message", key=f"{key}.send", icon=":material/send:")
 
     def send() -> None:
         if not text.strip():
-            raise InvalidInputError("The message is empty.", hint="Write something first.")
+            raise InvalidInputError("The message is empty.", hint="Enter a message.")
         actions = bridge.runtime().actions
         bridge.write(
             lambda caller: actions.send_message(
@@ -54,7 +54,7 @@ def message_form(view: RoomView) -> None:
 
     if clicked:
         who = fmt.md(fmt.listing(to)) if to else _ALL
-        attempt(key, send, done=f"The message was sent to {who}.")
+        attempt(key, send, done=f"Message sent to {who}")
     show_failure(key)
 
 
@@ -69,10 +69,11 @@ def metadata_form(view: RoomView) -> None:
             value=base,
             key=f"{key}.text",
             height=_HEIGHT_PX,
-            help="Everybody in the room can read it. `switchboard` marks rooms of ours.",
+            help="All participants can read it. Switchboard marks its own rooms with the key "
+            "`switchboard`.",
         )
-        as_json = st.checkbox("Check that it is JSON", value=True, key=f"{key}.json")
-        saved = st.form_submit_button("Save", key=f"{key}.save", icon=":material/save:")
+        as_json = st.checkbox("Validate as JSON", value=True, key=f"{key}.json")
+        saved = st.form_submit_button("Save metadata", key=f"{key}.save", icon=":material/save:")
 
     def save() -> None:
         if as_json and text.strip():
@@ -82,7 +83,7 @@ def metadata_form(view: RoomView) -> None:
         st.session_state[f"{key}.base"] = _pretty(text)
 
     if saved:
-        attempt(key, save, done="Saved; everybody in the room was told.")
+        attempt(key, save, done="Metadata saved")
     show_failure(key)
     if now != base:
         _changed_meanwhile(key, lambda: _load(key, now))
@@ -91,8 +92,8 @@ def metadata_form(view: RoomView) -> None:
 def _changed_meanwhile(key: str, load: Callable[[], None]) -> None:
     """What somebody is typing is not replaced under their hands: they are asked."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption("The room's metadata has changed since you opened it.", width="content")
-        st.button("Show what it is now", key=f"{key}.load", type="tertiary", on_click=load)
+        st.caption("The metadata has changed since you opened this page.", width="content")
+        st.button("Load current metadata", key=f"{key}.load", type="tertiary", on_click=load)
 
 
 def _load(key: str, text: str) -> None:
@@ -104,7 +105,8 @@ def _check(text: str) -> None:
         json.loads(text)
     except ValueError as exc:
         raise InvalidInputError(
-            f"This is not JSON: {exc}.", hint="Correct it, or do not check."
+            f"The metadata is not valid JSON: {exc}.",
+            hint="Correct it, or clear “Validate as JSON”.",
         ) from None
 
 

@@ -35,7 +35,7 @@ def header(selected: Sequence[str]) -> None:
                 kwargs={"names": tuple(selected)},
             )
         st.button(
-            "Create a room",
+            "Create room",
             key="rooms.create.open",
             type="primary",
             icon=":material/add:",
@@ -45,20 +45,21 @@ def header(selected: Sequence[str]) -> None:
 
 
 def end_dialog() -> None:
-    """Says what ends and who is put out, then ends it."""
+    """Say what ends and who is disconnected, then end it."""
     asked = dialogs.asked(_END)
     if asked is None:
         return
     names: tuple[str, ...] = asked["names"]
     runtime = bridge.runtime()
-    rooms = fmt.count_text(len(names), "room")
+    rooms, one = fmt.count_text(len(names), "room"), len(names) == 1
+    thing = "room" if one else "rooms"
     dialogs.confirm(
         _END,
         title=f"End {rooms}?",
-        body="LiveKit deletes them and puts everybody out at once. This cannot be undone.",
+        body=f"This disconnects everyone and deletes the {thing}. You can't undo this.",
         consequences=lambda: [
-            *_put_out(names),
-            "They stay closed: old tokens do not open them again.",
+            *_occupants(names),
+            f"Existing tokens no longer work for {'this room' if one else 'these rooms'}.",
         ],
         topics=("rooms",),
         button=f"End {rooms}",
@@ -68,24 +69,24 @@ def end_dialog() -> None:
             ),
             timeout_s=_END_TIMEOUT_S,
         ),
-        done=f"{rooms} ended.",
+        done=f"{rooms} ended",
     )
 
 
-def _put_out(names: Sequence[str]) -> list[str]:
-    """Who is put out of which room, as it is now."""
+def _occupants(names: Sequence[str]) -> list[str]:
+    """Who is in which of these rooms now."""
     found = {view.name: view for view in bridge.runtime().rooms.snapshot.rooms}
     views = [found[name] for name in names if name in found]
     lines = [
-        f"{fmt.code(view.name)}: {fmt.count_text(view.people, 'person', 'people')} and "
-        f"{fmt.count_text(view.agents, 'agent')} put out"
+        f"{fmt.code(view.name)}: {fmt.count_text(view.people, 'participant')}, "
+        f"{fmt.count_text(view.agents, 'agent')}"
         for view in views[:_NAMED]
     ]
     if rest := views[_NAMED:]:
         people = sum(view.people for view in rest)
         lines.append(
             f"and {fmt.count_text(len(rest), 'more room')} with "
-            f"{fmt.count_text(people, 'person', 'people')}"
+            f"{fmt.count_text(people, 'participant')}"
         )
     return lines
 
@@ -96,7 +97,7 @@ def create_dialog() -> None:
     if facts is None:
         return
 
-    @st.dialog("Create a room", icon=":material/add:", width="medium", on_dismiss=dialogs.close)
+    @st.dialog("Create room", icon=":material/add:", width="medium", on_dismiss=dialogs.close)
     def draw() -> None:
         made: CreatedSession | None = facts.get("made")
         if made is None:
@@ -118,17 +119,17 @@ def _form(facts: dict[str, Any]) -> None:
         name = left.text_input(
             "Name",
             key="rooms.create.name",
-            placeholder="made for you",
-            help="Empty: a new name that is never used again, which is safest.",
+            placeholder="Generated",
+            help="Leave empty for a unique name, which is safest.",
         )
         agent = right.selectbox(
             "Agent", [*agents, _NO_AGENT], key="rooms.create.agent", help="From langgraph.json"
         )
         user_id = left.text_input(
-            "Who will join",
+            "Identity",
             value="operator",
             key="rooms.create.user",
-            help="You get a join token for this person.",
+            help="The identity that the join token is for.",
         )
         hours = right.number_input(
             "Ends after (hours)",
@@ -137,29 +138,39 @@ def _form(facts: dict[str, Any]) -> None:
             value=2.0,
             step=0.5,
             key="rooms.create.hours",
-            help="0: no end of its own; it closes when everybody has left.",
+            help="0: no time limit. The room closes after everyone has left.",
         )
         more = "error" in facts  # what is wrong may stand there
         with st.expander("More options", expanded=more, icon=":material/tune:"):
             a, b, c = st.columns(3)
             empty_s = a.number_input(
-                "Close when nobody comes (s)", 0, 86_400, 900, key="rooms.create.empty"
+                "Empty timeout (s)",
+                0,
+                86_400,
+                900,
+                key="rooms.create.empty",
+                help="How long the room stays open if nobody joins.",
             )
             departure_s = b.number_input(
-                "Close after the last left (s)", 0, 86_400, 20, key="rooms.create.departure"
+                "Departure timeout (s)",
+                0,
+                86_400,
+                20,
+                key="rooms.create.departure",
+                help="How long the room stays open after the last participant leaves.",
             )
             most = c.number_input(
-                "Most participants", 0, 10_000, 0, key="rooms.create.most", help="0: no limit"
+                "Max participants", 0, 10_000, 0, key="rooms.create.most", help="0: no limit"
             )
             metadata = st.text_area(
-                "Metadata (a JSON object)",
+                "Metadata (JSON object)",
                 key="rooms.create.metadata",
                 placeholder='{"topic": "stand-up"}',
-                help="Everybody in the room can read it.",
+                help="All participants can read it.",
             )
         with st.container(horizontal=True, horizontal_alignment="right"):
             submitted = st.form_submit_button(
-                "Create the room", key="rooms.create.submit", type="primary"
+                "Create room", key="rooms.create.submit", type="primary"
             )
     if not submitted:
         return
@@ -175,7 +186,7 @@ def _form(facts: dict[str, Any]) -> None:
     )
     facts.pop("error", None)
     try:
-        with st.spinner("Opening the room…"):
+        with st.spinner("Creating the room…"):
             facts["made"] = bridge.write(
                 lambda caller: runtime.sessions.create(wanted, origin=Origin.PAGE, actor=caller)
             )
@@ -186,18 +197,18 @@ def _form(facts: dict[str, Any]) -> None:
 
 def _made(made: CreatedSession) -> None:
     room = made.session.room_name
-    st.success(f"The room is open: {fmt.code(room)}", icon=":material/check_circle:")
+    st.success(f"Room created: {fmt.code(room)}", icon=":material/check_circle:")
     st.markdown(
-        f"A token for {fmt.code(made.token.identity)}, good to join with until "
-        f"{viewer.moment(made.token.expires_at)}. It is shown here only."
+        f"Join token for {fmt.code(made.token.identity)}, valid until "
+        f"{viewer.moment(made.token.expires_at)}. It is shown only once."
     )
     st.code(made.token.token, language=None, wrap_lines=True)
-    st.caption("The server to join at")
+    st.caption("Server URL")
     st.code(bridge.runtime().target.public_url, language=None)
     with st.container(horizontal=True, horizontal_alignment="right"):
-        if st.button("More tokens", key="rooms.create.tokens", icon=":material/key:"):
+        if st.button("Create token", key="rooms.create.tokens", icon=":material/key:"):
             dialogs.close()
             nav.go("tokens", room=room)
-        if st.button("Open the room", key="rooms.create.go", type="primary"):
+        if st.button("Open room", key="rooms.create.go", type="primary"):
             dialogs.close()
             nav.go("room", name=room)

@@ -15,9 +15,9 @@ from services.rooms.views import RoomView
 from services.store.records import Denial
 
 _KINDS: Final = {
-    "standard": (":material/person:", "person"),
+    "standard": (":material/person:", "standard"),
     "agent": (":material/smart_toy:", "agent"),
-    "sip": (":material/call:", "telephone"),
+    "sip": (":material/call:", "SIP"),
     "ingress": (":material/input:", "ingress"),
     "egress": (":material/output:", "egress"),
 }
@@ -31,8 +31,8 @@ def participants(view: RoomView) -> None:
     seen = [p for p in view.participants if not p.is_observer]
     if not seen and view.participants_known:
         feedback.show_empty(
-            "Nobody is in the room.",
-            hint="Make a token and join, or ask for an agent below.",
+            "No participants.",
+            hint="Create a token to join the room, or dispatch an agent below.",
             icon=":material/person_off:",
         )
     elif not seen:
@@ -40,7 +40,7 @@ def participants(view: RoomView) -> None:
     for participant in seen[:_SHOWN]:
         _participant(view, participant)
     if len(seen) > _SHOWN:
-        st.caption(f"And {len(seen) - _SHOWN:,} more.")
+        st.caption(f"{len(seen) - _SHOWN:,} more participants are not shown.")
 
 
 def _participant(view: RoomView, participant: Participant) -> None:
@@ -54,7 +54,7 @@ def _participant(view: RoomView, participant: Participant) -> None:
                 "Remove",
                 key=f"{key}.remove",
                 icon=":material/person_remove:",
-                help=f"Put {fmt.md(fmt.shorten(participant.identity, _NAME_CHARS))} out",
+                help=f"Remove {fmt.md(fmt.shorten(participant.identity, _NAME_CHARS))}",
                 on_click=dialogs.ask,
                 args=(_REMOVE,),
                 kwargs={"identity": participant.identity},
@@ -82,12 +82,12 @@ def _who(participant: Participant) -> None:
 def _track(view: RoomView, participant: Participant, track: Track, *, key: str) -> None:
     actions = bridge.runtime().actions
     on, off = ("mic", "mic_off") if track.kind == "audio" else ("videocam", "videocam_off")
-    what = f"{track.kind} from {track.source.replace('_', ' ')}"
+    what = track.source.replace("_", " ").capitalize()
     muted = " :orange-badge[muted]" if track.muted else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.markdown(
             f":material/{off if track.muted else on}: {fmt.md(what)} "
-            f":small[:gray[{fmt.md(track.mime_type)}]]{muted}",
+            f":small[:gray[({fmt.md(track.mime_type)})]]{muted}",
             width="content",
         )
         act(
@@ -103,19 +103,19 @@ def _track(view: RoomView, participant: Participant, track: Track, *, key: str) 
                 )
             ),
             icon=f":material/{on if track.muted else off}:",
-            help="Unmuting from here needs room.enable_remote_unmute at the server.",
+            help="Remote unmute requires `room.enable_remote_unmute` on the LiveKit server.",
             type="tertiary",
-            done="Unmuted." if track.muted else "Muted.",
+            done="Track unmuted" if track.muted else "Track muted",
         )
 
 
 def _details(participant: Participant) -> None:
     st.markdown(
         f":gray[Identity] {fmt.code(participant.identity)} · "
-        f":gray[LiveKit's id] {fmt.code(participant.sid)} · "
+        f":gray[SID] {fmt.code(participant.sid)} · "
         f":gray[State] {participant.state.value}"
     )
-    st.markdown(f":gray[May] {_rights(participant.permissions)}")
+    st.markdown(f":gray[Permissions] {_rights(participant.permissions)}")
     if participant.attributes:
         st.table(
             {
@@ -133,36 +133,38 @@ def _details(participant: Participant) -> None:
 
 def _rights(rights: Permissions | None) -> str:
     if rights is None:
-        return "not told yet"
+        return "unknown"
     may = {
         "subscribe": rights.can_subscribe,
         "publish": rights.can_publish,
         "send data": rights.can_publish_data,
-        "change its metadata": rights.can_update_metadata,
+        "update own metadata": rights.can_update_metadata,
     }
-    return fmt.listing([word for word, allowed in may.items() if allowed]) or "nothing"
+    return fmt.listing([word for word, allowed in may.items() if allowed]) or "none"
 
 
-def kept_out(view_name: str, denials: tuple[Denial, ...]) -> None:
-    """Who is put out again when they come, and how to let them back."""
+def blocked(view_name: str, denials: tuple[Denial, ...]) -> None:
+    """Identities that may not rejoin, each with a button to unblock it."""
     mine = [denial for denial in denials if denial.room_name == view_name]
     if not mine:
         return
     actions = bridge.runtime().actions
-    st.header("Kept out", anchor=False)
+    st.header("Blocked participants", anchor=False)
     for denial in mine:
         identity = denial.identity
         with st.container(horizontal=True, vertical_alignment="center"):
-            who = fmt.code(identity) if identity else "everybody"
-            st.markdown(f"{who} :gray[until {viewer.moment(denial.until)}]", width="content")
+            who = fmt.code(identity) if identity else "everyone"
+            st.markdown(
+                f"{who} :gray[blocked until {viewer.moment(denial.until)}]", width="content"
+            )
             act(
-                "Let back in",
+                "Unblock",
                 f"room.allow.{identity}",
                 lambda identity=identity: bridge.write(  # type: ignore[misc]
                     lambda caller: actions.allow_back(view_name, identity, actor=caller)
                 ),
                 icon=":material/undo:",
-                done=f"{who} may come back.",
+                done=f"{who} unblocked",
             )
 
 
@@ -172,16 +174,15 @@ def remove_dialog(room_name: str) -> None:
     identity = str(asked["identity"]) if asked else ""
     dialogs.confirm(
         _REMOVE,
-        title="Remove this participant?",
-        body=f"{fmt.code(identity)} is put out of the room at once.",
+        title="Remove participant?",
+        body=f"{fmt.code(identity)} is disconnected from the room immediately.",
         consequences=lambda: [
-            "Its token stays valid at LiveKit, so Switchboard puts it out again whenever it "
-            "comes back in the next six hours.",
-            "You can let it back in on this page.",
+            "LiveKit can't revoke the token, so Switchboard blocks this identity for six hours.",
+            "You can unblock it on this page.",
         ],
-        button="Remove",
+        button="Remove participant",
         on_confirm=lambda: bridge.write(
             lambda caller: runtime.actions.remove_participant(room_name, identity, actor=caller)
         ),
-        done=f"{fmt.code(identity)} was removed.",
+        done=f"{fmt.code(identity)} removed",
     )

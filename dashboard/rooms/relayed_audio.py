@@ -22,7 +22,7 @@ from services.audio.monitoring import HZ, Listening
 from services.errors import SwitchboardError
 
 _EVERY_S: Final = 1.0
-_WORDS: Final = Translations(start="Hear it again", stop="Stop listening")
+_WORDS: Final = Translations(start="Resume playback", stop="Stop listening")
 
 
 def panel(room_name: str) -> None:
@@ -50,9 +50,9 @@ def panel(room_name: str) -> None:
     )
     left = st.button("Stop listening", key=f"{key}.stop", icon=":material/hearing_disabled:")
     st.caption(
-        "You hear nothing until you unmute the player. Nobody hears or sees you."
+        "Audio is muted. Unmute the player to listen. Participants can't see or hear you."
         if context.state.playing
-        else "Opening the way for sound from the dashboard …"
+        else "Connecting audio from the dashboard…"
     )
     if left:
         stop_relayed(room_name)
@@ -65,11 +65,10 @@ def _offer(room_name: str, key: str, before: Listening | None) -> None:
     if before is not None:
         st.info(before.said, icon=":material/hearing_disabled:")
     st.caption(
-        "For a browser that does not reach LiveKit's media ports: the sound comes by way of the "
-        "dashboard's machine, a little later. Nobody in the room hears or sees you; it is written "
-        "down."
+        "Use this if this browser cannot reach LiveKit's media ports. The dashboard relays the "
+        "audio with a short delay. Participants can't see or hear you. Listening is logged."
     )
-    if st.button("Listen through the dashboard", key=f"{key}.begin", icon=":material/hearing:"):
+    if st.button("Listen in through relay", key=f"{key}.begin", icon=":material/hearing:"):
         st.session_state.pop(error_key, None)
         runtime = bridge.runtime()
         try:

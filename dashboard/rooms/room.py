@@ -44,27 +44,27 @@ def heading(view: RoomView) -> None:
             args=(_END,),
             disabled=view.ending,
         )
-    named = f" Its full name: {fmt.code(view.name)}" if short != view.name else ""
+    named = f" Room: {fmt.code(view.name)}" if short != view.name else ""
     st.caption(f"{fmt.md(text)}{named}")
     with st.container(horizontal=True, vertical_alignment="center"):
-        nav.link("tokens", "Make a token", icon=":material/key:", room=view.name)
+        nav.link("tokens", "Create token", icon=":material/key:", room=view.name)
         if view.session is not None:
-            nav.link("session", "Its session", icon=":material/forum:", id=view.session.id)
+            nav.link("session", "Open session", icon=":material/forum:", id=view.session.id)
         if view.session is not None and view.session.expires_at is not None:
             more_time(view.session.id, key="room.extend", kind="tertiary")
 
 
 def facts(view: RoomView) -> None:
-    """The figures of the room, and how it was opened."""
+    """The metrics of the room and its settings."""
     now, room, session = utc_now(), view.room, view.session
     expires_at = session.expires_at if session is not None else None
     figures = [
-        ("People", fmt.number(view.people)),
+        ("Participants", fmt.number(view.people)),
         ("Agents", fmt.number(view.agents)),
         ("Open for", fmt.age(room.created_at or view.seen_at, now=now)),
         (
             "Time left",
-            fmt.until(expires_at, now=now).removeprefix("in ") if expires_at else "no end",
+            fmt.until(expires_at, now=now).removeprefix("in ") if expires_at else "no limit",
         ),
     ]
     grid = st.grid(len(figures), min_column_width=_CARD_PX)
@@ -74,30 +74,30 @@ def facts(view: RoomView) -> None:
     state = f" ({view.agent_state})" if view.agent_state else ""
     rows = [
         ("Agent", fmt.md(f"{view.agent_name or fmt.ABSENT}{state}")),
-        ("Made by", "others" if view.adopted else "Switchboard"),
-        ("Publishing", fmt.count_text(view.publishers, "participant")),
-        ("Most participants", limit),
-        ("When nobody comes", f"closes after {fmt.duration(room.empty_timeout_s)}"),
-        ("When the last one leaves", f"closes after {fmt.duration(room.departure_timeout_s)}"),
-        ("LiveKit's id", fmt.code(room.sid)),
+        ("Created by", "external" if view.adopted else "Switchboard"),
+        ("Publishers", fmt.number(view.publishers)),
+        ("Max participants", limit),
+        ("Empty timeout", fmt.duration(room.empty_timeout_s)),
+        ("Departure timeout", fmt.duration(room.departure_timeout_s)),
+        ("SID", fmt.code(room.sid)),
     ]
-    with st.expander("Facts", key="room.facts", icon=":material/info:", type="compact"):
-        facts_table(rows, columns=2, alt="How the room was opened")
+    with st.expander("Details", key="room.facts", icon=":material/info:", type="compact"):
+        facts_table(rows, columns=2, alt="Details of the room")
 
 
 def agents(view: RoomView) -> None:
-    """Which agents were asked for, what became of it, and asking for one more."""
+    """The room's dispatches with their jobs, and a form to dispatch another agent."""
     runtime = bridge.runtime()
-    # LiveKit asks for an agent without a name in every room by itself: nobody here did.
+    # LiveKit adds a dispatch without an agent name to every room: nobody here requested it.
     asked_for = [d for d in view.dispatches or () if d.agent_name or d.jobs]
     with st.container():
         for dispatch in asked_for:
             st.markdown(_dispatch_text(dispatch))
         if not asked_for:
             st.caption(
-                "No agent was asked for in this room."
+                "No agent is dispatched to this room."
                 if view.dispatches is not None
-                else "Reading which agents were asked for…"
+                else "Loading dispatches…"
             )
         if view.agents == 0 and asked_for and runtime.embedded is not None:
             wanted = {dispatch.agent_name for dispatch in asked_for}
@@ -105,11 +105,11 @@ def agents(view: RoomView) -> None:
             if missing := sorted(wanted - there):
                 st.warning(
                     f"No worker is registered for {fmt.md(fmt.listing(missing))}. "
-                    "Start one; then ask again.",
+                    "Start a worker, then dispatch the agent again.",
                     icon=":material/smart_toy:",
                 )
     if view.agents == 0 and (view.agent_name or asked_for):
-        with st.expander("Why is the agent not here?", icon=":material/troubleshoot:"):
+        with st.expander("Why didn't the agent join?", icon=":material/troubleshoot:"):
             dispatch_diagnosis.steps(bridge.read(lambda: runtime.diagnosis.of_room(view.name)))
     names = [entry.name for entry in runtime.graphs.all()]
     with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -119,24 +119,24 @@ def agents(view: RoomView) -> None:
             key="room.agent",
             accept_new_options=True,
             width=280,
-            help="From langgraph.json, or type another agent's name.",
+            help="An agent from langgraph.json, or any other agent name.",
         )
         act(
-            "Ask for this agent",
+            "Dispatch agent",
             "room.agent.ask",
             lambda: bridge.write(
                 lambda caller: runtime.actions.create_dispatch(view.name, str(name), actor=caller)
             ),
             icon=":material/add:",
-            done=f"{fmt.code(str(name))} was asked for.",
+            done=f"{fmt.code(str(name))} dispatched",
         )
 
 
 def _dispatch_text(dispatch: Dispatch) -> str:
     head = f":material/smart_toy: **{fmt.md(dispatch.agent_name or 'any agent')}**"
-    asked = f":gray[asked for {viewer.moment(dispatch.created_at)}]"
+    asked = f":gray[requested {viewer.moment(dispatch.created_at)}]"
     if not dispatch.jobs:
-        return f"{head} :orange-badge[no worker took it] {asked}"
+        return f"{head} :orange-badge[not accepted] {asked}"
     colours = {JobStatus.RUNNING: "green", JobStatus.FAILED: "red", JobStatus.PENDING: "blue"}
     jobs = " ".join(
         f":{colours.get(job.status, 'gray')}-badge[{job.status.value}] {fmt.md(job.error)}"
@@ -152,16 +152,16 @@ def gone(name: str) -> None:
     if session is not None:
         feedback.show_empty(
             "This room has ended.",
-            hint="What happened in it is in its session.",
+            hint="Its session has the transcript and the events.",
             icon=":material/door_front:",
-            action=lambda: nav.link("session", "Open its session", id=session.id),
+            action=lambda: nav.link("session", "Open session", id=session.id),
         )
         return
     feedback.show_empty(
-        "No such room is open.",
-        hint="It may have ended, or the link is old.",
+        "Room not found.",
+        hint="It may have ended, or the link is out of date.",
         icon=":material/door_front:",
-        action=lambda: nav.link("rooms", "Go to rooms", icon=":material/meeting_room:"),
+        action=lambda: nav.link("rooms", "View rooms", icon=":material/meeting_room:"),
     )
 
 
@@ -170,17 +170,17 @@ def end_dialog(name: str) -> None:
     runtime = bridge.runtime()
     dialogs.confirm(
         _END,
-        title="End this room?",
-        body=f"{fmt.code(name)} is deleted at LiveKit. This cannot be undone.",
+        title="End room?",
+        body=f"This disconnects everyone and deletes {fmt.code(name)}. You can't undo this.",
         consequences=lambda: [
             who_leaves(name),
-            "It stays closed: old tokens do not open it again.",
-            "What happened in it stays in its session.",
+            "Existing tokens no longer work for this room.",
+            "The session keeps its transcript and events.",
         ],
         topics=(f"room:{name}",),
         button="End room",
         on_confirm=lambda: bridge.write(
             lambda caller: runtime.actions.end(name, actor=caller, reason="Ended by an operator.")
         ),
-        done="The room has ended.",
+        done="Room ended",
     )

@@ -39,32 +39,31 @@ _FLOOR_DB: Final = -60.0  # what the meter shows as empty
 _HEARING: Final = Check(
     code="device_hearing",
     area=Area.MICROPHONE,
-    name="Hearing",
-    impact="The agent answers aloud.",
+    name="Playback",
+    impact="The agent answers by voice.",
 )
 _WORDS: Final = Translations(
-    start="Start the microphone",
-    stop="Stop",
-    select_device="Choose a device",
-    media_api_not_available="This browser gives the page no microphone.",
-    device_ask_permission="Allow the microphone beside the page's address.",
-    device_not_available="No microphone was found: plug one in.",
-    device_access_denied="The microphone is blocked: allow it beside the page's address.",
+    start="Start microphone",
+    stop="Stop microphone",
+    select_device="Select device",
+    media_api_not_available="This browser doesn't give the page access to a microphone.",
+    device_ask_permission="Allow the microphone in the browser's address bar.",
+    device_not_available="No microphone found. Connect one.",
+    device_access_denied="The microphone is blocked. Allow it in the browser's address bar.",
 )
 
 
 def panel() -> None:
     """Both halves; neither needs a call, nor disturbs one."""
     st.caption(
-        "Before a call, or when one is hard to hear. What the microphone gives is measured and "
-        "forgotten: nothing is kept."
+        "Check this browser, the network and the microphone before a call. No audio is stored."
     )
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Browser and network", anchor=False)
         _browser()
     with right:
-        st.subheader("Microphone and hearing", anchor=False)
+        st.subheader("Microphone and playback", anchor=False)
         _sound()
 
 
@@ -102,11 +101,11 @@ def _sound() -> None:
     )
     if context.state.signalling:
         st.caption(
-            "Opening the way for sound to the dashboard … If that does not end: it takes UDP from "
-            "this browser to the dashboard's machine, which a call does not need."
+            "Connecting audio to the dashboard… This check needs UDP from this browser to the "
+            "dashboard's machine. Calls don't need that."
         )
     elif not context.state.playing:
-        st.caption("If an error shows instead, the check of the browser says why.")
+        st.caption("If an error appears, run the browser check to find the cause.")
     st.fragment(_measured, run_every=_EVERY_S if context.state.playing else None)(
         context, held, source
     )
@@ -138,19 +137,23 @@ def _measured(context: Any, held: Microphone, source: PcmAudioSource) -> None:
         _meter(reading)
         with st.container(horizontal=True):
             if st.button(
-                "Play what I said",
+                "Play recording",
                 key=f"{_KEY}.replay",
                 icon=":material/replay:",
                 disabled=reading.spoken_s < _SPOKEN_S,
             ):
                 source.clear()
                 source.push(held.last())
-            if st.button("Play a sound", key=f"{_KEY}.chime", icon=":material/volume_up:"):
+            if st.button("Play test sound", key=f"{_KEY}.chime", icon=":material/volume_up:"):
                 source.clear()
                 source.push(microphone_check.chime())
     if reading.heard_s > 0:
         st.segmented_control(
-            "Did you hear it?", ["yes", "no"], key=_HEARD, help="Your own answer, for the status."
+            "Did you hear it?",
+            ["yes", "no"],
+            format_func=str.capitalize,
+            key=_HEARD,
+            help="Your answer sets the result of the playback check.",
         )
         check_results.draw_live((*microphone_check.judge(reading), _hearing()))
 
@@ -167,11 +170,11 @@ def _meter(reading: Reading) -> None:
 def _hearing() -> Finding:
     match st.session_state.get(_HEARD):
         case "yes":
-            return _HEARING.ok("You heard it.")
+            return _HEARING.ok("You heard the sound.")
         case "no":
             return _HEARING.problem(
-                "You heard nothing.",
-                "Turn the sound up, choose another output in the system's sound settings, and see "
-                "that the browser's tab is not muted.",
+                "You heard no sound.",
+                "Turn the volume up, select another output in the system's sound settings, and make "
+                "sure that the browser tab is not muted.",
             )
-    return _HEARING.unknown("Play something, and say whether you heard it.")
+    return _HEARING.unknown("Play a sound, then answer whether you heard it.")

@@ -51,7 +51,9 @@ def choice() -> None:
             args=(kept,),
         )
     with right:
-        if name is not None and st.button("Delete", key=f"{_KEY}.delete", icon=":material/delete:"):
+        if name is not None and st.button(
+            "Delete preset", key=f"{_KEY}.delete", icon=":material/delete:"
+        ):
             _delete(kept[name])
 
 
@@ -60,19 +62,19 @@ def keeping() -> None:
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     with left:
         name = st.text_input(
-            "Keep these as a preset",
+            "Preset name",
             max_chars=NAME_MOST,
-            placeholder="A name; one that exists is replaced",
+            help="Saves the options above. Saving under an existing name overwrites the preset.",
             key=_NAME,
         )
     with right:
-        wanted = st.button("Save", key=f"{_KEY}.save", icon=":material/bookmark_add:")
+        wanted = st.button("Save preset", key=f"{_KEY}.save", icon=":material/bookmark_add:")
     if wanted:
         options = {field: st.session_state.get(key) for field, key in _FIELDS.items()}
         attempt(
             f"{_KEY}.save",
             lambda: _save(name, options),
-            done=f"The preset {fmt.code(name)} was saved.",
+            done=f"Preset {fmt.code(name)} saved",
         )
     show_failure(f"{_KEY}.save")
 
@@ -93,7 +95,7 @@ def _delete(preset: SavedItem) -> None:
         return
     st.session_state.pop(_KEY, None)
     feedback.flash(
-        f"The preset {fmt.code(preset.name)} was deleted.",
+        f"Preset {fmt.code(preset.name)} deleted",
         icon=":material/delete:",
         undo=lambda: _save(preset.name, preset.options),
     )

@@ -37,12 +37,12 @@ lines:
 def panel() -> None:
     """All of it."""
     st.caption(
-        "A caller of our own says each line into a real session, and what comes is checked. "
-        "The same from a shell, for your CI: `switchboard test FOLDER`."
+        "A synthetic caller runs each script in a real session and checks the agent's answers. "
+        "In CI, run `switchboard test FOLDER`."
     )
     scripts = _chosen()
     if st.button(
-        f"Run {fmt.count_text(len(scripts), 'script')}" if scripts else "Run",
+        f"Run {fmt.count_text(len(scripts), 'script')}" if scripts else "Run scripts",
         key=f"{_KEY}.run",
         icon=":material/play_arrow:",
         type="primary",
@@ -63,10 +63,10 @@ def _chosen() -> list[Script]:
         feedback.show_error(error, key=f"{_KEY}.kept.error")
         kept = {}
     names = st.multiselect(
-        "Scripts", list(kept), default=list(kept), key=f"{_KEY}.kept", help=f"From {folder}."
+        "Scripts", list(kept), default=list(kept), key=f"{_KEY}.kept", help=f"Read from {folder}."
     )
     scripts += [kept[name] for name in names]
-    with st.expander("Upload or write one", icon=":material/edit_note:"):
+    with st.expander("Upload or write a script", icon=":material/edit_note:"):
         files = st.file_uploader(
             "Files",
             type=[suffix.removeprefix(".") for suffix in SUFFIXES],
@@ -76,7 +76,7 @@ def _chosen() -> list[Script]:
         text = st.text_area("Script", key=f"{_KEY}.text", height=_HEIGHT_PX, placeholder=_EXAMPLE)
     written = [(Path(file.name).name, file.getvalue()) for file in files]
     if text.strip():
-        written.append(("what you wrote", text.encode()))
+        written.append(("the text field", text.encode()))
     for name, body in written:
         try:
             scripts.append(parse(body.decode("utf-8", errors="replace"), source=name))
@@ -89,7 +89,7 @@ def _run(scripts: list[Script]) -> None:
     """One after the other, each with its line; leaving the page stops them."""
     url = bridge.runtime().listens_at
     if url is None:
-        raise InvalidInputError("This dashboard does not know its own address.")
+        raise InvalidInputError("The dashboard doesn't know its own address.")
     who = bridge.caller()
     results: list[ScriptResult] = []
     st.session_state[_RESULTS] = results
@@ -117,7 +117,7 @@ def _table(results: list[ScriptResult]) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{passed} of {len(results)} passed**", width="content")
         st.download_button(
-            "JUnit XML",
+            "Export JUnit XML",
             as_junit(results),
             file_name="switchboard-scripts.xml",
             mime="application/xml",
@@ -136,25 +136,23 @@ def _result(result: ScriptResult, *, key: str) -> None:
         if result.error:
             st.error(fmt.md(result.error))
         if result.lines:
-            st.dataframe(_rows(result), hide_index=True, alt="What came of each line")
+            st.dataframe(_rows(result), hide_index=True, alt="Result of each line")
         if result.session_id:
-            nav.link(
-                "session", "Open in the inspector", icon=":material/forum:", id=result.session_id
-            )
+            nav.link("session", "Open session", icon=":material/forum:", id=result.session_id)
 
 
 def _rows(result: ScriptResult) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "": ["✓" if line.passed else "✗" for line in result.lines],
-            "Said": [fmt.plain(line.said) for line in result.lines],
-            "Heard": [fmt.plain(line.heard) for line in result.lines],
-            "Answered": [fmt.plain(line.answered) for line in result.lines],
+            "Caller": [fmt.plain(line.said) for line in result.lines],
+            "Transcript": [fmt.plain(line.heard) for line in result.lines],
+            "Agent": [fmt.plain(line.answered) for line in result.lines],
             "Path": [" → ".join(line.path) for line in result.lines],
             "Latency": [
                 fmt.latency(line.latency_ms / 1000) if line.latency_ms is not None else fmt.ABSENT
                 for line in result.lines
             ],
-            "Wrong": [" ".join(line.problems) for line in result.lines],
+            "Failures": [" ".join(line.problems) for line in result.lines],
         }
     )

@@ -1,4 +1,4 @@
-"""Drawing a test session: whom to call and how, what it does now, and what came of it."""
+"""Drawing a test session: the agent to call and its options, and the result of the call."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from services.store.records import StoredEvent
 
 _KEY: Final = "test"
 _HOURS: Final = 1.0
-_MODES: Final = {"voice": "By voice", "text": "In text"}
-_PROBLEMS: Final = (
-    Kind.RUN_FAILED,
-    Kind.AGENT_ERROR,
-    Kind.AGENT_REDISPATCHED,
-    Kind.REDISPATCH_EXHAUSTED,
-)
+_MODES: Final = {"voice": "Voice", "text": "Text"}
+_PROBLEMS: Final = {
+    Kind.RUN_FAILED: "Graph run failed",
+    Kind.AGENT_ERROR: "Agent error",
+    Kind.AGENT_REDISPATCHED: "Agent redispatched",
+    Kind.REDISPATCH_EXHAUSTED: "Redispatch exhausted",
+}
 _NODES: Final = 400
 _FIELD_PX: Final = 200
 
@@ -40,25 +40,25 @@ def options() -> Wanted | None:
     names = [entry.name for entry in runtime.graphs.all()]
     if not names:
         feedback.show_empty(
-            "No agent is named in langgraph.json.",
-            hint="Name one, as docs/your-own-agent.md shows.",
+            "No agents in langgraph.json.",
+            hint="Add one as described in docs/your-own-agent.md.",
             icon=":material/smart_toy:",
         )
         return None
     _seed(names)
     agent = st.selectbox("Agent", names, key=AGENT)
     mode = st.segmented_control(
-        "How", list(_MODES), format_func=_MODES.__getitem__, key=MODE, required=True
+        "Mode", list(_MODES), format_func=_MODES.__getitem__, key=MODE, required=True
     )
     chosen: Literal["voice", "text"] = "text" if mode == "text" else "voice"
     with st.expander("Options", icon=":material/tune:", key=f"{_KEY}.options"):
         presets.choice()
         grid = st.grid(2, min_column_width=_FIELD_PX)
         user = grid.text_input(
-            "User id",
+            "User ID",
             max_chars=200,
             key=USER,
-            help="Who calls, as the agent is told. It remembers users by this.",
+            help="The agent gets this ID and remembers users by it.",
         )
         hours = grid.number_input(
             "Ends after (hours)",
@@ -71,10 +71,10 @@ def options() -> Wanted | None:
             "Room metadata (JSON object)",
             placeholder="{}",
             key=METADATA,
-            help="Everybody in the room can read it.",
+            help="All participants can read it.",
         )
         presets.keeping()
-        st.caption("The address of this page names agent, mode and user, too.")
+        st.caption("The URL of this page includes agent, mode and user.")
     st.query_params.update({"agent": str(agent), "mode": chosen, "user": user})
     try:
         metadata = _metadata(text)
@@ -83,7 +83,7 @@ def options() -> Wanted | None:
         return None
     if not user.strip():
         feedback.show_error(
-            InvalidInputError("The user id is empty.", hint="Write who calls."),
+            InvalidInputError("The user ID is empty.", hint="Enter a user ID."),
             key=f"{_KEY}.user.error",
         )
         return None
@@ -111,31 +111,33 @@ def _metadata(text: str) -> dict[str, Any] | None:
     try:
         value = json.loads(text)
     except ValueError as exc:
-        raise InvalidInputError(f"The metadata is not JSON: {exc}.", hint="Correct it.") from None
+        raise InvalidInputError(
+            f"The metadata is not valid JSON: {exc}.", hint='Use a form like {"key": "value"}.'
+        ) from None
     if not isinstance(value, dict):
         raise InvalidInputError(
-            "The metadata is not a JSON object.", hint='Write it like {"key": "value"}.'
+            "The metadata is not a JSON object.", hint='Use a form like {"key": "value"}.'
         )
     return value
 
 
 def summary(session_id: str) -> None:
-    """What came of a session: its turns, how fast it answered, its way, and what went wrong."""
+    """The result of a session: its turns, its latency, its path and its issues."""
     store = bridge.runtime().store
     turns = bridge.read(lambda: store.agents.turns_of(session_id))
     nodes = bridge.read(
         lambda: store.events(session_id=session_id, kinds=(Kind.NODE_STARTED,), limit=_NODES)
     )
-    problems = bridge.read(lambda: store.events(session_id=session_id, kinds=_PROBLEMS))
+    problems = bridge.read(lambda: store.events(session_id=session_id, kinds=tuple(_PROBLEMS)))
     answers = [turn.answer_ms for turn in turns if turn.answer_ms is not None]
     grid = st.grid(3, min_column_width=120)
     grid.metric("Turns", fmt.number(_asked(turns)), border=True)
     grid.metric(
-        "Median answer",
+        "p50 latency",
         fmt.latency(median(answers) / 1000) if answers else fmt.ABSENT,
         border=True,
     )
-    grid.metric("Problems", fmt.number(len(problems)), border=True)
+    grid.metric("Issues", fmt.number(len(problems)), border=True)
     if nodes:
         path = [str(node.event.data.get("node", "")) for node in nodes]
         st.markdown(f"**Path** {' → '.join(fmt.code(name) for name in path)}")
@@ -150,4 +152,5 @@ def _asked(turns: tuple[Turn, ...]) -> int:
 def _told(problem: StoredEvent) -> str:
     data = problem.event.data
     said = data.get("error") or data.get("message") or data.get("reason") or ""
-    return f"**{problem.event.kind.value.replace('_', ' ')}** {fmt.md(str(said))}"
+    label = _PROBLEMS[problem.event.kind]
+    return f"**{label}** {fmt.md(str(said))}" if said else f"**{label}**"

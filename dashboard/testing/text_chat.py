@@ -18,8 +18,8 @@ _TEXT: Final = "agents.chat.text"
 _FAILED: Final = "agents.chat.failed"
 _HEIGHT_PX: Final = 380
 _STATES: Final = {
-    "": (":material/hourglass_top:", "waits for the agent", "gray"),
-    "initializing": (":material/hourglass_top:", "the agent gets ready", "gray"),
+    "": (":material/hourglass_top:", "waiting for agent", "gray"),
+    "initializing": (":material/hourglass_top:", "initializing", "gray"),
     "listening": (":material/hearing:", "listening", "green"),
     "thinking": (":material/psychology:", "thinking", "blue"),
     "speaking": (":material/edit_note:", "writing", "blue"),
@@ -67,13 +67,13 @@ def panel(session_id: str) -> None:
         chat = bridge.runtime().chats.get(session_id)
     except NotFoundError as error:
         feedback.show_error(error, key="agents.chat.gone")
-        nav.link("session", "Open its session", icon=":material/forum:", id=session_id)
+        nav.link("session", "Open session", icon=":material/forum:", id=session_id)
         return
     _heading(chat)
     _lines(chat)
     show_failure()
     st.chat_input(
-        "This chat is over" if chat.over else f"Write to {chat.agent_name}",
+        "This chat has ended" if chat.over else f"Message {chat.agent_name}",
         key=_TEXT,
         max_chars=TEXT_LIMIT,
         disabled=bool(chat.over),
@@ -91,12 +91,12 @@ def _heading(chat: TextChat) -> None:
         else:
             st.badge(word, icon=icon, color=colour)  # type: ignore[arg-type]
         st.space("stretch")
-        nav.link("session", "Its session", icon=":material/forum:", id=chat.session_id)
+        nav.link("session", "Open session", icon=":material/forum:", id=chat.session_id)
         if chat.over:
-            st.button("Close", key="agents.chat.close", on_click=choose, args=("",))
+            st.button("Close chat", key="agents.chat.close", on_click=choose, args=("",))
         else:
             st.button(
-                "End the chat",
+                "End chat",
                 key="agents.chat.end",
                 icon=":material/call_end:",
                 on_click=_end,
@@ -108,14 +108,14 @@ def _heading(chat: TextChat) -> None:
 def _lines(chat: TextChat) -> None:
     with st.container(height=_HEIGHT_PX, autoscroll=True, border=True, key="agents.chat.lines"):
         if not chat.lines:
-            st.caption("The agent will greet you in a moment.")
+            st.caption("No messages yet. The agent greets you first.")
         for line in chat.lines:
             agent = line.by == "agent"
             icon = ":material/smart_toy:" if agent else ":material/person:"
             with st.chat_message("assistant" if agent else "user", avatar=icon):
                 st.markdown(fmt.md(line.text))
                 if line.answered_ms is not None:
-                    st.caption(f"answered in {line.answered_ms:,.0f} ms")
+                    st.caption(f"{line.answered_ms:,.0f} ms")
 
 
 def _write(session_id: str) -> None:

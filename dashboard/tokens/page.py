@@ -1,4 +1,4 @@
-"""Making a token: its form with the check beside it, the token, its join link and QR code."""
+"""Creating a token: its form with the check beside it, the token, its join link and QR code."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def make() -> None:
     with grid.cell():
         problem = wish.error
         if wish.request is not None:
-            findings(bridge.runtime().tokens.lint(wish.request, holder=wish.holder))
+            found = bridge.runtime().tokens.lint(wish.request, holder=wish.holder)
+            # A form without a room is unfinished, not dangerous: the caption of the button says so.
+            findings([one for one in found if one.code != "no_room"])
             problem = _problem(wish.request)
         st.space("small")
         _mint(wish.request, problem)
@@ -63,7 +65,7 @@ def findings(found: Sequence[Finding]) -> None:
         st.header("Check", anchor=False, width="content")
         _counts(found)
     if not found:
-        st.markdown(":green[:material/check_circle:] Nothing in it is dangerous or strange.")
+        st.markdown(":green[:material/check_circle:] No issues found")
         return
     with st.container(border=True):
         for finding in found:
@@ -92,7 +94,7 @@ def _problem(request: TokenRequest) -> InvalidInputError | None:
 
 def _mint(request: TokenRequest | None, problem: InvalidInputError | None) -> None:
     clicked = st.button(
-        "Make the token",
+        "Create token",
         key="tokens.make",
         type="primary",
         icon=":material/key:",
@@ -119,26 +121,28 @@ def _made(request: TokenRequest | None) -> None:
         return
     minted = made.minted
     with st.container(border=True):
-        whom = fmt.code(minted.identity) if minted.identity else "a program"
+        whom = fmt.code(minted.identity) if minted.identity else "a server"
         where = f" in {fmt.code(minted.room)}" if minted.room else ""
         st.markdown(f":green[:material/check_circle:] **Token for** {whom}{where}")
         if made.request != request:
-            st.caption(":orange[:material/edit:] The form has changed since this token was made.")
+            st.caption(
+                ":orange[:material/edit:] The form has changed since you created this token."
+            )
         st.code(minted.token, language=None, wrap_lines=True)
         st.caption(_expiry(minted))
         if made.request.grants.room_join:
             _join_link(minted)
-        st.button("Forget it", key="tokens.forget", icon=":material/delete:", on_click=_forget)
+        st.button("Discard token", key="tokens.forget", icon=":material/delete:", on_click=_forget)
 
 
 def _expiry(minted: MintedToken) -> str:
     now = utc_now()
-    until = f"{viewer.moment(minted.expires_at)} ({viewer.zone_name()})"
+    until = viewer.moment(minted.expires_at)
     if minted.expires_at <= now:
-        return f":red[:material/timer_off:] It ended at {until}. Make a new one."
+        return f":red[:material/timer_off:] Expired at {until}. Create a new token."
     return (
         f":material/timer: Valid until {until}, {fmt.until(minted.expires_at, now=now)}. "
-        "LiveKit cannot take it back. Only this browser tab has it: it is kept nowhere else."
+        "A token can't be revoked. Switchboard doesn't store it."
     )
 
 
@@ -152,13 +156,13 @@ def _join_link(minted: MintedToken) -> None:
     server = bridge.runtime().target.public_url
     url = join_url(server, minted.token)
     st.warning(
-        "The link leads to an outside page, LiveKit Meet at meet.livekit.io, and carries the "
-        "token: that page and whoever has the link can use it until it ends.",
+        "The link opens an external page, LiveKit Meet (meet.livekit.io), and contains the token. "
+        "That page and anyone with the link can use the token until it expires.",
         icon=":material/public:",
     )
-    st.caption(f"{fmt.md(reach(server))} The server's address is {fmt.code(server)}.")
+    st.caption(f"{fmt.md(reach(server))} Server URL: {fmt.code(server)}")
     st.code(url, language=None, wrap_lines=True, height=120)
-    st.link_button("Open the outside page", url, key="tokens.open", icon=":material/open_in_new:")
+    st.link_button("Open LiveKit Meet", url, key="tokens.open", icon=":material/open_in_new:")
     try:
         image = qr_svg(url)
     except InvalidInputError as error:
@@ -178,15 +182,15 @@ def reach(server_url: str) -> str:
     parts = urlsplit(server_url)
     if parts.hostname in LOOPBACK:
         return (
-            "The browser that opens it must reach the LiveKit server. This one listens on this "
-            "machine only: the link works here, and a telephone cannot use it."
+            "The browser that opens the link must reach the LiveKit server. This server listens on "
+            "this machine only, so the link doesn't work on other devices."
         )
     if parts.scheme == "ws":
         return (
-            "The browser that opens it must reach the LiveKit server. It will probably refuse: "
-            "a page over https may not connect to ws. Set LIVEKIT_PUBLIC_URL to a wss address."
+            "The browser that opens the link must reach the LiveKit server. Browsers block ws:// from "
+            "an https page. Set LIVEKIT_PUBLIC_URL to a wss:// URL."
         )
-    return "The browser that opens it must reach the LiveKit server."
+    return "The browser that opens the link must reach the LiveKit server."
 
 
 def qr_svg(text: str) -> str:
@@ -200,7 +204,7 @@ def qr_svg(text: str) -> str:
     except DataOverflowError:
         raise InvalidInputError(
             "The link is too long for a QR code.",
-            hint="Make the token again with less metadata and fewer attributes.",
+            hint="Create the token again with less metadata and fewer attributes.",
             field="metadata",
         ) from None
     svg: str = code.svg_inline(scale=4, border=4, dark="#000", light="#fff")

@@ -22,10 +22,10 @@ from services.errors import InvalidInputError
 from services.livekit.tokens import PRESETS, Grants, Holder, Preset, TokenKind, TokenRequest
 
 HOLDERS: Final = {
-    Holder.PERSON: "A person, in a browser or an app",
-    Holder.AGENT: "An agent",
-    Holder.OBSERVER: "A hidden observer",
-    Holder.SERVER: "A program on a server",
+    Holder.PERSON: "User in a browser or an app",
+    Holder.AGENT: "Agent",
+    Holder.OBSERVER: "Hidden observer",
+    Holder.SERVER: "Program on a server",
 }
 _KEEP: Final[Literal["session"]] = "session"  # the form is as it was when one comes back
 _MOST: Final = 100_000
@@ -76,13 +76,14 @@ def _who_and_where() -> None:
         "Identity",
         key=state.key("identity"),
         persist_state=_KEEP,
-        help="One for each participant: who joins with it puts an earlier one out.",
+        help="Unique for each participant. A second participant with the same identity disconnects "
+        "the first.",
     )
     right.text_input(
         "Display name",
         key=state.key("name"),
         persist_state=_KEEP,
-        placeholder="as others see it",
+        placeholder="Optional",
     )
     left.selectbox(
         "Room",
@@ -91,16 +92,16 @@ def _who_and_where() -> None:
         key=state.key("room"),
         persist_state=_KEEP,
         accept_new_options=True,
-        placeholder="Choose an open room, or type a name",
-        help="LiveKit opens the room when the first one joins it.",
+        placeholder="Choose an open room or type a name",
+        help="LiveKit creates the room when the first participant joins.",
     )
     right.selectbox(
-        "Held by",
+        "Intended for",
         list(HOLDERS),
         format_func=lambda holder: HOLDERS[holder],
         key=state.key("holder"),
         persist_state=_KEEP,
-        help="In whose hands the token will be. The check judges by it; the token does not say it.",
+        help="Who will hold the token. The check uses it; the token doesn't contain it.",
     )
     amount, unit, kind = st.columns([1, 1, 2])
     amount.number_input(
@@ -109,17 +110,16 @@ def _who_and_where() -> None:
         max_value=_MOST,
         key=state.key("ttl"),
         persist_state=_KEEP,
-        help="The time in which one can join with it. Who is in the room may stay.",
+        help="How long the token can be used to join. Connected participants can stay longer.",
     )
     unit.selectbox("Unit", list(state.UNITS), key=state.key("ttl.unit"), persist_state=_KEEP)
     kind.selectbox(
-        "Joins as",
+        "Participant kind",
         [kind.value for kind in TokenKind],
-        format_func=lambda kind: kind.replace("standard", "a person (standard)"),
         key=state.key("kind"),
         persist_state=_KEEP,
         disabled=not state.get("grant.room_join"),
-        help="LiveKit's kind of participant. Others see it.",
+        help="The participant kind in LiveKit. Other participants can see it.",
     )
 
 
@@ -130,12 +130,12 @@ def _rooms() -> list[str]:
 
 def _rights(preset: Preset) -> Grants:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown("**Rights**", width="content")
+        st.markdown("**Permissions**", width="content")
         st.space("stretch")
         changed = state.grants() != preset.grants
         if changed:
             st.button(
-                f"Back to {preset.title.lower()}",
+                f"Reset to {preset.title.lower()}",
                 key="tokens.rights.back",
                 type="tertiary",
                 icon=":material/undo:",
@@ -164,7 +164,7 @@ def _group(group: Group, *, joins: bool) -> None:
                 key=state.key("grant.can_publish_sources"),
                 persist_state=_KEEP,
                 disabled=not joins,
-                help="None chosen: all of them.",
+                help="Leave empty to allow all sources.",
             )
     for text in group.texts:
         _text(text)
@@ -176,7 +176,7 @@ def _right(right: Permission, *, disabled: bool) -> None:
         key=state.key(f"grant.{right.name}"),
         persist_state=_KEEP,
         disabled=disabled,
-        help=f"LiveKit's name: {livekit_name(right.name)}",
+        help=f"Claim: `{livekit_name(right.name)}`",
     )
 
 
@@ -197,39 +197,37 @@ def _carried() -> None:
             key=state.key("metadata"),
             persist_state=_KEEP,
             placeholder='{"customer": "4711"}',
-            help="Any text, usually JSON. Everybody in the room can read it. At most 512 KiB.",
+            help="Any text, usually JSON. All participants can read it. At most 512 KiB.",
         )
         st.text_area(
             "Attributes",
             key=state.key("attributes"),
             persist_state=_KEEP,
             placeholder="language=en",
-            help="One on each line: name=value. At most 64 KiB together.",
+            help="One per line: name=value. At most 64 KiB in total.",
         )
 
 
 def _room_config() -> None:
     with st.expander("Room configuration", key="tokens.group.config", icon=":material/tune:"):
         wanted = st.toggle(
-            "Configure the room if this token opens it",
+            "Configure the room if this token creates it",
             key=state.key("config"),
             persist_state=_KEEP,
-            help="Counts only for the first one to join: an open room keeps its settings.",
+            help="Applies only to the first participant: an open room keeps its settings.",
         )
         if not wanted:
             return
         st.multiselect(
-            "Ask for these agents",
+            "Dispatch agents",
             _agents(),
             key=state.key("config.agents"),
             persist_state=_KEEP,
             accept_new_options=True,
-            placeholder="Choose, or type a name",
-            help="LiveKit asks for them by itself when the room opens.",
+            placeholder="Choose or type a name",
+            help="LiveKit dispatches them when it creates the room.",
         )
-        st.text_input(
-            "Metadata for the agents", key=state.key("config.agent_metadata"), persist_state=_KEEP
-        )
+        st.text_input("Agent metadata", key=state.key("config.agent_metadata"), persist_state=_KEEP)
         columns = st.columns(3)
         for column, (name, label, text) in zip(columns, _CONFIG_NUMBERS, strict=True):
             column.number_input(
@@ -241,19 +239,27 @@ def _room_config() -> None:
                 persist_state=_KEEP,
                 help=text,
             )
-        st.text_input("Metadata of the room", key=state.key("config.metadata"), persist_state=_KEEP)
+        st.text_input("Room metadata", key=state.key("config.metadata"), persist_state=_KEEP)
         st.text_input(
             "Named configuration",
             key=state.key("config.name"),
             persist_state=_KEEP,
-            help="One that your LiveKit keeps under a name.",
+            help="The name of a room configuration that is defined in LiveKit.",
         )
 
 
 _CONFIG_NUMBERS: Final = (
-    ("empty_timeout_s", "Empty (seconds)", "How long a room stays that nobody joins. 0: 300 s."),
-    ("departure_timeout_s", "After the last (seconds)", "How long it stays after that. 0: 20 s."),
-    ("max_participants", "Participants", "At most, at one time. 0: no limit."),
+    (
+        "empty_timeout_s",
+        "Empty timeout (s)",
+        "How long the room stays open if nobody joins. 0: 300 s.",
+    ),
+    (
+        "departure_timeout_s",
+        "Departure timeout (s)",
+        "How long the room stays open after the last participant leaves. 0: 20 s.",
+    ),
+    ("max_participants", "Max participants", "0: no limit."),
 )
 
 

@@ -1,4 +1,4 @@
-"""Looking into a token that somebody pasted: who, what, until when, signed by whom."""
+"""Inspecting a pasted token: its identity, permissions, validity and signature."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ _SIGNATURE: Final[dict[Signature, tuple[Colour, str, str, str]]] = {
     Signature.VALID: (
         "green",
         ":material/verified:",
-        "Signed by us",
-        "The signature is right: this server's key made the token, and nobody changed it.",
+        "Signature valid",
+        "Signed with this server's API key and unchanged.",
     ),
     Signature.WRONG: (
         "red",
         ":material/gpp_bad:",
-        "Wrong signature",
-        "It names our key, but our secret did not sign it. Either it was changed, or it was made "
-        "with an old secret. LiveKit refuses it.",
+        "Signature invalid",
+        "The token names this server's API key, but was not signed with its secret. It was changed, "
+        "or signed with an old secret. LiveKit rejects it.",
     ),
     Signature.UNKNOWN_KEY: (
         "gray",
         ":material/help:",
-        "Key unknown here",
-        "It was signed with a key that is not this server's, so nobody here can tell whether the "
-        "signature is right. Our LiveKit refuses it.",
+        "Unknown API key",
+        "The token was signed with another API key, so its signature can't be verified. This LiveKit "
+        "server rejects it.",
     ),
     Signature.REFUSED: (
         "red",
         ":material/gpp_bad:",
-        "Algorithm refused",
-        "LiveKit takes HS256 signatures only, and refuses this token.",
+        "Algorithm rejected",
+        "LiveKit accepts only HS256 signatures and rejects this token.",
     ),
 }
 _SOURCES: Final[dict[str, str]] = {source.value: label for source, label in SOURCES.items()}
@@ -56,7 +56,7 @@ _VALIDITY: Final[dict[Validity, tuple[Colour, str, str]]] = {
     Validity.NOW: ("green", ":material/timer:", "Valid now"),
     Validity.NOT_YET: ("orange", ":material/schedule:", "Not valid yet"),
     Validity.EXPIRED: ("red", ":material/timer_off:", "Expired"),
-    Validity.FOR_EVER: ("red", ":material/all_inclusive:", "Never ends"),
+    Validity.FOR_EVER: ("red", ":material/all_inclusive:", "Never expires"),
 }
 
 
@@ -67,14 +67,12 @@ def look() -> None:
         key=_PASTE,
         height=140,
         placeholder="eyJhbGciOi…",
-        help="The token alone, or a link or a header with one in it.",
+        help="A token, or a link or header that contains one.",
     )
     with st.container(horizontal=True, vertical_alignment="center"):
-        clicked = st.button(
-            "Look into it", key="tokens.look", type="primary", icon=":material/search:"
-        )
+        clicked = st.button("Inspect", key="tokens.look", type="primary", icon=":material/search:")
         st.button("Clear", key="tokens.clear", icon=":material/backspace:", on_click=_clear)
-        st.caption("It stays in this browser tab: it is neither kept, nor logged, nor sent on.")
+        st.caption("The token is not stored or logged.")
     if clicked:
         _read()
     match st.session_state.get(_FOUND):
@@ -108,12 +106,12 @@ def _draw(decoded: DecodedToken) -> None:
         _carried(decoded)
     with grid.cell():
         holder = st.selectbox(
-            "Held by",
+            "Intended for",
             list(HOLDERS),
             index=list(HOLDERS).index(holder_of(decoded.says)),
             format_func=lambda holder: HOLDERS[holder],
             key=_HOLDER,
-            help="A token does not say in whose hands it is: this is a guess, change it freely.",
+            help="Estimated from the permissions. Change it if it is wrong.",
         )
         tokens.findings(bridge.runtime().tokens.lint(decoded, holder=Holder(holder)))
 
@@ -135,22 +133,22 @@ def _facts(decoded: DecodedToken) -> None:
     ends = viewer.moment(decoded.expires_at) if decoded.expires_at else "never"
     until = f" ({fmt.until(decoded.expires_at, now=now)})" if decoded.expires_at else ""
     rows = [
-        ("Who", fmt.code(says.identity)),
+        ("Identity", fmt.code(says.identity)),
         ("Display name", fmt.md(says.name) or fmt.ABSENT),
-        ("Joins as", fmt.md(says.kind)),
+        ("Participant kind", fmt.md(says.kind)),
         ("Room", fmt.code(says.room)),
         ("Valid from", viewer.moment(begins)),
         ("Valid until", f"{ends}{until}"),
-        ("Key", fmt.code(decoded.issuer)),
-        ("Signature", fmt.code(decoded.algorithm or "none")),
+        ("API key", fmt.code(decoded.issuer)),
+        ("Algorithm", fmt.code(decoded.algorithm or "none")),
     ]
-    facts_table(rows, alt="What the token says", columns=2)
-    st.caption(f"Times are those of {fmt.md(viewer.zone_name())}.")
+    facts_table(rows, alt="Details of the token", columns=2)
+    st.caption(f"Times in {fmt.md(viewer.zone_name())}")
 
 
 def _rights(decoded: DecodedToken) -> None:
     grants = decoded.says.grants
-    st.header("What it allows", anchor=False)
+    st.header("Permissions", anchor=False)
     lines = []
     for group in GROUPS:
         for right in allowed(grants, group):
@@ -159,10 +157,10 @@ def _rights(decoded: DecodedToken) -> None:
                 sources = [_SOURCES.get(name, name) for name in grants.can_publish_sources]
                 only = f" – only {fmt.md(fmt.listing(sources).lower())}"
             lines.append(f"- {group.icon} **{right.label}** :gray[{right.text}]{only}")
-    st.markdown("\n".join(lines) if lines else "Nothing.")
+    st.markdown("\n".join(lines) if lines else "None")
     if decoded.ignored:
         names = fmt.listing([fmt.code(name) for name in decoded.ignored], limit=10)
-        st.caption(f"LiveKit does not know these claims and ignores them: {names}.")
+        st.caption(f"Unknown claims (ignored by LiveKit): {names}")
 
 
 def _carried(decoded: DecodedToken) -> None:
@@ -176,8 +174,8 @@ def _carried(decoded: DecodedToken) -> None:
         st.code(_short(lines), language=None, wrap_lines=True)
     if says.room_config is not None and says.room_config.agents:
         names = [fmt.code(agent.agent_name) for agent in says.room_config.agents]
-        st.markdown(f"**Asks for agents when it opens the room:** {fmt.listing(names)}")
-    with st.expander("Everything in it", key="tokens.found.raw", icon=":material/data_object:"):
+        st.markdown(f"**Dispatches agents when it creates the room:** {fmt.listing(names)}")
+    with st.expander("Claims", key="tokens.found.raw", icon=":material/data_object:"):
         st.json({"header": dict(decoded.header), "claims": dict(decoded.claims)}, expanded=3)
 
 

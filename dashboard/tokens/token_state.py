@@ -166,13 +166,13 @@ def attributes_in(text: str) -> dict[str, str]:
         if not sign or not name:
             raise InvalidInputError(
                 f"Line {number} of the attributes is not of the form name=value.",
-                hint="Write one attribute on each line.",
+                hint="Write one attribute per line.",
                 field="attributes",
             )
         if name in found:
             raise InvalidInputError(
-                f"Line {number} of the attributes names one that is there already.",
-                hint="Keep one of them.",
+                f"Line {number} of the attributes repeats a name.",
+                hint="Remove one of the two lines.",
                 field="attributes",
             )
         found[name] = value.strip()

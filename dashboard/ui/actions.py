@@ -25,7 +25,7 @@ def act(
     help: str | None = None,  # noqa: A002 - Streamlit's own name for it
     type: Literal["secondary", "tertiary"] = "secondary",  # noqa: A002 - likewise
 ) -> None:
-    """Draw a button that calls `do`; what went wrong is drawn after it."""
+    """Draw a button that calls `do`, and below it the error that `do` raised, if any."""
     if st.button(label, key=key, icon=icon, help=help, type=type):
         attempt(key, do, done=done)
     show_failure(key)

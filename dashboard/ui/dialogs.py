@@ -139,7 +139,7 @@ def confirm(
 
 
 _UNKNOWN: Final = UnavailableError(
-    "It is not known whether this was done.", hint="Look first, before you try again."
+    "The result of this action is unknown.", hint="Check its effect before you try again."
 )
 
 

@@ -18,9 +18,8 @@ UNDO_S: Final = 15  # how long an undo is offered
 _FLASHES: Final = "feedback.flashes"
 _AGAIN: Final = timedelta(milliseconds=500)
 UNEXPECTED: Final = SwitchboardError(
-    "This part of the page could not be drawn.",
-    hint="What happened is in the log, which the System page shows. Reload the page; "
-    "if it stays, please report it.",
+    "This part of the page failed to load.",
+    hint="Details are in System > Logs. Reload the page. If the error persists, report it.",
 )
 
 
@@ -45,7 +44,7 @@ def show_stale(error: SwitchboardError, *, since: datetime | None, key: str) -> 
     show_error(error, key=key)
     if since is not None:
         age = fmt.ago(since, now=utc_now())
-        st.caption(f"What you see below is as of {viewer.moment(since)} ({age}).")
+        st.caption(f"Showing data from {viewer.moment(since)} ({age}).")
 
 
 def show_empty(
@@ -140,7 +139,7 @@ def _offer_undo() -> None:
                 except SwitchboardError as error:
                     show_error(error, key=f"{key}.error")
                     return
-                flash("Undone.")
+                flash("Undone")
                 st.rerun()
 
 

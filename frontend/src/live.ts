@@ -76,7 +76,7 @@ function drawNote(parent: Args["parentElement"]): { line: HTMLElement; remove: (
   const line = document.createElement("div");
   line.setAttribute("role", "status");
   line.className = "note";
-  line.textContent = "Live updates paused, retrying…";
+  line.textContent = "Reconnecting to live updates…";
   line.hidden = true;
   parent.append(style, line);
   return {

@@ -72,7 +72,7 @@ describe("the invisible listener", () => {
     expect(note?.hidden).toBe(true);
     vi.advanceTimersByTime(1);
     expect(note?.hidden).toBe(false);
-    expect(note?.textContent).toBe("Live updates paused, retrying…");
+    expect(note?.textContent).toBe("Reconnecting to live updates…");
     vi.advanceTimersByTime(5_000);
     server.last.accept();
     expect(note?.hidden).toBe(true);

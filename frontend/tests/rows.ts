@@ -33,7 +33,7 @@ export function wireRoom(name: string, with_: Record<string, unknown> = {}) {
     created_at: "2026-11-24T10:00:00Z",
     expires_at: null,
     health: "ok",
-    health_text: "People and agent are here.",
+    health_text: "Participant and agent connected.",
     session_id: `ses_${name}`,
     adopted: false,
     ...with_,

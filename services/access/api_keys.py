@@ -72,21 +72,25 @@ class ApiKeys:
         name = " ".join(name.split())
         if not 0 < len(name) <= NAME_MOST:
             raise InvalidInputError(
-                f"A key has a name of 1 to {NAME_MOST} characters.",
-                hint="Name the program that uses it.",
+                f"An API key name must have 1 to {NAME_MOST} characters.",
+                hint="Enter the name of the program that uses the key.",
                 field="name",
             )
         if not scopes:
             raise InvalidInputError(
-                "A key without a scope may do nothing.", hint="Choose one.", field="scopes"
+                "An API key needs at least one scope.", hint="Choose a scope.", field="scopes"
             )
         if lasts is not None and not timedelta(0) < lasts <= LONGEST:
             raise InvalidInputError(
-                "A key lasts at most a year.", hint="Choose less, or no end.", field="lasts"
+                "An API key expires after one year at most.",
+                hint="Choose a shorter time, or no expiry.",
+                field="lasts",
             )
         there = await self._store.keys()
         if sum(key.revoked_at is None for key in there) >= MOST:
-            raise ConflictError(f"There are {MOST} keys already.", hint="Revoke some first.")
+            raise ConflictError(
+                f"The limit of {MOST} API keys is reached.", hint="Revoke a key first."
+            )
         secret = PREFIX + secrets.token_urlsafe(32)
         now = self._now()
         key = ApiKeyRecord(
@@ -121,7 +125,7 @@ class ApiKeys:
                 note(target=f"{key.name} ({key.id})")
                 del self._by_hash[held]
         if not await self._store.revoke_key(key_id, self._now()):
-            raise NotFoundError("There is no such key.", hint="It may have been revoked before.")
+            raise NotFoundError("API key not found.", hint="It may already be revoked.")
 
     def check(self, secret: str, *, address: str = "") -> Caller:
         """The program that holds this key.
@@ -135,8 +139,8 @@ class ApiKeys:
         now = self._now()
         if key is None or (key.expires_at is not None and key.expires_at <= now):
             raise UnauthenticatedError(
-                "This API key does not hold.",
-                hint="It is mistyped, revoked or over. An admin makes a new one on the Access page.",
+                "Invalid API key.",
+                hint="It is mistyped, revoked or expired. An admin can create a new one on the Access page.",
             )
         self._used[key.id] = now
         return Caller(

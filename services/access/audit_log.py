@@ -63,8 +63,8 @@ class AuditLog:
         """Raise StoreUnavailableError while so much waits that an action could go unwritten."""
         if self._closing or len(self._waiting) >= BACKLOG:
             raise StoreUnavailableError(
-                "The audit log takes nothing now, so nothing may be done.",
-                hint="Check the database; the System page shows its last error.",
+                "The audit log is unavailable, so actions are disabled.",
+                hint="Check the database: the System page shows its last error.",
             )
 
     def write(

@@ -67,22 +67,22 @@ class Rule:
 
 RULES: Final = MappingProxyType(
     {
-        Permission.READ: Rule(Role.VIEWER, Scope.READ, "look at what the pages show"),
-        Permission.EXPORT: Rule(Role.QA, Scope.EXPORT, "take sessions away"),
-        Permission.REVIEW: Rule(Role.QA, Scope.REVIEWS, "write notes, tags and verdicts"),
-        Permission.KEEP: Rule(Role.QA, Scope.REVIEWS, "keep presets and views"),
-        Permission.LISTEN: Rule(Role.QA, Scope.LISTEN, "listen to calls"),
+        Permission.READ: Rule(Role.VIEWER, Scope.READ, "view all pages"),
+        Permission.EXPORT: Rule(Role.QA, Scope.EXPORT, "export sessions"),
+        Permission.REVIEW: Rule(Role.QA, Scope.REVIEWS, "write notes, tags and reviews"),
+        Permission.KEEP: Rule(Role.QA, Scope.REVIEWS, "save presets and views"),
+        Permission.LISTEN: Rule(Role.QA, Scope.LISTEN, "listen in on calls"),
         Permission.TEST: Rule(Role.QA, Scope.SESSIONS, "start sessions"),
-        Permission.ANSWER: Rule(Role.QA, Scope.AGENTS, "answer what a graph asks"),
-        Permission.COMMAND: Rule(Role.OPERATOR, Scope.AGENTS, "tell an agent what to do"),
+        Permission.ANSWER: Rule(Role.QA, Scope.AGENTS, "answer interrupts"),
+        Permission.COMMAND: Rule(Role.OPERATOR, Scope.AGENTS, "send commands to agents"),
         Permission.JOIN: Rule(Role.OPERATOR, Scope.LISTEN, "join a call"),
-        Permission.END: Rule(Role.OPERATOR, Scope.SESSIONS, "end sessions that others began"),
-        Permission.ROOMS: Rule(Role.OPERATOR, Scope.ROOMS, "act on rooms"),
-        Permission.TOKENS: Rule(Role.OPERATOR, Scope.TOKENS, "make access tokens"),
-        Permission.ALERTS: Rule(Role.OPERATOR, Scope.ADMIN, "handle alert rules"),
-        Permission.EXAMINE: Rule(Role.OPERATOR, Scope.ADMIN, "have the doctor examine"),
+        Permission.END: Rule(Role.OPERATOR, Scope.SESSIONS, "end sessions of other users"),
+        Permission.ROOMS: Rule(Role.OPERATOR, Scope.ROOMS, "manage rooms"),
+        Permission.TOKENS: Rule(Role.OPERATOR, Scope.TOKENS, "create access tokens"),
+        Permission.ALERTS: Rule(Role.OPERATOR, Scope.ADMIN, "manage alert rules"),
+        Permission.EXAMINE: Rule(Role.OPERATOR, Scope.ADMIN, "run health checks"),
         Permission.DELETE: Rule(Role.ADMIN, Scope.ADMIN, "delete sessions"),
-        Permission.KEYS: Rule(Role.ADMIN, Scope.ADMIN, "handle API keys"),
+        Permission.KEYS: Rule(Role.ADMIN, Scope.ADMIN, "manage API keys"),
         Permission.AUDIT: Rule(Role.ADMIN, Scope.ADMIN, "read the audit log"),
         Permission.RESTART: Rule(Role.ADMIN, Scope.ADMIN, "restart servers"),
     }
@@ -119,11 +119,11 @@ class Caller:
         if self.role is None:
             raise PermissionDeniedError(
                 f"This API key may not {rule.what}.",
-                hint=f"It takes a key with the scope “{rule.scope}”.",
+                hint=f"Use a key with the scope “{rule.scope}”.",
             )
         raise PermissionDeniedError(
             f"You may not {rule.what}.",
-            hint=f"It takes the role “{rule.role}”; yours is “{self.role}”. Ask an admin.",
+            hint=f"This requires the role “{rule.role}”; yours is “{self.role}”. Ask an admin.",
         )
 
     @property

@@ -69,12 +69,10 @@ class SignIn:
         name = name.strip()[:200]
         for limit, what in ((_TRIES_OF_A_NAME, f"name:{name}"), (_TRIES_OF_AN_ADDRESS, address)):
             if not self._limiter.hit(limit, "sign-in", what):
-                raise RateLimitedError(
-                    "There were too many tries.", hint="Wait five minutes, then try again."
-                )
+                raise RateLimitedError("Too many attempts.", hint="Try again in five minutes.")
         # beside the loop: the hash is meant to take its time
         if not await asyncio.to_thread(self.people.verified, name, password[:1024]):
-            raise UnauthenticatedError("Name or password is wrong.", hint="Try again.")
+            raise UnauthenticatedError("Wrong name or password.", hint="Try again.")
         self._limiter.clear(_TRIES_OF_A_NAME, "sign-in", f"name:{name}")
         claims = {
             "aud": _AUDIENCE,
@@ -119,8 +117,8 @@ class SignIn:
         name = headers.get(self._user_header, "").strip()
         if not self.trusts(headers) or not name:
             raise UnauthenticatedError(
-                "The proxy did not say who you are.",
-                hint="Come by the proxy's address, and sign in there.",
+                "The proxy did not send your user name.",
+                hint="Open the dashboard at the proxy's address and sign in there.",
             )
         groups = [group.strip() for group in headers.get(self._groups_header, "").split(",")]
         return self._person(name, groups, via, address)
@@ -178,7 +176,7 @@ class SignIn:
             )
         except (UnauthenticatedError, KeyError, ValueError):
             raise BadSignatureError(
-                "This pass is out of date, or for something else.", hint="Reload the page."
+                "This pass has expired or is for another path.", hint="Reload the page."
             ) from None
 
     # -- inside
@@ -205,8 +203,8 @@ class SignIn:
         role = self.people.role_of(name, groups)
         if role is None:
             raise PermissionDeniedError(
-                f"You are signed in as {name}, and nobody has given you a role here.",
-                hint="Ask an admin to name you in the file of people.",
+                f"You are signed in as {name}, but you have no role.",
+                hint="Ask an admin to add you to the users file.",
             )
         return Caller(name=name, via=via, role=role, address=address)
 
@@ -231,9 +229,11 @@ def _key_in(folder: Path) -> str:
         key = path.read_text(encoding="ascii").strip()
     except OSError as exc:
         raise ConfigError(
-            f"The file {path} cannot be used ({exc.strerror}).",
-            hint="Choose another folder with SWITCHBOARD_DATA_DIR, or mend its rights.",
+            f"Cannot use the file {path} ({exc.strerror}).",
+            hint="Set SWITCHBOARD_DATA_DIR to another folder, or fix the file's permissions.",
         ) from None
     if len(key) < 64:
-        raise ConfigError(f"The file {path} is damaged.", hint="Delete it: people sign in anew.")
+        raise ConfigError(
+            f"The file {path} is damaged.", hint="Delete it. Users then have to sign in again."
+        )
     return key

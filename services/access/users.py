@@ -119,8 +119,8 @@ class People:
         except (OSError, UnicodeDecodeError) as exc:
             reason = getattr(exc, "strerror", None) or type(exc).__name__
             raise ConfigError(
-                f"The file of people cannot be read ({reason}).",
-                hint="SWITCHBOARD_USERS_FILE names it; `switchboard users` writes it.",
+                f"Cannot read the users file ({reason}).",
+                hint="Check SWITCHBOARD_USERS_FILE, or create the file with `switchboard users`.",
             ) from None
         return self._read
 
@@ -134,11 +134,11 @@ def put_person(path: Path, name: str, role: Role, *, password: str | None) -> No
     """
     name = name.strip()
     if not name or len(name) > 200:
-        raise InvalidInputError("A person has a name of 1 to 200 characters.", field="name")
+        raise InvalidInputError("A user name must have 1 to 200 characters.", field="name")
     if password is not None and len(password) < PASSWORD_LEAST:
         raise InvalidInputError(
-            f"A password has at least {PASSWORD_LEAST} characters.",
-            hint="Take several words.",
+            f"A password must have at least {PASSWORD_LEAST} characters.",
+            hint="Use several words.",
             field="password",
         )
     entry: dict[str, str] = {"role": role.value}
@@ -159,7 +159,9 @@ def remove_person(path: Path, name: str) -> None:
     held = _held(path)
     people = dict(held.get("people") or {})
     if people.pop(name, None) is None:
-        raise NotFoundError(f"The file of people names no {name!r}.", hint="List them first.")
+        raise NotFoundError(
+            f"The users file has no user {name!r}.", hint="Run `switchboard users list`."
+        )
     held["people"] = people
     _replace(path, held)
 
@@ -185,12 +187,12 @@ def _parse(text: str) -> _File:
         return _File.model_validate(yaml.safe_load(text) or {})
     except yaml.YAMLError:
         raise ConfigError(
-            "The file of people is not YAML.", hint="See docs/access.md for its form."
+            "The users file is not valid YAML.", hint="See docs/access.md for the format."
         ) from None
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "it"
         raise ConfigError(
-            f"The file of people cannot be used: {where}: {first['msg']}.",
-            hint="See docs/access.md for its form.",
+            f"Invalid users file: {where}: {first['msg']}.",
+            hint="See docs/access.md for the format.",
         ) from None

@@ -80,7 +80,7 @@ class Commands:
         if stream is not None and action.value not in stream.hello.actions:
             raise ConflictError(
                 f"This agent cannot {action.value.replace('_', ' ')}.",
-                hint="Its recorder was given no handler for commands.",
+                hint="Its recorder has no handler for this command.",
             )
         command = self._command(session, action, args, actor)
         await self._store.agents.add_command(command)
@@ -101,7 +101,7 @@ class Commands:
 
         Raises:
             NotFoundError: no such session, or its graph did not ask that.
-            ConflictError: somebody else has answered; it says who and when.
+            ConflictError: another user has answered; it says who and when.
         """
         session = await self._open_session(session_id)
         args = {"interrupt_id": interrupt_id, "decision": dict(decision)}
@@ -110,10 +110,10 @@ class Commands:
         found = await self._store.agents.claim_interrupt(interrupt_id, decided, command)
         if found.command_id != command.id:
             if found.status is InterruptStatus.GONE:
-                raise ConflictError("The agent no longer asks this.")
+                raise ConflictError("This interrupt is no longer pending.")
             at = f"{found.answered_at:%H:%M:%S} UTC" if found.answered_at else "a moment ago"
-            by = found.answered_by or "somebody else"
-            raise ConflictError(f"This was already answered by {by} at {at}.")
+            by = found.answered_by or "another user"
+            raise ConflictError(f"Already answered by {by} at {at}.")
         with self._awaited(command.id):
             return await self._dispatch(session, command, wait_s)
 
@@ -143,7 +143,7 @@ class Commands:
     async def _open_session(self, session_id: str) -> SessionRecord:
         session = await self._store.session(session_id)
         if not session.status.is_open:
-            raise ConflictError(f"The session is over ({session.status.value}).")
+            raise ConflictError(f"The session has ended ({session.status.value}).")
         return session
 
     def _command(
@@ -157,7 +157,7 @@ class Commands:
         told: dict[str, Any] = clean(plain(dict(args)))
         if len(json.dumps(told, default=str).encode()) > ARGS_BYTES:
             raise InvalidInputError(
-                "The command is too long.", hint=f"At most {ARGS_BYTES:,} bytes.", field="args"
+                "The command is too long.", hint=f"Use at most {ARGS_BYTES:,} bytes.", field="args"
             )
         note(command=action.value, args=told)
         now = self._now()

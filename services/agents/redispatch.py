@@ -311,7 +311,7 @@ class Recovery:
         except NotFoundError:
             return True  # the room has ended meanwhile
         except SwitchboardError as exc:
-            log.warning("an agent was not asked for again", extra={"error": exc.code})
+            log.warning("an agent was not redispatched", extra={"error": exc.code})
             return not exc.retryable
         facts = {
             "reason": reason,
@@ -378,7 +378,7 @@ class Recovery:
         try:
             await self._store.log.append(event)
         except StoreUnavailableError as exc:
-            log.warning("what became of an agent is not written yet", extra={"error": exc.code})
+            log.warning("the result of a redispatch is not stored yet", extra={"error": exc.code})
 
     def _start(self, work: Any) -> None:
         aio_task = asyncio.get_running_loop().create_task(work)

@@ -98,7 +98,8 @@ class TextChats:
         """
         if sum(not one.chat.over for one in self._open.values()) >= AT_ONCE:
             raise ConflictError(
-                f"{AT_ONCE} text chats are open already.", hint="End one of them first."
+                f"The limit of {AT_ONCE} open text chats is reached.",
+                hint="End another chat first.",
             )
         wanted = NewSession(user_id=user_id, agent_name=agent_name, duration=_LASTS, mode="text")
         made = await self._sessions.create(wanted, origin=Origin.PAGE, actor=actor)
@@ -116,7 +117,7 @@ class TextChats:
             await caller.join(self._target.public_url, made.token.token)
         except BaseException:
             del self._open[session_id]
-            await self._sessions.end(session_id, actor=actor, reason="The chat did not begin.")
+            await self._sessions.end(session_id, actor=actor, reason="The chat could not start.")
             raise
         return self._open[session_id].chat
 
@@ -127,7 +128,7 @@ class TextChats:
             NotFoundError: it is over since long, or was not made here.
         """
         if session_id not in self._open:
-            raise NotFoundError("This chat is not open here.", hint="Start a new one.")
+            raise NotFoundError("This chat is not open.", hint="Start a new chat.")
         return self._open[session_id].chat
 
     @guarded(Permission.TEST, target="session_id")
@@ -142,13 +143,13 @@ class TextChats:
         text = text.strip()
         if not text or len(text) > TEXT_LIMIT:
             raise InvalidInputError(
-                f"A message has 1 to {TEXT_LIMIT:,} characters.",
-                hint="Write less at once.",
+                f"A message must have 1 to {TEXT_LIMIT:,} characters.",
+                hint="Shorten the message.",
                 field="text",
             )
         found = self._open.get(session_id)
         if found is None or found.chat.over:
-            raise ConflictError("This chat is over.", hint="Start a new one.")
+            raise ConflictError("This chat has ended.", hint="Start a new chat.")
         line = Line(by="caller", text=text, at=self._now())
         found.used_s = found.wrote_s = time.monotonic()
         self._change(session_id, lines=(*found.chat.lines, line)[-_LINES:])

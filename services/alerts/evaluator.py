@@ -81,7 +81,9 @@ class Alerts:
         rule = rule.checked()
         there = {one.name: one for one in await self.rules()}
         if len(there) >= RULES_MOST and rule.name not in there:
-            raise ConflictError(f"There are {RULES_MOST} rules already.", hint="Delete one first.")
+            raise ConflictError(
+                f"The limit of {RULES_MOST} rules is reached.", hint="Delete a rule first."
+            )
         before = there.get(rule.name)
         note(
             target=rule.name,
@@ -111,17 +113,17 @@ class Alerts:
         """
         rule = next((one for one in await self.rules() if one.name == name), None)
         if rule is None:
-            raise NotFoundError(f"There is no rule {name!r}.", hint="It may have been deleted.")
+            raise NotFoundError(f"Rule {name!r} not found.", hint="It may have been deleted.")
         found = await self._watcher.problems(rule)
         if self._poster.configured:
             alert_id, now = new_alert_id(), self._now()
-            problem = found[0] if found else Problem(key="test", text="Nothing is the matter now.")
+            problem = found[0] if found else Problem(key="test", text="No match now.")
             body = self._body(_begun(alert_id, rule, problem, now), "test")
             posted = await self._poster.once(alert_id, int(now.timestamp()), body)
             if posted.error:
                 raise UnavailableError(
-                    f"The address did not take the test: {posted.error}.",
-                    hint="SWITCHBOARD_ALERT_WEBHOOK_URL names it; look into its own log.",
+                    f"Test delivery failed: {posted.error}.",
+                    hint="Check SWITCHBOARD_ALERT_WEBHOOK_URL and the receiver's log.",
                 )
         return len(found)
 

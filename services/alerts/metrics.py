@@ -85,7 +85,7 @@ class Watcher:
                 continue
             waits_s = (now - session.created_at).total_seconds()
             if waits_s > rule.threshold:
-                text = f"{session.agent_name} has not come for {waits_s:.0f} s."
+                text = f"{session.agent_name} missing for {waits_s:.0f} s."
                 found.append(_of(session.id, text, room_name=view.name))
         return found
 
@@ -102,7 +102,10 @@ class Watcher:
             return []
         whose = rule.agent_name or "all agents"
         return [
-            Problem(key="latency", text=f"p95 of {whose}: {p95:.0f} ms of {len(times)} answers.")
+            Problem(
+                key="latency",
+                text=f"p95 latency of {whose}: {p95:.0f} ms over {len(times)} turns.",
+            )
         ]
 
     async def _errors(self, rule: AlertRule) -> list[Problem]:
@@ -114,7 +117,7 @@ class Watcher:
         failed = [one for one in page.sessions if one.errors]
         if begun < _ERRORS_LEAST or 100 * len(failed) / begun <= rule.threshold:
             return []
-        text = f"{len(failed)} of {begun} sessions of the last hour had errors."
+        text = f"Errors in {len(failed)} of {begun} sessions of the last hour."
         return [Problem(key="errors", text=text, session_id=failed[0].session_id)]
 
     async def _interrupts(self, rule: AlertRule) -> list[Problem]:
@@ -122,7 +125,7 @@ class Watcher:
         for one in await self._store.agents.pending_interrupts(limit=_SHOWN):
             waits_s = (now - one.asked_at).total_seconds()
             if waits_s > rule.threshold:
-                text = f"A question of {one.node or 'a graph'} has waited for {waits_s:.0f} s."
+                text = f"Interrupt pending for {waits_s:.0f} s: {one.node or 'graph'}."
                 found.append(
                     Problem(key=f"{one.session_id}:{one.interrupt_id}", text=text,
                             session_id=one.session_id)
@@ -138,11 +141,11 @@ class Watcher:
             age_s = (now - session.created_at).total_seconds()
             ends_s = (now - session.expires_at).total_seconds() if session.expires_at else 0.0
             if session.data.get("ending") and age_s > rule.threshold:
-                found.append(_of(session.id, "Its end was asked for, and it goes on.", view.name))
+                found.append(_of(session.id, "End requested, but still open.", view.name))
             elif ends_s > rule.threshold:
-                found.append(_of(session.id, f"Its time was over {ends_s:.0f} s ago.", view.name))
+                found.append(_of(session.id, f"Expired {ends_s:.0f} s ago, still open.", view.name))
             elif session.status is SessionStatus.CREATED and age_s > rule.threshold:
-                found.append(_of(session.id, f"Nobody has come for {age_s:.0f} s.", view.name))
+                found.append(_of(session.id, f"No participant for {age_s:.0f} s.", view.name))
         return found
 
     async def _webhooks(self, rule: AlertRule) -> list[Problem]:

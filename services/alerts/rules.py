@@ -36,10 +36,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """What a threshold of this watch means."""
+    """What a rule of this metric measures, and the bounds of its threshold."""
 
     title: str
-    threshold: str  # its name with its unit
+    unit: str  # of the threshold; "": a plain number
     usual: float
     least: float
     most: float
@@ -48,50 +48,50 @@ class Kind:
 KINDS: Final = MappingProxyType(
     {
         Watch.AGENT_MISSING: Kind(
-            title="An agent that was asked for is not there",
-            threshold="after seconds",
+            title="Agent missing",
+            unit="s",
             usual=30,
             least=5,
             most=3600,
         ),
         Watch.LATENCY: Kind(
-            title="Answers are slow: 95th percentile of the last 15 minutes",
-            threshold="over milliseconds",
+            title="p95 latency (15 min)",
+            unit="ms",
             usual=2000,
             least=100,
             most=60_000,
         ),
         Watch.ERRORS: Kind(
-            title="Sessions with errors, of those begun in the last hour",
-            threshold="over percent",
+            title="Error rate (1 h)",
+            unit="%",
             usual=10,
             least=0,
             most=99,
         ),
         Watch.INTERRUPT: Kind(
-            title="A question waits for a human",
-            threshold="after seconds",
+            title="Interrupt pending",
+            unit="s",
             usual=60,
             least=5,
             most=86_400,
         ),
         Watch.STUCK: Kind(
-            title="A session waits for its caller, or for its end",
-            threshold="after seconds",
+            title="Session stuck",
+            unit="s",
             usual=300,
             least=10,
             most=86_400,
         ),
         Watch.WEBHOOKS: Kind(
-            title="Webhooks were missed in the last 10 minutes",
-            threshold="over",
+            title="Missed webhooks (10 min)",
+            unit="",
             usual=0,
             least=0,
             most=10_000,
         ),
         Watch.WORKER: Kind(
-            title="No worker is there to take jobs",
-            threshold="after seconds",
+            title="No worker available",
+            unit="s",
             usual=30,
             least=5,
             most=3600,
@@ -117,25 +117,25 @@ class AlertRule:
         """The rule with its name made plain.
 
         Raises:
-            InvalidInputError: the name, the threshold or the quiet time cannot be used.
+            InvalidInputError: the name, the threshold or the cooldown is out of bounds.
         """
         name = " ".join(self.name.split())
         if not 0 < len(name) <= NAME_MOST:
             raise InvalidInputError(
-                f"A rule has a name of 1 to {NAME_MOST} characters.",
-                hint="Write one.",
+                f"A rule name must have 1 to {NAME_MOST} characters.",
+                hint="Enter a name.",
                 field="name",
             )
         kind = KINDS[self.watch]
         if not kind.least <= self.threshold <= kind.most:
             raise InvalidInputError(
-                f"The threshold is between {kind.least:g} and {kind.most:g}.",
-                hint=f"It means: {kind.threshold}.",
+                f"The threshold must be between {kind.least:g} and {kind.most:g}.",
+                hint=f"The unit is {kind.unit}." if kind.unit else "",
                 field="threshold",
             )
         if not 0 <= self.quiet_min <= QUIET_MOST_MIN:
             raise InvalidInputError(
-                f"The quiet time is 0 to {QUIET_MOST_MIN} minutes.", field="quiet_min"
+                f"The cooldown must be 0 to {QUIET_MOST_MIN} minutes.", field="quiet_min"
             )
         return AlertRule(**{**_values(self), "name": name})
 

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from services.analytics.metrics import Figures
 from services.analytics.session_metrics import Outcome
 from services.analytics.significance import Difference, of_quantiles, of_rates, of_shares
 
-PARTS: Final = ("transcription", "turn detection", "graph", "synthesis", "answer")
+PART_WORDS: Final = MappingProxyType(
+    {
+        "transcription": "Speech-to-text",
+        "turn detection": "End-of-turn detection",
+        "graph": "Graph (first token)",
+        "synthesis": "Text-to-speech (first byte)",
+        "answer": "Total latency",
+    }
+)
+PARTS: Final = tuple(PART_WORDS)
 _HOURS_OF_A_DAY: Final = 24
 
 
@@ -74,21 +84,21 @@ _SHARES: Final = (
     ),
     Share(
         name="nobody",
-        words="Nobody came",
+        words="No participant",
         better=Better.LESS,
         of=lambda figures: (figures.outcome(Outcome.NOBODY), figures.over),
         mark=f"outcome|{Outcome.NOBODY}",
     ),
     Share(
         name="troubled",
-        words="With errors",
+        words="Error rate",
         better=Better.LESS,
         of=lambda figures: (figures.counts.get("troubled", 0), figures.sessions),
         errors=True,
     ),
     Share(
         name="passed",
-        words="Judged to work",
+        words="Pass rate",
         better=Better.MORE,
         of=lambda figures: (figures.named("verdict").get("pass", 0), figures.judged),
         verdict="pass",
@@ -103,11 +113,11 @@ def compare(
     return (
         _sessions(figures, hours, before, before_hours),
         *(_share(share, figures, before) for share in _SHARES),
-        *_times("duration", "Lasts", figures, before, better=Better.NEITHER),
+        *_times("duration", "Duration", figures, before, better=Better.NEITHER),
         *(
             line
             for part in reversed(PARTS)
-            for line in _times(f"part|{part}", part.capitalize(), figures, before)
+            for line in _times(f"part|{part}", PART_WORDS[part], figures, before)
         ),
         *_questions(figures, before),
         *_nodes(figures, before),
@@ -125,7 +135,7 @@ def _sessions(figures: Figures, hours: float, before: Figures | None, before_hou
         )
     return Line(
         name="sessions",
-        words="Sessions a day",
+        words="Sessions per day",
         unit=Unit.PER_DAY,
         better=Better.NEITHER,
         value=per_day,
@@ -159,7 +169,7 @@ def _times(
     for part, label in ((0.5, "median"), (0.95, "p95")):
         yield Line(
             name=f"{name}.{label}",
-            words=f"{words}, {label}",
+            words=f"{words}, {'p50' if part == 0.5 else label}",
             unit=Unit.MS,
             better=better,
             value=now.quantile(part),
@@ -173,7 +183,7 @@ def _times(
 def _questions(figures: Figures, before: Figures | None) -> Iterable[Line]:
     both = {*figures.questions(), *(before.questions() if before is not None else ())}
     for node in sorted(both):
-        yield from _times(f"waited|{node}", f"Waiting for an answer to {node}", figures, before)
+        yield from _times(f"waited|{node}", f"Interrupt wait, {node}", figures, before)
 
 
 def _nodes(figures: Figures, before: Figures | None) -> Iterable[Line]:
@@ -191,7 +201,7 @@ def _failed(node: str, figures: Figures, before: Figures | None) -> Line:
         difference = of_shares(_by_session(before, node), _by_session(figures, node))
     return Line(
         name=f"node|{node}|errors",
-        words=f"Node {node}, failed",
+        words=f"Node {node}, failure rate",
         unit=Unit.SHARE,
         better=Better.LESS,
         value=now[0] / now[1] if now[1] else None,

@@ -22,9 +22,9 @@ class Difference:
     high: float
 
     @property
-    def is_noise(self) -> bool:
-        """It may well be none."""
-        return self.low <= 0 <= self.high
+    def is_significant(self) -> bool:
+        """The 95 % confidence interval does not contain zero."""
+        return not self.low <= 0 <= self.high
 
     @property
     def is_told(self) -> bool:

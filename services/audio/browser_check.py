@@ -29,43 +29,43 @@ PAGE = Check(
     code="device_page",
     area=Area.BROWSER,
     name="Page",
-    impact="Browsers give a microphone only to pages under https or on localhost.",
+    impact="Browsers allow the microphone only on https pages and on localhost.",
 )
 WEBRTC = Check(
     code="device_webrtc",
     area=Area.BROWSER,
     name="WebRTC",
-    impact="Sound goes to LiveKit and back by WebRTC.",
+    impact="Audio to and from LiveKit uses WebRTC.",
 )
 PERMISSION = Check(
     code="device_permission",
     area=Area.BROWSER,
     name="Permission",
-    impact="Without it the agent hears nothing.",
+    impact="Without microphone permission the agent hears nothing.",
 )
 DEVICES = Check(
     code="device_devices",
     area=Area.BROWSER,
     name="Devices",
-    impact="A call by voice needs a microphone, and something to hear with.",
+    impact="A voice call needs a microphone and a speaker or headphones.",
 )
 SIGNAL = Check(
     code="device_signal",
     area=Area.NETWORK,
-    name="LiveKit answers",
-    impact="Joining a room begins with a WebSocket to LiveKit.",
+    name="LiveKit connection",
+    impact="Joining a room starts with a WebSocket connection to LiveKit.",
 )
 MEDIA = Check(
     code="device_media",
     area=Area.NETWORK,
-    name="Sound gets through",
-    impact="Sound takes a way of its own, which firewalls often block.",
+    name="Audio path",
+    impact="Audio uses separate ports that firewalls often block.",
 )
 DELAY = Check(
     code="device_delay",
     area=Area.NETWORK,
     name="Round trip",
-    impact="Every answer comes that much later.",
+    impact="The round-trip time is added to every answer.",
 )
 
 
@@ -152,103 +152,105 @@ def judge(probe: Probe) -> tuple[Finding, ...]:
 def _page(probe: Probe) -> Finding:
     if not probe.secure:
         return PAGE.problem(
-            "It came over plain http from another machine.",
-            "Open the dashboard under https, or on the machine itself as localhost.",
+            "The page was loaded over http from another machine.",
+            "Open the dashboard over https, or as localhost on the dashboard's machine.",
         )
-    return PAGE.ok("It may ask for a microphone.")
+    return PAGE.ok("The page can use the microphone.")
 
 
 def _webrtc(probe: Probe) -> Finding:
     if not probe.webrtc:
         return WEBRTC.problem(
-            "This browser has none, or an extension turned it off.",
-            "Use a current Chrome, Edge, Firefox or Safari, and look at privacy extensions.",
+            "WebRTC is not available, or an extension has disabled it.",
+            "Use a current version of Chrome, Edge, Firefox or Safari, and check privacy extensions.",
         )
-    return WEBRTC.ok("It is there.")
+    return WEBRTC.ok("Available.")
 
 
 def _permission(probe: Probe) -> Finding:
     if probe.permission == "denied":
         return PERMISSION.problem(
             "The microphone is blocked for this page.",
-            "Allow it beside the page's address, then check again.",
+            "Allow it in the browser's address bar, then check again.",
         )
     if probe.permission == "prompt":
-        return PERMISSION.unknown("The browser will ask when a call or the check below begins.")
+        return PERMISSION.unknown("The browser asks when a call or the microphone check starts.")
     if probe.permission == "unknown":
-        return PERMISSION.unknown("This browser does not tell; it may ask.")
-    return PERMISSION.ok("Given.")
+        return PERMISSION.unknown("This browser doesn't report the permission. It may ask.")
+    return PERMISSION.ok("Granted.")
 
 
 def _devices(probe: Probe) -> Finding:
     if not probe.devices:
-        return DEVICES.problem("The page gets none from this browser.", "See the lines above.")
+        return DEVICES.problem(
+            "This browser doesn't give the page access to devices.", "See the checks above."
+        )
     if probe.inputs == 0:
-        return DEVICES.problem("No microphone was found.", "Plug one in, then check again.")
-    said = f"{probe.inputs} to speak into"
+        return DEVICES.problem("No microphone found.", "Connect a microphone, then check again.")
+    inputs = f"{probe.inputs} {'input' if probe.inputs == 1 else 'inputs'}"
     if probe.outputs == 0:  # Firefox and Safari do not name them
-        return DEVICES.ok(f"{said}; this browser does not say what plays sound.")
-    return DEVICES.ok(f"{said}, {probe.outputs} to hear with.")
+        return DEVICES.ok(f"{inputs}. This browser doesn't list outputs.")
+    return DEVICES.ok(f"{inputs}, {probe.outputs} {'output' if probe.outputs == 1 else 'outputs'}.")
 
 
 def _network(probe: Probe) -> tuple[Finding, ...]:
     if not probe.webrtc:
-        return (SIGNAL.unknown("It was not tried: there is no WebRTC to try it with."),)
+        return (SIGNAL.unknown("Not tested: WebRTC is not available."),)
     match probe.failure:
         case "signal":
             return (
                 SIGNAL.problem(
-                    "This browser does not reach LiveKit's address.",
-                    "LIVEKIT_PUBLIC_URL must be one that browsers reach; behind https it must "
-                    "begin with wss.",
+                    "This browser can't reach LiveKit.",
+                    "Set LIVEKIT_PUBLIC_URL to an address that browsers can reach. On an https page it "
+                    "must start with wss://.",
                 ),
             )
         case "refused":
             return (
                 SIGNAL.problem(
-                    "LiveKit refused a token that was just made.",
-                    "Run the checks of the System page; the clocks may differ.",
+                    "LiveKit rejected a new token.",
+                    "Run the health checks on the System page. The clocks may differ.",
                 ),
             )
         case "media":
             return (
                 SIGNAL.ok(_took(probe)),
                 MEDIA.problem(
-                    "No way for sound could be opened.",
-                    "Open LiveKit's media ports (UDP 50000-60000, TCP 7881) for browsers, or give "
-                    "it a TURN server; and see that it names an address that browsers reach.",
+                    "No audio path could be established.",
+                    "Open LiveKit's media ports (UDP 50000-60000, TCP 7881) for browsers, or configure "
+                    "a TURN server. LiveKit must announce an address that browsers can reach.",
                 ),
             )
     return (SIGNAL.ok(_took(probe)), _way(probe), _delay(probe))
 
 
 def _took(probe: Probe) -> str:
-    return "It does." if probe.signal_ms is None else f"Joined after {probe.signal_ms:.0f} ms."
+    return "Connected." if probe.signal_ms is None else f"Connected in {probe.signal_ms:.0f} ms."
 
 
 def _way(probe: Probe) -> Finding:
     match probe.way:
         case "udp":
-            return MEDIA.ok("Straight, by UDP.")
+            return MEDIA.ok("Direct (UDP).")
         case "tcp":
             return MEDIA.warning(
-                "Only by TCP: lost packets make the sound stutter.",
+                "TCP only: audio may stutter.",
                 "Open LiveKit's UDP ports (50000-60000) for browsers.",
             )
         case "relay":
-            return MEDIA.ok("By a TURN relay.")
-    return MEDIA.unknown("It does; this browser does not say which way.")
+            return MEDIA.ok("Via TURN relay.")
+    return MEDIA.unknown("Connected. This browser doesn't report the path.")
 
 
 def _delay(probe: Probe) -> Finding:
     if probe.rtt_ms is None:
-        return DELAY.unknown("This browser did not measure it.")
+        return DELAY.unknown("Not measured by this browser.")
     if probe.rtt_ms > _SLOW_MS:
         return DELAY.warning(
             f"{probe.rtt_ms:.0f} ms.",
-            "Leave the VPN or the mobile network, or use a LiveKit server that is nearer.",
+            "Disconnect the VPN or the mobile network, or use a LiveKit server that is closer.",
         )
-    return DELAY.ok(f"{probe.rtt_ms:.0f} ms." if probe.rtt_ms >= 1 else "Under a millisecond.")
+    return DELAY.ok(f"{probe.rtt_ms:.0f} ms." if probe.rtt_ms >= 1 else "Under 1 ms.")
 
 
 # -- the browser's word

@@ -37,26 +37,26 @@ _CLIPPED: Final = 0.02
 SOUND = Check(
     code="device_sound",
     area=Area.MICROPHONE,
-    name="Sound comes",
-    impact="The agent hears what this browser sends, and nothing else.",
+    name="Audio input",
+    impact="The agent hears only what this browser sends.",
 )
 SPEECH = Check(
     code="device_speech",
     area=Area.MICROPHONE,
-    name="Speech is heard",
-    impact="The agent answers when speech has ended; what is not taken for speech gets no answer.",
+    name="Speech detection",
+    impact="The agent answers only after it has detected speech and its end.",
 )
 LEVEL = Check(
     code="device_level",
     area=Area.MICROPHONE,
     name="Level",
-    impact="Words that are too quiet or cut off at the top are understood wrongly.",
+    impact="Speech that is too quiet or clipped is transcribed incorrectly.",
 )
 NOISE = Check(
     code="device_noise",
     area=Area.MICROPHONE,
-    name="Background",
-    impact="Noise hides the ends of words, and can make the agent think that somebody still speaks.",
+    name="Background noise",
+    impact="Noise masks the ends of words and can delay end-of-turn detection.",
 )
 
 
@@ -155,62 +155,62 @@ def level_db(pcm: npt.NDArray[np.int16]) -> float:
 def judge(reading: Reading) -> tuple[Finding, ...]:
     """What is well and what to change; not known where too little came to tell."""
     if reading.heard_s < _ENOUGH_S:
-        return (SOUND.unknown("Nothing has come yet."),)
+        return (SOUND.unknown("No audio yet."),)
     loudest = max(
         v for v in (reading.level_db, reading.noise_db, reading.speech_db) if v is not None
     )
     if loudest <= _QUIETEST_DB + 6:
         return (
             SOUND.problem(
-                "The microphone sends pure silence.",
-                "It is muted by a key or switch of its own, or by the system's sound settings; or "
-                "the browser took the wrong device: choose another one above.",
+                "The microphone sends only silence.",
+                "It is muted by a switch or by the system's sound settings, or the browser uses the "
+                "wrong device. Select another device above.",
             ),
         )
-    found = [SOUND.ok(f"For {reading.heard_s:.0f} s, now at {reading.level_db:.0f} dB.")]
+    found = [SOUND.ok(f"Receiving for {reading.heard_s:.0f} s, level {reading.level_db:.0f} dB.")]
     if reading.spoken_s < _ENOUGH_S or reading.speech_db is None:
         late = reading.heard_s > _PATIENCE_S
         found.append(
             SPEECH.warning(
-                "No speech was recognised in the sound.",
-                "Say a sentence. If you did: come closer, or choose another device above.",
+                "No speech detected.",
+                "Say a sentence. If you did, move closer, or select another device above.",
             )
             if late
-            else SPEECH.unknown("Say a sentence, such as: I finished the login page.")
+            else SPEECH.unknown("Say a sentence, for example “I finished the login page”.")
         )
         return (*found, _noise(reading))
-    found.append(SPEECH.ok(f"{reading.spoken_s:.1f} s of it."))
+    found.append(SPEECH.ok(f"{reading.spoken_s:.1f} s of speech."))
     return (*found, _level(reading, reading.speech_db), _noise(reading))
 
 
 def _level(reading: Reading, speech_db: float) -> Finding:
-    said = f"Speech at {speech_db:.0f} dB"
+    said = f"Speech level {speech_db:.0f} dB"
     if reading.clipped > _CLIPPED:
         return LEVEL.warning(
-            f"{said}, and cut off at the top in {reading.clipped:.0%} of it.",
-            "Turn the microphone's level down in the system's sound settings, or move away.",
+            f"{said}, {reading.clipped:.0%} clipped.",
+            "Lower the microphone level in the system's sound settings, or move away.",
         )
     if speech_db < _QUIET_DB:
         return LEVEL.warning(
             f"{said}: too quiet.",
-            "Turn the microphone's level up in the system's sound settings, or come closer.",
+            "Raise the microphone level in the system's sound settings, or move closer.",
         )
-    return LEVEL.ok(f"{said}, never cut off.")
+    return LEVEL.ok(f"{said}, no clipping.")
 
 
 def _noise(reading: Reading) -> Finding:
     if reading.noise_db is None:
-        return NOISE.unknown("Be quiet for a moment, so that it can be heard.")
-    said = f"{reading.noise_db:.0f} dB between the words"
+        return NOISE.unknown("Stay silent for a moment to measure noise.")
+    said = f"Noise level {reading.noise_db:.0f} dB"
     if reading.speech_db is None:
         apart = None
     else:
         apart = reading.speech_db - reading.noise_db
-        said += f", {apart:.0f} dB below them"
+        said += f", {apart:.0f} dB below speech"
     if reading.noise_db > _NOISE_DB and (apart is None or apart < _APART_DB):
         return NOISE.warning(
-            f"{said}: loud.",
-            "Use a headset, close the window, or move away from what makes the noise.",
+            f"{said}: too loud.",
+            "Use a headset, close the window, or move away from the noise.",
         )
     return NOISE.ok(f"{said}.")
 

@@ -49,10 +49,10 @@ _PEOPLE: Final = {
     rtc.ParticipantKind.PARTICIPANT_KIND_SIP,
 }
 
-_NOBODY: Final = "Nobody is left in the room, so you left it, too."
+_NOBODY: Final = "The room is empty. You were disconnected."
 _ENDED: Final = "The room has ended."
 _LOST: Final = "The connection to the room was lost."
-_UNWANTED: Final = "The player went away, so you left the room."
+_UNWANTED: Final = "The player was closed. You were disconnected."
 
 Pcm = npt.NDArray[np.int16]
 
@@ -129,15 +129,15 @@ class Listeners:
         if ear is None:
             if len(self._ears) >= MOST:
                 raise ConflictError(
-                    f"{MOST} rooms are heard through this dashboard already.",
-                    hint="Stop listening to one, or listen from the browser itself.",
+                    f"The dashboard already relays {MOST} rooms, which is the limit.",
+                    hint="Stop listening to another room, or listen without the relay.",
                 )
             ear = self._ears[room_name] = _Ear(partial(self._stopped, room_name))
             ear.opening = asyncio.create_task(ear.open(self._target.url, minted.token))
         elif len(ear.listeners) >= MOST_IN_A_ROOM:
             raise ConflictError(
-                f"{MOST_IN_A_ROOM} listen to this room through the dashboard already.",
-                hint="Listen from the browser itself.",
+                f"The relay for this room already has {MOST_IN_A_ROOM} listeners, which is the limit.",
+                hint="Listen without the relay.",
             )
         listening = Listening(room_name)
         ear.listeners.add(listening)
@@ -213,8 +213,8 @@ class _Ear:
                 await room.connect(url, token, rtc.RoomOptions(auto_subscribe=True))
         except (rtc.ConnectError, TimeoutError) as exc:
             raise LiveKitUnavailableError(
-                "The dashboard could not join the room to hear it.",
-                hint="LiveKit's media ports must be reachable from the dashboard's machine.",
+                "The dashboard could not join the room to relay its audio.",
+                hint="The dashboard's machine must be able to reach LiveKit's media ports.",
             ) from exc
         self._look()
 

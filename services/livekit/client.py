@@ -117,19 +117,19 @@ class LiveKitClient:
         except TimeoutError as exc:
             raise LiveKitTimeoutError(
                 f"LiveKit did not answer {call} within {self._timeout_s:g} s.",
-                hint="It may be overloaded or unreachable; the System page shows its state.",
+                hint="It may be overloaded or unreachable. See the System page.",
             ) from exc
         except aiohttp.ClientError as exc:
             raise LiveKitUnavailableError(
-                f"LiveKit could not be reached for {call} ({type(exc).__name__}).",
-                hint="Check that it runs and that LIVEKIT_URL is right; the System page helps.",
+                f"Cannot reach LiveKit for {call} ({type(exc).__name__}).",
+                hint="Check that LiveKit runs and that LIVEKIT_URL is correct. See the System page.",
             ) from exc
         except api.ServerError as exc:
             raise translate(exc, call) from exc
         except DecodeError as exc:
             raise LiveKitRejectedError(
-                f"What answered {call} is not LiveKit.",
-                hint="Check LIVEKIT_URL: it may name another program's port.",
+                f"The server that answered {call} is not LiveKit.",
+                hint="Check LIVEKIT_URL: it may point to another program's port.",
             ) from exc
 
 
@@ -146,14 +146,14 @@ def translate(exc: api.ServerError, call: str) -> SwitchboardError:
         code = "unauthenticated"
     match code:
         case "not_found":
-            return NotFoundError(said, hint="It may have ended a moment ago.")
+            return NotFoundError(said, hint="It may have just ended.")
         case "already_exists":
             return ConflictError(said)
         case "invalid_argument" | "malformed" | "out_of_range":
             return InvalidInputError(said, hint="Correct the value and try again.")
         case "unauthenticated" | "permission_denied":
             return LiveKitRejectedError(
-                f"LiveKit did not accept our key for {call}.",
+                f"LiveKit rejected the API key for {call}.",
                 hint="Check LIVEKIT_API_KEY and LIVEKIT_API_SECRET against the server's keys.",
                 livekit_code=code,
             )
@@ -164,6 +164,6 @@ def translate(exc: api.ServerError, call: str) -> SwitchboardError:
         case _:
             return LiveKitRejectedError(
                 said,
-                hint="Its log says more; the System page shows the embedded server's.",
+                hint="See LiveKit's log. For the embedded server, open System > Logs.",
                 livekit_code=code,
             )

@@ -102,7 +102,7 @@ class EmbeddedServer:
                 raise
             raise ConfigError(
                 f"The data folder cannot be used: {exc.strerror}: {exc.filename}.",
-                hint="Set SWITCHBOARD_DATA_DIR to a folder with room that belongs to you.",
+                hint="Set SWITCHBOARD_DATA_DIR to a writable folder with free space.",
             ) from exc
 
     @property
@@ -150,7 +150,7 @@ class EmbeddedServer:
             case Phase.STOPPED:
                 raise RuntimeClosedError(self.state.message)
             case Phase.READY | Phase.RESTARTING:
-                self._say(Phase.RESTARTING, "Restarting livekit-server, as somebody asked.")
+                self._say(Phase.RESTARTING, "Restarting livekit-server (requested).")
                 self._kick.set()
             case Phase.FAILED:
                 self._say(Phase.LOOKING, "Trying again.")
@@ -170,8 +170,8 @@ class EmbeddedServer:
                 log.exception("the supervisor of livekit-server failed")
                 self._say(
                     Phase.FAILED,
-                    "Switchboard cannot look after livekit-server: an error of its own.",
-                    hint="Try again, and report what Switchboard's log says.",
+                    "Internal error while supervising livekit-server.",
+                    hint="Try again, and report the error in Switchboard's log.",
                     error=repr(errors.exceptions[0]),
                 )
             await self._asked()
@@ -194,7 +194,7 @@ class EmbeddedServer:
                     binary = await find_or_build(self._settings, self._show_progress)
                     await self._keep_running(binary, http)
                 except SwitchboardError as exc:
-                    log.warning("no livekit-server to be had", extra={"reason": exc.message})
+                    log.warning("livekit-server not found", extra={"reason": exc.message})
                     self._say(Phase.FAILED, exc.message, hint=exc.hint, error=exc.message)
                     await self._asked()
 
@@ -206,8 +206,8 @@ class EmbeddedServer:
             self._say(
                 Phase.LOOKING if patient else Phase.FAILED,
                 f"Another Switchboard uses {self._settings.switchboard_data_dir} and runs its "
-                "livekit-server; this one uses that server too.",
-                hint="Stop the other one, or set SWITCHBOARD_DATA_DIR to a folder of its own.",
+                "livekit-server. This one uses the same server.",
+                hint="Stop the other one, or set SWITCHBOARD_DATA_DIR to a separate folder.",
             )
             await self._asked(self._timing.lock_s)
         if self._reservation is None:
@@ -239,7 +239,7 @@ class EmbeddedServer:
             backoff_s = min(backoff_s * 2, self._timing.backoff_most_s)
             self._say(
                 Phase.RESTARTING,
-                f"livekit-server {ended.reason}. Starting it again.",
+                f"livekit-server {ended.reason}. Restarting it.",
                 hint=self._hint(ended),
                 error=ended.reason,
             )
@@ -304,9 +304,9 @@ class EmbeddedServer:
             return (
                 f"Another program took one of its ports ({self._ports.http} TCP, "
                 f"{self._ports.rtc} UDP, {self._ports.metrics} TCP). Stop that program, or "
-                "restart Switchboard: it then chooses other ports."
+                "restart Switchboard to use other ports."
             )
-        return "Its log, on the System page, may say more."
+        return "See its log in System > Logs."
 
     # --- lock and ports ---
 

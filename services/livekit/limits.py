@@ -21,7 +21,7 @@ def check_name(name: str, *, field: str) -> None:
         InvalidInputError: empty, over 256 bytes of UTF-8, or with control characters.
     """
     if not name.strip():
-        raise InvalidInputError(f"{field} is empty.", hint="Give it a name.", field=field)
+        raise InvalidInputError(f"{field} is empty.", hint="Enter a name.", field=field)
     size = len(name.encode("utf-8", errors="surrogatepass"))
     if size > NAME_LIMIT_BYTES:
         raise InvalidInputError(

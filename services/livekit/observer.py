@@ -71,8 +71,8 @@ class Observer:
                 await room.connect(url, token, rtc.RoomOptions(auto_subscribe=False))
         except (rtc.ConnectError, TimeoutError) as exc:
             raise LiveKitUnavailableError(
-                "The room could not be joined to observe it.",
-                hint="Its media ports must be reachable from the dashboard: see the System page.",
+                "The observer could not join the room.",
+                hint="The dashboard must be able to reach LiveKit's media ports. See the System page.",
             ) from exc
         if await self._ask_session():
             return Way.SESSION

@@ -60,7 +60,7 @@ def open_folder(data_dir: Path) -> Path:
     except OSError as exc:
         raise ConfigError(
             f"The data folder cannot be written: {exc.strerror}: {exc.filename}.",
-            hint="Set SWITCHBOARD_DATA_DIR to a folder that belongs to you.",
+            hint="Set SWITCHBOARD_DATA_DIR to a writable folder.",
         ) from exc
     return folder
 
@@ -83,8 +83,8 @@ def load_keys(folder: Path) -> KeyPair:
         return KeyPair(api_key=found["api_key"], api_secret=SecretStr(found["api_secret"]))
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigError(
-            f"{path} does not hold the key pair of the embedded livekit-server.",
-            hint="Remove it: a new pair is made, and join tokens made before stop working.",
+            f"{path} doesn't contain the API key pair of the embedded livekit-server.",
+            hint="Delete it. Switchboard creates a new pair, and existing join tokens stop working.",
         ) from None  # the cause may quote the secret
 
 
@@ -134,8 +134,8 @@ class PortReservation:
         except OSError as exc:
             self.release()
             raise ConfigError(
-                f"No port could be had for the embedded livekit-server: {exc.strerror}.",
-                hint="Look at the limits and the loopback interface of this machine.",
+                f"No port is available for the embedded livekit-server: {exc.strerror}.",
+                hint="Check the limits and the loopback interface of this machine.",
             ) from exc
 
     def _take(self, wanted: list[int], kind: socket.SocketKind) -> int:

@@ -156,7 +156,7 @@ class LiveKitService(LiveKitClient):
         )
         if not rooms.rooms:
             raise NotFoundError(
-                f"No room named {name!r} is open.", hint="It may have ended; see Sessions."
+                f"Room {name!r} not found.", hint="It may have ended. See Sessions."
             )
         return Room.from_proto(rooms.rooms[0])
 
@@ -197,8 +197,8 @@ class LiveKitService(LiveKitClient):
         )
         if taken.rooms:
             raise ConflictError(
-                f"A room named {options.name!r} is open already.",
-                hint="Choose another name, or leave it empty to get a new one.",
+                f"Room {options.name!r} already exists.",
+                hint="Choose another name, or leave the name empty.",
                 field="name",
             )
         return await self._create_room(options)
@@ -230,8 +230,8 @@ class LiveKitService(LiveKitClient):
         )
         if left.rooms:
             raise ConflictError(
-                f"Room {name!r} is open again after it was ended.",
-                hint="Somebody holds a token that is still valid and rejoined. End it once more.",
+                f"Room {name!r} is open again after you ended it.",
+                hint="A participant with a valid token rejoined. End the room again.",
             )
         return existed
 
@@ -260,7 +260,7 @@ class LiveKitService(LiveKitClient):
         if len(data) > DATA_LIMIT_BYTES:
             raise InvalidInputError(
                 f"The message has {len(data):,} bytes; {DATA_LIMIT_BYTES:,} is the limit.",
-                hint="Send a shorter one.",
+                hint="Send a shorter message.",
                 field="data",
             )
         await self.get_room_info(room_name)

@@ -61,8 +61,8 @@ class TextCaller:
                 await self._room.connect(url, token, options)
         except (rtc.ConnectError, TimeoutError) as exc:
             raise LiveKitUnavailableError(
-                "The room could not be joined for the text chat.",
-                hint="Its media ports must be reachable from the dashboard: see the System page.",
+                "The text chat could not join the room.",
+                hint="The dashboard must be able to reach LiveKit's media ports. See the System page.",
             ) from exc
         for participant in self._room.remote_participants.values():
             self._on_participant(participant)

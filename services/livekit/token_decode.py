@@ -140,7 +140,7 @@ def decode(text: str, *, keys: Mapping[str, SecretStr]) -> DecodedToken:
         not_before=not_before,
         expires_at=expires_at,
         problems=tuple(
-            f"“{name}” has a value that LiveKit cannot read, so it refuses the token."
+            f"“{name}” has a value that LiveKit can't read, so it rejects the token."
             for name in (*reading.broken, *grants.broken)
         ),
         ignored=tuple(_clip(name) for name in (*reading.ignored(), *grants.ignored)[:_NAMED]),
@@ -232,11 +232,11 @@ def _find(text: str) -> str:
     if len(text) > TEXT_LIMIT_BYTES:
         raise InvalidInputError(
             f"That is more than {TEXT_LIMIT_BYTES // 1024} KiB.",
-            hint="Paste the token alone.",
+            hint="Paste only the token.",
             field="token",
         )
     if not text.strip():
-        raise InvalidInputError("There is no token yet.", hint="Paste one.", field="token")
+        raise InvalidInputError("No token.", hint="Paste a token.", field="token")
     bare = "".join(_BEARER.sub("", text.strip()).split())
     if _WHOLE.fullmatch(bare):
         return bare
@@ -244,12 +244,12 @@ def _find(text: str) -> str:
     found = in_urls or set(_TOKEN.findall(text))
     if len(found) > 1:
         raise InvalidInputError(
-            "There is more than one token in this text.", hint="Paste one of them.", field="token"
+            "The text contains more than one token.", hint="Paste one of them.", field="token"
         )
     if not found:
         raise InvalidInputError(
-            "There is no access token in this text.",
-            hint="A token has three parts with dots between them and begins with “eyJ”.",
+            "The text contains no access token.",
+            hint="A token starts with “eyJ” and has three parts separated by dots.",
             field="token",
         )
     return found.pop()
@@ -281,8 +281,8 @@ def _bytes(part: str) -> bytes | None:
 
 def _unreadable(which: str) -> InvalidInputError:
     return InvalidInputError(
-        f"This looks like a token, but its {which} part cannot be read.",
-        hint="Perhaps a piece is missing: copy it again, as a whole.",
+        f"Cannot read the {which} part of the token.",
+        hint="A part may be missing. Copy the whole token again.",
         field="token",
     )
 

@@ -45,8 +45,8 @@ _ALL: Final = (
         name="caller",
         title="Caller",
         description=(
-            "Somebody who talks with the agent: speaks and hears, and nothing else. "
-            "Typed messages need the right to send data."
+            "Talks with the agent: publishes the microphone and subscribes to audio. "
+            "Text messages require the permission to send data."
         ),
         holder=Holder.PERSON,
         # No data: whoever may send it reaches the agent's own control channel
@@ -63,7 +63,7 @@ _ALL: Final = (
     Preset(
         name="listener",
         title="Listener",
-        description="Somebody who sees and hears the room, is seen in it, and stays silent.",
+        description="Sees and hears the room and is visible, but can't publish.",
         holder=Holder.PERSON,
         grants=Grants(room_join=True, can_publish=False, can_publish_data=False),
         ttl=timedelta(minutes=15),
@@ -73,8 +73,8 @@ _ALL: Final = (
         name="agent",
         title="Agent",
         description=(
-            "A program that takes part as an agent, outside of LiveKit's own dispatch: speaks, "
-            "hears, sends data and tells its state. Workers make their tokens themselves."
+            "Joins as an agent without LiveKit's dispatch: publishes, subscribes, sends data and "
+            "sets its state. Workers create their own tokens."
         ),
         holder=Holder.AGENT,
         # Not the grant `agent`: it would let the holder register as a worker and be given jobs
@@ -88,8 +88,8 @@ _ALL: Final = (
         name="observer",
         title="Observer",
         description=(
-            "Quality assurance that nobody in the room sees: hears and sees, cannot speak or "
-            "send. It takes one of the room's places and keeps the room open."
+            "Hidden, for quality assurance: subscribes, but can't publish or send data. Counts as a "
+            "participant and keeps the room open."
         ),
         holder=Holder.OBSERVER,
         grants=Grants(room_join=True, can_publish=False, can_publish_data=False, hidden=True),
@@ -100,8 +100,8 @@ _ALL: Final = (
         name="admin",
         title="Admin",
         description=(
-            "A program of yours on a server: lists, opens and ends rooms, and with a room's "
-            "name moderates that room. It does not join. Never give it to a browser."
+            "For a program on your server: lists, creates and ends rooms, and administers the room "
+            "that it names. Doesn't join. Never send it to a browser."
         ),
         holder=Holder.SERVER,
         grants=Grants(

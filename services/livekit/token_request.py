@@ -23,12 +23,12 @@ _UINT32_MAX: Final = 2**32 - 1
 _LINE_ENDS: Final = frozenset("\t\n\r")
 _LABELS: Final = {
     "attributes": "An attribute",
-    "empty_timeout_s": "The time that an empty room stays",
-    "departure_timeout_s": "The time after the last one left",
-    "max_participants": "The number of participants",
+    "empty_timeout_s": "The empty timeout",
+    "departure_timeout_s": "The departure timeout",
+    "max_participants": "The maximum of participants",
     "room_config.name": "The name of the room's configuration",
     "room_config.metadata": "The metadata of the room",
-    "room_config.agents": "What is said of the agent",
+    "room_config.agents": "The agent metadata",
 }
 
 
@@ -93,18 +93,22 @@ def check(request: TokenRequest) -> None:
     _line(request.name, "name")
     _line(request.room, "room")
     if request.grants.room_join:
-        _needed(request.identity, "identity", "Say who joins: two people must not share one.")
-        _needed(request.room, "room", "Name the room that it is for.")
+        _needed(
+            request.identity,
+            "identity",
+            "Enter a unique identity: two participants can't share one.",
+        )
+        _needed(request.room, "room", "Enter the room.")
     if not MIN_TTL <= request.ttl <= MAX_TTL:
         raise InvalidInputError(
-            "A token is valid for at least 10 seconds and at most 30 days.",
-            hint="A short time is safer: LiveKit cannot take a token back.",
+            "A token must be valid for 10 seconds to 30 days.",
+            hint="A short time is safer: tokens can't be revoked.",
             field="ttl",
         )
     if request.kind not in set(TokenKind):
         raise InvalidInputError(
-            "That kind of participant is not known.",
-            hint=f"Known are {', '.join(TokenKind)}.",
+            "Unknown participant kind.",
+            hint=f"Use one of: {', '.join(TokenKind)}.",
             field="kind",
         )
     _text(request.metadata, "metadata", METADATA_LIMIT_BYTES)
@@ -118,8 +122,8 @@ def _grants(grants: Grants) -> None:
     unknown = [source for source in grants.can_publish_sources if source not in set(TrackSource)]
     if unknown:
         raise InvalidInputError(
-            "A source of tracks is not known.",
-            hint=f"Known are {', '.join(TrackSource)}.",
+            "Unknown track source.",
+            hint=f"Use one of: {', '.join(TrackSource)}.",
             field="can_publish_sources",
         )
     for name in ("destination_room", "agent_endpoint_agent_name", "agent_endpoint_deployment"):
@@ -132,7 +136,7 @@ def _grants(grants: Grants) -> None:
 def _attributes(attributes: Mapping[str, str]) -> None:
     total = 0
     for key, value in attributes.items():
-        _needed(key, "attributes", "Give each one a name.")
+        _needed(key, "attributes", "Enter a name for each attribute.")
         total += _line(key, "attributes") + _text(value, "attributes", ATTRIBUTES_LIMIT_BYTES)
     if total > ATTRIBUTES_LIMIT_BYTES:
         raise InvalidInputError(
@@ -154,10 +158,12 @@ def _room_config(config: RoomConfig) -> None:
             )
     if len(config.agents) > AGENTS_LIMIT:
         raise InvalidInputError(
-            f"A token can ask for at most {AGENTS_LIMIT} agents.", field="room_config.agents"
+            f"A token can dispatch at most {AGENTS_LIMIT} agents.", field="room_config.agents"
         )
     for agent in config.agents:
-        _needed(agent.agent_name, "room_config.agents", "Name it as its worker registers.")
+        _needed(
+            agent.agent_name, "room_config.agents", "Use the agent name of the registered worker."
+        )
         _line(agent.agent_name, "room_config.agents")
         _text(agent.metadata, "room_config.agents", METADATA_LIMIT_BYTES)
 
@@ -171,8 +177,8 @@ def _line(text: str, name: str) -> int:
     """Checks a name of one line; gives its size in bytes."""
     if any(unicodedata.category(char) == "Cc" for char in text):
         raise InvalidInputError(
-            f"{_label(name)} holds a control character, such as a line break.",
-            hint="Remove it; pasted text often carries one at its end.",
+            f"{_label(name)} contains a control character, such as a line break.",
+            hint="Remove it. Pasted text often ends with one.",
             field=name,
         )
     return _text(text, name, NAME_LIMIT_BYTES)
@@ -182,13 +188,13 @@ def _text(text: str, name: str, limit_bytes: int) -> int:
     """Checks text of several lines; gives its size in bytes."""
     if any(unicodedata.category(char) == "Cc" and char not in _LINE_ENDS for char in text):
         raise InvalidInputError(
-            f"{_label(name)} holds a control character.", hint="Remove it.", field=name
+            f"{_label(name)} contains a control character.", hint="Remove it.", field=name
         )
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
         raise InvalidInputError(
-            f"{_label(name)} holds half of a character.", hint="Type it anew.", field=name
+            f"{_label(name)} contains half of a character.", hint="Type it again.", field=name
         ) from None
     if size > limit_bytes:
         raise _too_large(name, size, limit_bytes)
@@ -198,7 +204,7 @@ def _text(text: str, name: str, limit_bytes: int) -> int:
 def _too_large(name: str, size: int, limit: int) -> InvalidInputError:
     return InvalidInputError(
         f"{_label(name)} has {size:,} bytes; LiveKit takes at most {limit:,}.",
-        hint="Letters beyond plain English count for two to four bytes each.",
+        hint="Non-ASCII characters count as two to four bytes each.",
         field=name,
     )
 

@@ -14,7 +14,7 @@ from services.livekit.grants import TrackSource
 from services.livekit.token_findings import Finding, Rule, Subject, danger, notice, warning
 from services.livekit.token_presets import Holder
 
-_ON_THE_SERVER: Final = "Let a program on your server do that, and leave this right out."
+_ON_THE_SERVER: Final = "Do this on your server, and remove this permission."
 
 
 def _rooms(subject: Subject) -> Iterator[Finding]:
@@ -23,8 +23,8 @@ def _rooms(subject: Subject) -> Iterator[Finding]:
         yield notice(
             "room_admin_without_room",
             "room_admin",
-            "Room admin without a room does nothing: the right is for the one room it names.",
-            "Name the room, or leave the right out.",
+            "Room administration has no effect without a room.",
+            "Enter the room, or remove the permission.",
         )
     if subject.holder is Holder.SERVER:
         return
@@ -33,47 +33,47 @@ def _rooms(subject: Subject) -> Iterator[Finding]:
         yield rate(
             "room_admin",
             "room_admin",
-            "The holder can mute and remove everybody in the room and change anybody's rights, "
-            "also their own.",
+            "The holder can mute and remove all participants and change their permissions, "
+            "including their own.",
             _ON_THE_SERVER,
         )
     if grants.room_create:
         yield rate(
             "room_create",
             "room_create",
-            "The holder can open rooms without end, and delete any room with everybody in it.",
-            "Joining needs no such right: LiveKit opens the room for the first one in it.",
+            "The holder can create any number of rooms and delete any room.",
+            "Joining doesn't need it: LiveKit creates the room when the first participant joins.",
         )
     if grants.room_list:
         yield warning(
             "room_list",
             "room_list",
-            "The holder can read the names and the metadata of all rooms.",
+            "The holder can read the names and metadata of all rooms.",
             _ON_THE_SERVER,
         )
     if grants.room_record:
         yield rate(
             "room_record",
             "room_record",
-            "The holder can record any room, and send the recording anywhere.",
+            "The holder can record any room to any destination.",
             _ON_THE_SERVER,
         )
 
 
 _NOT_FOR_OUTSIDE: Final = (
     (danger, "ingress_admin", "ingress_admin", "see, change and delete every ingress, stream keys included"),
-    (danger, "sip", "sip_admin", "see and change your telephone trunks and where calls go"),
-    (danger, "sip", "sip_call", "make telephone calls at your cost"),
+    (danger, "sip", "sip_admin", "see and change your SIP trunks and dispatch rules"),
+    (danger, "sip", "sip_call", "make phone calls at your cost"),
     (danger, "inference", "inference_perform", "use the models of LiveKit Cloud at your cost"),
     (warning, "observability", "observability_write", "write false traces into your observability data"),
     (danger, "cloud_agents", "agent_admin", "create, change and delete your agents at LiveKit Cloud"),
     (danger, "cloud_agents", "agent_simulation_admin", "manage simulations at LiveKit Cloud"),
-    (danger, "cloud_agents", "agent_database_admin", "reach the databases of your agents at LiveKit Cloud"),
+    (danger, "cloud_agents", "agent_database_admin", "access the databases of your agents at LiveKit Cloud"),
     (danger, "cloud_agents", "agent_dispatch_admin", "manage the queue of agent dispatches at LiveKit Cloud"),
     (warning, "agent_endpoint", "agent_endpoint_call", "call the non-public HTTP endpoints of your agents"),
-    (danger, "agent_thread", "agent_thread_all", "reach the stored conversations of all agents"),
+    (danger, "agent_thread", "agent_thread_all", "access the stored conversations of all agents"),
     (warning, "agent_thread", "agent_thread_list", "list stored conversations of agents"),
-    (warning, "agent_thread", "agent_thread_create", "begin stored conversations of agents"),
+    (warning, "agent_thread", "agent_thread_create", "create stored conversations of agents"),
     (warning, "agent_thread", "agent_thread_write", "write into stored conversations of agents"),
     (warning, "agent_thread", "agent_thread_read", "read stored conversations of agents"),
     (warning, "agent_thread", "agent_thread_delete", "delete stored conversations of agents"),
@@ -95,25 +95,24 @@ def _agents(subject: Subject) -> Iterator[Finding]:
         yield danger(
             "agent_grant",
             "agent",
-            "The holder can register as an agent worker, and LiveKit would give it calls of "
-            "every room.",
-            "Only workers need this right, and they make their own tokens.",
+            "The holder can register as an agent worker and receive jobs from all rooms.",
+            "Only workers need this permission, and they create their own tokens.",
         )
     elif grants.agent and subject.holder is Holder.AGENT and grants.room_join:
         yield notice(
             "agent_grant_in_room",
             "agent",
-            "To take part in one room as an agent the kind “agent” is enough; this right also "
-            "lets the holder register as a worker.",
-            "Leave it out.",
+            "The kind “agent” is enough to join one room as an agent. This permission also lets "
+            "the holder register as a worker.",
+            "Remove it.",
         )
     if grants.can_manage_agent_session and subject.outside:
         yield danger(
             "manage_agent_session",
             "can_manage_agent_session",
-            "The holder may take the agent's session over: read its instructions and the "
-            "conversation, and put words into it.",
-            "Leave it out; the room's page shows the session to operators.",
+            "The holder can control the agent's session: read its instructions and conversation, "
+            "and add messages to it.",
+            "Remove it. Operators see the session on its page.",
         )
     reaches_agent = grants.room_join and grants.can_publish_data and not grants.hidden
     if reaches_agent and subject.outside and subject.agent_hosts_session is not False:
@@ -122,11 +121,11 @@ def _agents(subject: Subject) -> Iterator[Finding]:
         yield rate(
             "data_to_agent",
             "can_publish_data",
-            ("The agent hosts" if known else "An agent made with livekit-agents hosts")
-            + " “lk.agent.session”, which asks nobody who they are: whoever can send data can "
-            "read its instructions and put words into the conversation.",
-            "Leave it out for callers you do not trust (then they cannot type to the agent), or "
-            "start the agent's session with session_host=False.",
+            ("The agent hosts" if known else "An agent built with livekit-agents hosts")
+            + " “lk.agent.session” without authentication: anyone who can send data can read the "
+            "agent's instructions and add messages to its conversation.",
+            "Remove it for untrusted callers (they then can't send text messages), or start the "
+            "agent's session with session_host=False.",
         )
 
 
@@ -138,54 +137,54 @@ def _presence(subject: Subject) -> Iterator[Finding]:
         yield rate(
             "hidden",
             "hidden",
-            "Nobody in the room would see that the holder listens.",
-            "Only an observer needs this. It also keeps the room open and takes a place in it.",
+            "Participants can't see that the holder listens.",
+            "Only observers need it. A hidden participant keeps the room open and counts as a participant.",
         )
     if grants.hidden and grants.room_join and grants.can_publish:
         yield warning(
             "hidden_publish",
             "can_publish",
-            "Hidden, and may publish: others could hear somebody they cannot see.",
-            "An observer has nothing to publish: leave it out.",
+            "Hidden, but can publish: others could hear a participant that they can't see.",
+            "Observers don't publish. Remove the permission to publish.",
         )
     if grants.hidden and grants.room_join and grants.can_publish_data:
         yield danger(
             "hidden_data",
             "can_publish_data",
-            "Data from a hidden participant carries no sender, exactly like data from your "
-            "server: it can be forged with this token.",
-            "Leave the right to send data out.",
+            "Data from a hidden participant has no sender, like data from your server. The holder "
+            "can impersonate your server.",
+            "Remove the permission to send data.",
         )
     if grants.recorder:
         rate = warning if subject.outside else notice
         yield rate(
             "recorder",
             "recorder",
-            "The room is marked as being recorded while the holder is in it.",
-            "LiveKit has given this right up: its own egress joins with the kind “egress”.",
+            "The room is marked as recorded while the holder is connected.",
+            "LiveKit has deprecated this permission: egress joins with the kind “egress”.",
         )
     if grants.can_update_own_metadata and subject.outside:
         yield warning(
             "own_metadata",
             "can_update_own_metadata",
-            "The holder can change their own name, metadata and attributes, while joining too.",
-            "Leave it out where an agent or your own code believes what stands there.",
+            "The holder can change their own name, metadata and attributes, also while joining.",
+            "Remove it if an agent or your code trusts these values.",
         )
     if grants.can_subscribe_metrics and subject.holder is Holder.PERSON:
         yield notice(
             "metrics",
             "can_subscribe_metrics",
-            "The holder is sent timing figures of everybody in the room.",
-            "Leave it out, unless the browser shows them.",
+            "The holder receives performance metrics of all participants.",
+            "Remove it, unless the browser shows them.",
         )
     if grants.destination_room:
         rate = warning if grants.room_admin else notice
         yield rate(
             "destination_room",
             "destination_room",
-            "Participants may be forwarded or moved to another room, together with room admin. "
-            "The open-source livekit-server does not do it.",
-            "Leave it out, unless you use LiveKit Cloud.",
+            "Together with room administration, the holder can forward or move participants to "
+            "another room. The open-source livekit-server doesn't support it.",
+            "Remove it, unless you use LiveKit Cloud.",
         )
 
 
@@ -196,32 +195,31 @@ def _contradictions(subject: Subject) -> Iterator[Finding]:
         yield warning(
             "sources_without_publish",
             "can_publish_sources",
-            "Sources are chosen, but publishing is off: the holder can publish nothing.",
-            "Switch publishing on, or choose no sources.",
+            "Sources are selected, but publishing is off: the holder can't publish.",
+            "Turn publishing on, or clear the sources.",
         )
     unknown = [name for name in grants.can_publish_sources if name not in set(TrackSource)]
     if unknown and grants.can_publish:
         yield warning(
             "unknown_source",
             "can_publish_sources",
-            "A source is named that LiveKit does not know, so it allows nothing. It reads these "
-            "names in small letters only.",
-            f"Known are {', '.join(TrackSource)}.",
+            "LiveKit doesn't know one of the sources, so it allows no track. Names are lowercase.",
+            f"Use one of: {', '.join(TrackSource)}.",
         )
     if grants.room_join:
         if not (grants.can_publish or grants.can_subscribe or grants.can_publish_data):
             yield notice(
                 "nothing_in_room",
                 "can_subscribe",
-                "The holder can join, but neither send nor receive anything.",
-                "Allow at least one of them.",
+                "The holder can join, but can't send or receive anything.",
+                "Allow at least one of the two.",
             )
     elif not _any_right(subject):
         yield warning(
             "nothing_allowed",
             "room_join",
-            "The token allows nothing.",
-            "Allow joining a room, or one of the other rights.",
+            "The token has no permissions.",
+            "Allow joining a room, or another permission.",
         )
 
 

@@ -44,31 +44,31 @@ def _who(subject: Subject) -> Iterator[Finding]:
         yield warning(
             "no_identity",
             "identity",
-            "Nobody is named: LiveKit lets nobody join without an identity.",
-            "Give each participant an identity of their own; a second one with the same "
-            "identity puts the first one out.",
+            "Missing identity. LiveKit requires one to join.",
+            "Use a unique identity for each participant. A second participant with the same "
+            "identity disconnects the first.",
         )
     if says.identity.startswith(AGENT_PREFIX) and holder is not Holder.AGENT:
         yield warning(
             "identity_like_agent",
             "identity",
-            f"An identity that begins with “{AGENT_PREFIX}” is taken for an agent's.",
-            "Choose another one.",
+            f"LiveKit uses identities that start with “{AGENT_PREFIX}” for agents.",
+            "Choose another identity.",
         )
     ours = says.identity.startswith(OBSERVER_PREFIX)
     if ours and not (holder is Holder.OBSERVER and says.grants.hidden):
         yield warning(
             "identity_like_observer",
             "identity",
-            f"An identity that begins with “{OBSERVER_PREFIX}” is one of our hidden observers: "
-            "this dashboard counts and shows it nowhere.",
-            "Choose another one.",
+            f"Switchboard uses identities that start with “{OBSERVER_PREFIX}” for hidden "
+            "observers. It doesn't show or count them.",
+            "Choose another identity.",
         )
     if says.kind != TokenKind.STANDARD and subject.outside:
         yield warning(
             "kind",
             "kind",
-            f"The holder joins as “{says.kind}”: others take a person for a machine.",
+            f"A user would join as “{says.kind}” and look like a program to others.",
             "Choose the kind “standard”.",
         )
 
@@ -79,9 +79,9 @@ def _where(subject: Subject) -> Iterator[Finding]:
         yield danger(
             "no_room",
             "room",
-            "No room is named: older LiveKit servers let the holder join any room with it, and "
-            "livekit-server 1.13.5 lets them join none.",
-            "Name the room.",
+            "Missing room. Older LiveKit servers let the holder join any room; livekit-server "
+            "1.13.5 rejects the token.",
+            "Enter the room.",
         )
 
 
@@ -90,23 +90,23 @@ def _how_long(subject: Subject) -> Iterator[Finding]:
         yield danger(
             "no_expiry",
             "ttl",
-            "The token never ends: livekit-server takes it for as long as its key exists.",
-            "Make a new one with an end. To stop this one, the key must be replaced.",
+            "The token never expires: livekit-server accepts it as long as its API key exists.",
+            "Create a token that expires. To revoke this one, replace the API key.",
         )
     elif subject.lifetime > _LONG:
         rate = danger if subject.lifetime > _VERY_LONG else warning
         yield rate(
             "long_life",
             "ttl",
-            f"The token is valid for {_days(subject.lifetime)}, and LiveKit cannot take it back.",
-            "Minutes are enough: the time counts for joining, not for staying.",
+            f"The token is valid for {_days(subject.lifetime)}, and can't be revoked.",
+            "Minutes are enough: the time limits joining, not the length of the call.",
         )
     if subject.begins_at is not None and subject.begins_at > subject.now + LEEWAY:
         yield warning(
             "not_yet_valid",
             "ttl",
             "The token is not valid yet.",
-            "If that is not meant, the clock of whoever made it is ahead.",
+            "If you expected a valid token, the clock of its issuer is ahead.",
         )
 
 
@@ -127,23 +127,23 @@ def _what_it_carries(subject: Subject) -> Iterator[Finding]:
         yield danger(
             "secret_inside",
             field,
-            f"What looks like a password or a key stands in {_PLACES[field]}. A token is signed, "
-            "not encrypted: its holder can read it, and the room reads metadata and attributes.",
-            "Keep it on the server, and put an id here that stands for it.",
+            f"Possible password or key in {_PLACES[field]}. A token is signed, not encrypted: its "
+            "holder can read it, and participants can read metadata and attributes.",
+            "Keep it on the server, and use an ID here instead.",
         )
     if subject.holder is not Holder.AGENT and any(key.startswith("lk.") for key in says.attributes):
         yield warning(
             "reserved_attribute",
             "attributes",
-            "Attributes that begin with “lk.” are LiveKit's own: agents tell their state there.",
+            "Attributes that start with “lk.” are reserved for LiveKit: agents publish their state there.",
             "Choose other names.",
         )
     if subject.size_bytes > _URL_BYTES:
         yield notice(
             "large",
             "metadata",
-            f"The token has about {subject.size_bytes / 1000:,.0f} kB. It travels in an address, "
-            "and many proxies take no more than 8 kB there.",
+            f"The token has about {subject.size_bytes / 1000:,.0f} kB. It is sent in a URL, and "
+            "many proxies limit URLs to 8 kB.",
             "Keep metadata and attributes short.",
         )
 
@@ -167,8 +167,8 @@ def _room_config(subject: Subject) -> Iterator[Finding]:
         yield warning(
             "config_records",
             "room_config",
-            "A room that the holder opens is recorded from the start.",
-            "Everybody in it should know.",
+            "If the holder creates the room, it is recorded from the start.",
+            "Tell all participants.",
         )
     if says.room_config is None:
         return
@@ -176,16 +176,16 @@ def _room_config(subject: Subject) -> Iterator[Finding]:
         yield notice(
             "config_unused",
             "room_config",
-            "The room configuration does nothing: it counts only when the holder joins.",
-            "Allow joining, or leave it out.",
+            "The room configuration has no effect: it applies only when the holder joins.",
+            "Allow joining, or remove it.",
         )
     elif says.room_config.agents:
         names = ", ".join(agent.agent_name or "(no name)" for agent in says.room_config.agents[:5])
         yield notice(
             "config_dispatches",
             "room_config.agents",
-            f"If the holder opens the room, LiveKit asks for an agent by itself: {names}.",
-            "It does nothing when the room is open already.",
+            f"If the holder creates the room, LiveKit dispatches: {names}.",
+            "This has no effect if the room is already open.",
         )
 
 
@@ -196,17 +196,17 @@ def _weak_secret(subject: Subject) -> Iterator[Finding]:
             yield danger(
                 "weak_secret",
                 "",
-                "The key pair is that of livekit-server's development mode: everybody knows it, "
-                "and can make any token.",
-                "Set a random key and secret at LiveKit and here.",
+                "The API key and secret are those of livekit-server's development mode. Anyone can "
+                "create valid tokens.",
+                "Set a random API key and secret in LiveKit and here.",
             )
         elif len(value) < _SECRET_CHARS:
             yield danger(
                 "weak_secret",
                 "",
-                f"The secret has {len(value)} characters: whoever holds one token can guess it, "
-                "and then make any token.",
-                f"Set a random one of at least {_SECRET_CHARS} characters at LiveKit and here.",
+                f"The API secret has only {len(value)} characters. It can be guessed from one token "
+                "and then signs any token.",
+                f"Set a random secret of at least {_SECRET_CHARS} characters in LiveKit and here.",
             )
 
 

@@ -92,7 +92,7 @@ def mint(
     check(request)
     if not api_key or not api_secret.get_secret_value():
         raise ConfigError(
-            "There is no LiveKit key pair to sign with.",
+            "No LiveKit API key and secret to sign with.",
             hint="Set LIVEKIT_API_KEY and LIVEKIT_API_SECRET.",
         )
     issued_at = now.astimezone(UTC).replace(microsecond=0)

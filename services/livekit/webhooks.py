@@ -47,17 +47,19 @@ def verify(body: bytes, authorization: str, target: LiveKitTarget) -> WebhookEve
         signed = base64.b64decode(str(claims.get("sha256", "")), validate=True)
     except (jwt.PyJWTError, binascii.Error, ValueError):
         raise BadSignatureError(
-            "The webhook is not signed by our LiveKit key.",
+            "The webhook is not signed with this server's API key.",
             hint="Check that livekit-server's webhook.api_key is LIVEKIT_API_KEY.",
         ) from None
     if not hmac.compare_digest(signed, hashlib.sha256(body).digest()):
-        raise BadSignatureError("The webhook's signature belongs to another body.")
+        raise BadSignatureError("The webhook's signature doesn't match its body.")
     try:
         told = Parse(body.decode(), WebhookEvent(), ignore_unknown_fields=True)
     except (ParseError, UnicodeDecodeError) as exc:
-        raise InvalidInputError("The webhook's body is not LiveKit's JSON.", field="body") from exc
+        raise InvalidInputError(
+            "The webhook's body is not a LiveKit event in JSON.", field="body"
+        ) from exc
     if not told.event:
-        raise InvalidInputError("The webhook does not say what happened.", field="body")
+        raise InvalidInputError("The webhook has no event type.", field="body")
     return told
 
 

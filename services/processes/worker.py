@@ -133,9 +133,7 @@ class WorkerProcess:
         self._folder = settings.switchboard_data_dir / "worker"
         self.log_path = self._folder / "worker.log"
         self._told_path = self._folder / "told.json"
-        self.state = WorkerState(
-            phase=WorkerPhase.WAITING, message="The worker waits for the LiveKit server."
-        )
+        self.state = WorkerState(phase=WorkerPhase.WAITING, message="Waiting for LiveKit.")
 
     async def prepare(self) -> None:
         """Make the folder, and end what an unclean end left behind.
@@ -148,7 +146,7 @@ class WorkerProcess:
         except OSError as exc:
             raise ConfigError(
                 f"The data folder cannot be used: {exc.strerror}: {exc.filename}.",
-                hint="Set SWITCHBOARD_DATA_DIR to a folder with room that belongs to you.",
+                hint="Set SWITCHBOARD_DATA_DIR to a writable folder with free space.",
             ) from exc
         if left := await end_leftover(pidfile_in(self._folder)):
             log.warning("ended a worker that was left behind", extra={"pid": left})
@@ -192,8 +190,8 @@ class WorkerProcess:
                     backoff_s = _BACKOFF_FIRST_S
                 self._say(
                     WorkerPhase.RESTARTING,
-                    f"The worker {ended.reason}. Starting it again.",
-                    hint="Its log, on the System page, may say more.",
+                    f"The worker {ended.reason}. Restarting it.",
+                    hint="See its log in System > Logs.",
                     error=ended.reason,
                 )
                 delay_s = backoff_s * random.uniform(0.8, 1.2)  # noqa: S311 - only spreads restarts
@@ -218,7 +216,7 @@ class WorkerProcess:
             except SwitchboardError as exc:
                 self._say(
                     WorkerPhase.WAITING,
-                    "The worker waits for the LiveKit server.",
+                    "Waiting for LiveKit.",
                     hint=exc.hint,
                     error=exc.message,
                 )
@@ -229,7 +227,7 @@ class WorkerProcess:
     async def _run_once(self, http: aiohttp.ClientSession) -> Ended | None:
         """One run, from start to end; None if it was ended because somebody asked."""
         self._kick.clear()
-        self._say(WorkerPhase.STARTING, "Starting the worker and its speech models.")
+        self._say(WorkerPhase.STARTING, "Starting the worker and loading its speech models.")
         await asyncio.to_thread(self._told_path.unlink, missing_ok=True)
         try:
             process = await ServerProcess.run(
@@ -285,10 +283,10 @@ class WorkerProcess:
         away = [agent.name for agent in told.agents if not agent.worker_id]
         names = ", ".join(agent.name for agent in told.agents)
         if away:
-            message = f"The worker has lost LiveKit and connects again for {', '.join(away)}."
+            message = f"Lost connection to LiveKit, reconnecting ({', '.join(away)})."
             self._say(WorkerPhase.RESTARTING, message)
         else:
-            self._say(WorkerPhase.READY, f"The worker takes jobs for {names}.")
+            self._say(WorkerPhase.READY, f"Accepting jobs for {names}.")
         if before.told is None or before.told.jobs != told.jobs:
             self._tell()
 

@@ -120,9 +120,8 @@ class Quality:
         to = " ".join(to.split())
         if len(to) > NAME_MOST or len(session_ids) > AT_ONCE:
             raise InvalidInputError(
-                f"At most {AT_ONCE} sessions are assigned at once, to a name of {NAME_MOST} "
-                "characters.",
-                hint="Choose fewer.",
+                f"Assign at most {AT_ONCE} sessions, to a name of at most {NAME_MOST} characters.",
+                hint="Select fewer sessions or use a shorter name.",
             )
         note(after=to)
         sessions = [await self._store.session(session_id) for session_id in session_ids]

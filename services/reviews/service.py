@@ -37,8 +37,8 @@ NOTES_MOST: Final = 500
 QUESTIONS_MOST: Final = 30
 _QUESTIONS: Final = (
     "Did the agent understand the caller?",
-    "Was what it said and did right?",
-    "Was it quick enough?",
+    "Was the outcome correct?",
+    "Was it fast enough?",
 )
 
 
@@ -131,9 +131,13 @@ class Reviews:
         """
         session = await self._store.session(session_id)
         text = text.strip()
-        if not text or len(text) > TEXT_MOST:
+        if not text:
             raise InvalidInputError(
-                f"A note has 1 to {TEXT_MOST:,} characters.", hint="Shorten it.", field="text"
+                "The note is empty.", hint="Write something first.", field="text"
+            )
+        if len(text) > TEXT_MOST:
+            raise InvalidInputError(
+                f"A note has at most {TEXT_MOST:,} characters.", hint="Shorten it.", field="text"
             )
         clean = _clean_tags(tags)
         if pinned_at.tzinfo is None:
@@ -165,7 +169,7 @@ class Reviews:
                 written_down(note=note_id, before=note.text)
                 await self._write(session, Kind.NOTE_REMOVED, {"note_id": note_id}, actor)
                 return note
-        raise NotFoundError("The session has no such note.", hint="It may have been removed.")
+        raise NotFoundError("Note not found.", hint="It may already be removed.")
 
     @guarded(Permission.REVIEW, target="session_id")
     async def put_back(self, session_id: str, note: Note, *, actor: Caller) -> None:
@@ -191,10 +195,10 @@ class Reviews:
         """
         given, taken = _clean_tags(add), _clean_tags(remove)
         if not given and not taken:
-            raise InvalidInputError("There is no tag.", hint="Write one.", field="tags")
+            raise InvalidInputError("No tag given.", hint="Write one.", field="tags")
         if len(session_ids) > TAGGED_MOST:
             raise InvalidInputError(
-                f"At most {TAGGED_MOST} sessions are tagged at once.", hint="Choose fewer."
+                f"Tag at most {TAGGED_MOST} sessions at a time.", hint="Select fewer sessions."
             )
         written_down(after={"add": given, "remove": taken})
         sessions = [await self._store.session(session_id) for session_id in session_ids]
@@ -221,13 +225,13 @@ class Reviews:
         session = await self._store.session(session_id)
         if len(remark) > TEXT_MOST:
             raise InvalidInputError(
-                f"A remark has at most {TEXT_MOST:,} characters.", field="remark"
+                f"A comment has at most {TEXT_MOST:,} characters.", field="remark"
             )
         given = dict(scores or {})
         if unknown := [question for question in given if question not in self.questions]:
             raise InvalidInputError(
-                f"The scorecard does not ask: {unknown[0]!r}.",
-                hint="SWITCHBOARD_REVIEW_RUBRIC_FILE names its questions.",
+                f"Unknown scorecard question: {unknown[0]!r}.",
+                hint="See SWITCHBOARD_REVIEW_RUBRIC_FILE for the questions.",
                 field="scores",
             )
         data = {"verdict": verdict, "remark": remark.strip(), "scores": given}
@@ -263,8 +267,8 @@ def _clean_tags(tags: Sequence[str]) -> tuple[str, ...]:
     clean = tuple(dict.fromkeys(tag.strip() for tag in tags if tag.strip()))
     if len(clean) > TAGS_MOST or any(len(tag) > TAG_MOST for tag in clean):
         raise InvalidInputError(
-            f"At most {TAGS_MOST} tags of {TAG_MOST} characters are written at once.",
-            hint="Shorten them, or leave some out.",
+            f"At most {TAGS_MOST} tags with at most {TAG_MOST} characters each.",
+            hint="Shorten or remove tags.",
             field="tags",
         )
     return clean
@@ -282,13 +286,14 @@ def questions_of(file: Path | None) -> tuple[str, ...]:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as exc:
         raise ConfigError(
-            f"SWITCHBOARD_REVIEW_RUBRIC_FILE cannot be read: {exc}", hint="Name a text file."
+            f"Cannot read the file in SWITCHBOARD_REVIEW_RUBRIC_FILE: {exc}",
+            hint="Set it to a text file with one question per line.",
         ) from None
     asked = tuple(dict.fromkeys(line.strip()[:200] for line in lines if line.strip()))
     if not 0 < len(asked) <= QUESTIONS_MOST:
         raise ConfigError(
-            f"SWITCHBOARD_REVIEW_RUBRIC_FILE asks {len(asked)} questions.",
-            hint=f"Write 1 to {QUESTIONS_MOST} of them, one a line.",
+            f"SWITCHBOARD_REVIEW_RUBRIC_FILE has {len(asked)} questions.",
+            hint=f"Use 1 to {QUESTIONS_MOST} questions, one per line.",
         )
     return asked
 

@@ -257,8 +257,8 @@ class RoomActions:
         there = await self._livekit.list_participants(room_name)
         if room.max_participants and len(there) >= room.max_participants:
             raise ConflictError(
-                "The room is full: even who is hidden takes a place in it.",
-                hint="Wait until somebody leaves, or make the next room larger.",
+                "The room is full. Hidden participants count, too.",
+                hint="Wait until a participant leaves, or create rooms with a higher limit.",
             )
 
     async def _deny(self, room_name: str, identity: str, reason: str) -> None:

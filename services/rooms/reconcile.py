@@ -42,7 +42,7 @@ async def at_start(
                 room_sid=session.room_sid,
                 session_id=session.id,
                 data={
-                    "reason": "It ended while Switchboard was not running.",
+                    "reason": "Ended while Switchboard was not running.",
                     "not_before": rfc3339(session.last_event_at),
                 },
             )
@@ -74,7 +74,9 @@ async def compare(
         if live is not None and live.room.sid != room.sid:  # the name came back
             # our names are never used again: whoever was in it came back to a server that lost it
             lost = was_away or (live.session is not None and live.session.ours)
-            events.append(_end(live, now, "Another room took its name.", was_away=lost))
+            events.append(
+                _end(live, now, "Another room with this name was created.", was_away=lost)
+            )
             live = None
         if live is None:
             live = picture.add(room)
@@ -134,7 +136,7 @@ def _end(live: LiveRoom, now: datetime, reason: str, *, was_away: bool) -> Event
     lost = was_away and any(p.is_person for p in live.participants.values())
     if not reason:
         reason = (
-            "The room was gone when LiveKit came back."
+            "The room no longer existed when LiveKit was available again."
             if was_away
             else "LiveKit no longer lists the room."
         )

@@ -87,20 +87,23 @@ class RoomView:
     def health(self, now: datetime) -> tuple[Health, str]:
         """The word and a sentence."""
         if self.ending:
-            return Health.ENDING, "The room is being ended."
+            return Health.ENDING, "The room is ending."
         expires_at = self.session.expires_at if self.session is not None else None
         if expires_at is not None and expires_at - now <= EXPIRES_SOON:
-            return Health.EXPIRING, "Its time is nearly over; it will then be ended."
+            left = max(0, round((expires_at - now).total_seconds()))
+            return Health.EXPIRING, f"Ends in {left} s."
         if not self.participants_known:
-            return Health.UNKNOWN, "Who is in it has not been read yet."
+            return Health.UNKNOWN, "Participants not loaded yet."
         if self.agents == 0 and now - (self.room.created_at or self.seen_at) > AGENT_GRACE:
             if self.agent_name:
-                return Health.NO_AGENT, f"{self.agent_name} was asked for and is not here."
+                return Health.NO_AGENT, f"{self.agent_name} has not joined."
             if self.people:
-                return Health.NO_AGENT, "People are in the room and no agent is."
+                return Health.NO_AGENT, "Participants connected, but no agent."
         if self.people == 0:
-            return Health.EMPTY, "Nobody has joined yet, or everybody has left."
-        return Health.OK, "People and agent are here." if self.agents else "People are here."
+            return Health.EMPTY, "No participants."
+        return Health.OK, (
+            "Participant and agent connected." if self.agents else "Participant connected."
+        )
 
     def row(self, now: datetime) -> dict[str, Any]:
         """The row of the live table, as JSON values."""

@@ -196,7 +196,7 @@ class Rooms:
         await self._read_into(live, with_dispatches=True)
         live = self._picture.live.get(name)
         if live is None:
-            raise NotFoundError(f"Room {name!r} has just ended.", hint="See its session.")
+            raise NotFoundError(f"Room {name!r} has ended.", hint="Open its session.")
         self._picture.publish([name])
         return live.view()
 

@@ -84,7 +84,8 @@ class Api:
                 return body
         except (TimeoutError, aiohttp.ClientError, ValueError) as exc:
             raise UnavailableError(
-                "The dashboard did not answer.", hint="Does it run, and is its address right?"
+                "The dashboard did not respond.",
+                hint="Check that it runs and that the address is correct.",
             ) from exc
 
 

@@ -54,10 +54,10 @@ def check(
     problems: list[str] = []
     low = answered.casefold()
     if not answered and (expected.contains or expected.max_latency_ms is not None):
-        problems.append("There was no answer in time.")
+        problems.append("No answer in time.")
     else:
         problems += [
-            f"The answer lacks {text!r}."
+            f"The answer doesn't contain {text!r}."
             for text in expected.contains
             if text.casefold() not in low
         ]
@@ -71,7 +71,7 @@ def check(
         problems.append(f"The path was {' → '.join(path) or 'empty'}.")
     most = expected.max_latency_ms
     if most is not None and latency_ms is not None and latency_ms > most:
-        problems.append(f"It took {latency_ms:,.0f} ms, {most:,.0f} were allowed.")
+        problems.append(f"Latency {latency_ms:,.0f} ms exceeds {most:,.0f} ms.")
     return tuple(problems)
 
 

@@ -57,7 +57,7 @@ class _Heard:
         self.changed_s = time.monotonic()
 
     def gone(self, reason: str) -> None:
-        self.left = reason or "the room is over"
+        self.left = reason or "the room has ended"
 
 
 async def run(script: Script, api: Api, *, tell: Said = lambda _: None) -> ScriptResult:
@@ -187,7 +187,7 @@ class _Session:
                 return str(asked[0]["interrupt_id"])
             await asyncio.sleep(0.1)
         raise ScriptError(
-            "The graph asks nothing that could be decided.", hint="Is the line in its place?"
+            "The graph has no pending interrupt to decide.", hint="Check the order of the lines."
         )
 
     async def _settled(self, line: Line, within_s: float) -> None:

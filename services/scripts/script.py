@@ -77,14 +77,15 @@ def parse(text: str, *, source: str = "") -> Script:
     where = f"{source}: " if source else ""
     if len(text.encode("utf-8", errors="surrogatepass")) > MOST_BYTES:
         raise InvalidInputError(
-            f"{where}The script is longer than {MOST_BYTES:,} bytes.", hint="Cut it into several."
+            f"{where}The script is longer than {MOST_BYTES:,} bytes.",
+            hint="Split it into several scripts.",
         )
     try:
         raw = yaml.safe_load(text)
         body = _Body.model_validate(raw)
     except (yaml.YAMLError, RecursionError) as exc:
         raise InvalidInputError(
-            f"{where}This is not YAML{_place(exc)}.", hint="docs/scripts.md has an example."
+            f"{where}Invalid YAML{_place(exc)}.", hint="docs/scripts.md has an example."
         ) from None
     except ValidationError as exc:
         raise InvalidInputError(
@@ -92,8 +93,8 @@ def parse(text: str, *, source: str = "") -> Script:
         ) from None
     if any(line.say is not None and line.decide is not None for line in body.lines):
         raise InvalidInputError(
-            f"{where}A line says something or decides something, not both.",
-            hint="Make two lines of it.",
+            f"{where}A line has either `say` or `decide`, not both.",
+            hint="Split it into two lines.",
         )
     return Script(
         name=body.name,
@@ -118,10 +119,13 @@ def read(paths: Iterable[Path]) -> tuple[Script, ...]:
         else:
             files.append(path)
     if not files:
-        raise InvalidInputError("There are no scripts.", hint="Name .yaml files, or their folder.")
+        raise InvalidInputError(
+            "No scripts found.", hint="Pass .yaml files or a folder with such files."
+        )
     if len(files) > MOST_SCRIPTS:
         raise InvalidInputError(
-            f"These are {len(files)} scripts; {MOST_SCRIPTS} is the most.", hint="Run some of them."
+            f"{len(files)} scripts are more than the limit of {MOST_SCRIPTS}.",
+            hint="Run fewer scripts.",
         )
     return tuple(parse(_text(file), source=file.name) for file in files)
 
@@ -130,9 +134,7 @@ def _text(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as exc:
-        raise InvalidInputError(
-            f"{file} cannot be read: {exc}", hint="Is the path right?"
-        ) from None
+        raise InvalidInputError(f"Cannot read {file}: {exc}", hint="Check the path.") from None
 
 
 def _place(exc: Exception) -> str:

@@ -56,7 +56,7 @@ async def _speak(wanted: dict[str, str]) -> None:
         async with asyncio.timeout(_SPEAK_S):
             _, err = await process.communicate(json.dumps(wanted).encode())
     except TimeoutError:
-        raise ScriptError("The voice took too long.", hint="Try again with less load.") from None
+        raise ScriptError("Speech synthesis timed out.", hint="Try again with less load.") from None
     finally:
         if process.returncode is None:
             process.kill()
@@ -64,6 +64,6 @@ async def _speak(wanted: dict[str, str]) -> None:
     if process.returncode:
         said = err.decode(errors="replace").strip().splitlines()
         raise ScriptError(
-            f"The lines could not be spoken: {said[-1] if said else process.returncode}.",
-            hint="docs/speech.md says what the voice needs. Scripts in text need none.",
+            f"Speech synthesis failed: {said[-1] if said else process.returncode}.",
+            hint="See docs/speech.md for the requirements. Text scripts need no speech synthesis.",
         )

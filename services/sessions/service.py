@@ -588,7 +588,7 @@ class Sessions:
             else:
                 return
         except SwitchboardError as exc:
-            log.warning("somebody could not be kept out", extra={"error": exc.code})
+            log.warning("a participant could not be blocked", extra={"error": exc.code})
             return
         now = self._now()
         await self._rooms.write_down(

@@ -71,10 +71,10 @@ async def test_one_signs_in_goes_on_where_one_was_and_out_again(
     await expect(page.get_by_role("heading", name="Switchboard")).to_be_visible()
     assert await steps.nameless_controls(page) == []
     await sign_in(page, "viewer", "no horse of mine")
-    await expect(page.get_by_role("alert")).to_have_text("Name or password is wrong. Try again.")
+    await expect(page.get_by_role("alert")).to_have_text("Wrong name or password. Try again.")
     await expect(page.get_by_label("Name")).to_have_value("viewer")
     await sign_in(page, "viewer")
-    await expect(page.get_by_placeholder("Name, agent or session")).to_have_value("kept")
+    await expect(page.get_by_placeholder("Search rooms, agents, sessions")).to_have_value("kept")
     await expect(page.get_by_text("Signed in as viewer, viewer")).to_be_visible()
     menu = page.get_by_test_id("stSidebarNav")
     await expect(menu.get_by_role("link", name="Overview")).to_be_visible()
@@ -128,7 +128,7 @@ async def test_a_viewer_is_refused_and_told_what_it_takes(
     dialog = page.get_by_role("dialog")
     await dialog.get_by_role("button", name="End room").click()
     await expect(dialog.get_by_text("You may not act on rooms.")).to_be_visible()
-    await expect(dialog.get_by_text("It takes the role “operator”")).to_be_visible()
+    await expect(dialog.get_by_text("It requires the role “operator”")).to_be_visible()
     assert "kept" in await steps.rooms_at_livekit(by_password.target)
 
     admin = await open_page(f"{by_password.url}/access")
@@ -136,9 +136,9 @@ async def test_a_viewer_is_refused_and_told_what_it_takes(
     table = admin.get_by_test_id("stDataFrame")
     await expect(table).to_contain_text("RoomActions.end")
     await expect(table).to_contain_text("denied")
-    await admin.get_by_label("Outcome").fill("done")
-    await admin.get_by_label("Outcome").press("Enter")
-    await expect(admin.get_by_text("Nothing was done that this names.")).to_be_visible()
+    await admin.get_by_label("Result").fill("done")
+    await admin.get_by_label("Result").press("Enter")
+    await expect(admin.get_by_text("No entries match.")).to_be_visible()
 
 
 async def test_a_key_is_made_shown_once_used_and_revoked(
@@ -146,26 +146,24 @@ async def test_a_key_is_made_shown_once_used_and_revoked(
 ) -> None:
     page = await open_page(f"{by_password.url}/access?tab=keys")
     await sign_in(page, "admin")
-    await page.get_by_role("textbox", name="For which program").fill("crm <b>")
-    await steps.choose(
-        page.get_by_role("combobox", name="It may"), "read: look at what the pages show"
-    )
+    await page.get_by_role("textbox", name="Name").fill("crm <b>")
+    await steps.choose(page.get_by_role("combobox", name="Scopes"), "read: view all pages")
     await page.keyboard.press("Escape")
-    await page.get_by_role("button", name="Make a key").click()
+    await page.get_by_role("button", name="Create API key").click()
     code = page.get_by_test_id("stCode")
     secret = (await code.inner_text()).strip()
     assert re.fullmatch(r"swb_[\w-]{43}", secret)
     headers = {"authorization": f"Bearer {secret}"}
     async with steps.http(by_password.url, headers=headers) as http:
         assert (await http.get("/api/rooms")).status_code == 200
-        await page.get_by_role("button", name="I have copied it").click()
+        await page.get_by_role("button", name="Done").click()
         await expect(code).to_have_count(0)
         assert secret not in await page.content()
-        await page.get_by_role("combobox", name="Revoke").click()
+        await page.get_by_role("combobox", name="Active key").click()
         await page.get_by_role("option").first.click()
-        await page.get_by_role("button", name="Revoke it").click()
-        await page.get_by_role("dialog").get_by_role("button", name="Revoke it").click()
-        await expect(page.get_by_text("The key was revoked.")).to_be_visible()
+        await page.get_by_role("button", name="Revoke key").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Revoke key").click()
+        await expect(page.get_by_text("API key revoked")).to_be_visible()
         assert (await http.get("/api/rooms")).status_code == 401
     await expect(page.get_by_test_id("stDataFrame")).to_contain_text("revoked")
     browser_log.assert_clean(*steps.KNOWN_ERRORS)
@@ -203,7 +201,7 @@ async def test_an_identity_provider_says_who_comes_and_groups_give_roles(
             await page.get_by_role("button", name="Continue").click()
             await expect(page.get_by_text("Signed in as ana@example.org, operator")).to_be_visible()
             await page.goto(f"{room.url}/test?mode=text")
-            await page.get_by_role("button", name="Write to pm-agent").click()
+            await page.get_by_role("button", name="Chat with pm-agent").click()
             await expect(page.get_by_text("coming").first).to_be_visible()
             async with steps.http(room.url) as http:
                 assert (await http.get("/api/rooms")).status_code == 401
@@ -213,8 +211,6 @@ async def test_an_identity_provider_says_who_comes_and_groups_give_roles(
                 await stranger.get_by_role("button", name="Sign in").click()
                 await stranger.get_by_label("E-mail").fill(email)
                 await stranger.get_by_role("button", name="Continue").click()
-                await expect(
-                    stranger.get_by_text("nobody has given you a role here")
-                ).to_be_visible()
+                await expect(stranger.get_by_text("but you have no role")).to_be_visible()
                 await stranger.get_by_role("button", name="Sign out").click()
             await expect(stranger.get_by_role("button", name="Sign in")).to_be_visible()

@@ -16,9 +16,9 @@ async def test_a_question_of_the_graph_is_answered_on_the_page_and_the_agent_goe
     staffed_room: ControlRoom, open_page: Pages, browser_log: BrowserLog
 ) -> None:
     page = await open_page(f"{staffed_room.url}/agents")
-    await expect(page.get_by_text("The worker takes jobs for pm-agent, echo.")).to_be_visible()
+    await expect(page.get_by_text("Accepting jobs for pm-agent, echo.")).to_be_visible()
     await expect(page.locator("svg text").get_by_text("approve", exact=True)).to_be_visible()
-    await page.get_by_role("button", name="Chat in text").first.click()
+    await page.get_by_role("button", name="Start text chat").first.click()
     await expect(page.get_by_text("What have you finished?")).to_be_visible()
     box = page.get_by_test_id("stChatInputTextArea")
     for said, answer in (
@@ -36,12 +36,12 @@ async def test_a_question_of_the_graph_is_answered_on_the_page_and_the_agent_goe
     await overview.get_by_role("link", name="Answer it").click()
     # The badge in the menu and the timeline name it, too.
     await expect(overview.get_by_text("create_tickets").first).to_be_visible()
-    await overview.get_by_role("button", name="Accept", exact=True).click()
-    await expect(overview.get_by_text("The agent has the answer.")).to_be_visible()
+    await overview.get_by_role("button", name="Approve", exact=True).click()
+    await expect(overview.get_by_text("Answer sent")).to_be_visible()
     await expect(page.get_by_text("Approved. I created two tickets").first).to_be_visible()
     await expect(overview.get_by_text("accept by operator")).to_be_visible()
 
-    await page.get_by_role("button", name="End the chat").click()
+    await page.get_by_role("button", name="End chat").click()
     await expect(page.get_by_text("You ended it.")).to_be_visible()
     await expect(box).to_be_disabled()
     browser_log.assert_clean(*steps.KNOWN_ERRORS)

@@ -82,9 +82,9 @@ async def test_figures_lead_to_the_sessions_that_they_count(
     await page.wait_for_url("**/analytics?period=30d")
     await expect(page.get_by_test_id("stMetric").first).to_contain_text(str(SESSIONS))
 
-    troubled = page.get_by_test_id("stMetric").filter(has_text="With errors")
+    troubled = page.get_by_test_id("stMetric").filter(has_text="Error rate")
     share = float((await troubled.inner_text()).split("\n")[-1].rstrip("%") or 0)
-    await page.get_by_role("link", name="See them").nth(5).click()
+    await page.get_by_role("link", name="View sessions").nth(5).click()
     await page.wait_for_url("**errors=true**")
     assert await listed(room, page) == round(share / 100 * SESSIONS)
 
@@ -111,10 +111,10 @@ async def test_a_node_tells_its_figures_and_leads_to_where_it_failed(
     assert count > 0
     await failed.click()
     await page.wait_for_url("**/sessions?**")
-    await expect(page.get_by_text("that failed in the node tools")).to_be_visible()
+    await expect(page.get_by_text("that failed in node tools")).to_be_visible()
     assert await listed(past_room, page) == count
     await page.get_by_role("button", name="Show others, too").click()
-    await expect(page.get_by_text("that failed in the node tools")).to_have_count(0)
+    await expect(page.get_by_text("that failed in node tools")).to_have_count(0)
     await page.wait_for_url(re.compile(r"/sessions\?agent_name=pm-agent$"))
 
     await at(page, f"{past_room.url}/analytics?period=30d&tab=paths")
@@ -123,7 +123,7 @@ async def test_a_node_tells_its_figures_and_leads_to_where_it_failed(
     await page.keyboard.press("Enter")
     await expect(page.get_by_label("hear", exact=True).get_by_role("link").first).to_be_visible()
     await expect(page.locator('[data-node="recall"]')).to_have_count(0)
-    await page.get_by_text("With what never ran").click()
+    await page.get_by_text("Show unused nodes").click()
     await expect(page.locator('[data-node="recall"]')).to_be_visible()
 
 
@@ -148,16 +148,16 @@ async def test_two_versions_are_compared_by_a_link(
     page = await open_page(f"{past_room.url}/{link}")
     await steps.wait_until_drawn(page)
     grid = page.get_by_test_id("stDataFrame").first
-    await expect(grid).to_contain_text("Synthesis, median")
-    await page.get_by_text("Only what differs by more than chance").click()
+    await expect(grid).to_contain_text("Text-to-speech (first byte), p50")
+    await page.get_by_text("Significant only").click()
     await expect(grid).to_contain_text("worse")
-    await expect(grid).to_contain_text("Synthesis, median")
-    await expect(grid).not_to_contain_text("may be chance")
-    await expect(page.get_by_test_id("stMetric").filter(has_text="Answer, median")).to_contain_text(
+    await expect(grid).to_contain_text("Text-to-speech (first byte), p50")
+    await expect(grid).not_to_contain_text("not significant")
+    await expect(page.get_by_test_id("stMetric").filter(has_text="Latency p50")).to_contain_text(
         "worse"
     )
     await page.get_by_label("Other version").click()
-    await page.get_by_role("option", name="not told").click()
+    await page.get_by_role("option", name="unknown").click()
     await page.wait_for_url("**other=-**")
 
 
@@ -165,9 +165,9 @@ async def test_a_time_without_sessions_says_what_to_do(
     past_room: ControlRoom, open_page: Pages
 ) -> None:
     page = await open_page(f"{past_room.url}/analytics?period=days&from=2020-01-01&to=2020-01-03")
-    await expect(page.get_by_text("No session began in this time.")).to_be_visible()
+    await expect(page.get_by_text("No sessions in this period.")).to_be_visible()
     await expect(page.get_by_text("1 Jan 00:00 to 4 Jan 00:00")).to_be_visible()
-    await page.get_by_label("Sessions that began in the").click()
-    await page.get_by_role("option", name="last 30 days").click()
+    await page.get_by_label("Time range").click()
+    await page.get_by_role("option", name="Last 30 days").click()
     await expect(page.get_by_test_id("stMetric").first).to_contain_text(str(SESSIONS))
     await page.wait_for_url("**period=30d**")

@@ -22,8 +22,8 @@ async def test_pages_say_that_livekit_is_away_and_recover_by_themselves(
     rooms = await open_page(f"{room.url}/rooms")
     one = await open_page(f"{room.url}/room?name=outage")
     call = await open_page(f"{room.url}/test?agent=pm-agent&mode=text")
-    await call.get_by_role("button", name="Write to pm-agent", exact=True).click()
-    await expect(call.get_by_text("The agent is coming…")).to_be_visible()
+    await call.get_by_role("button", name="Chat with pm-agent", exact=True).click()
+    await expect(call.get_by_text("Waiting for agent…")).to_be_visible()
     await expect(overview.get_by_text("Answers in")).to_be_visible()
     await expect(steps.people_in(steps.row_of(rooms, "outage"))).to_have_text("1")
     await expect(steps.card_of(one, "ana")).to_be_visible()
@@ -33,21 +33,21 @@ async def test_pages_say_that_livekit_is_away_and_recover_by_themselves(
     room.livekit.kill()
     await expect(call.get_by_text("reconnecting")).to_be_visible(timeout=BACK_MS)
 
-    away = "LiveKit could not be reached"
+    away = "Cannot reach LiveKit"
     await expect(overview.get_by_text(away).first).to_be_visible(timeout=BACK_MS)
     await expect(overview.get_by_text("LiveKit does not answer")).to_be_visible()
     await expect(rooms.get_by_text(away).first).to_be_visible(timeout=BACK_MS)
-    await expect(rooms.get_by_text("Rows as of")).to_be_visible()
+    await expect(rooms.get_by_text("Updated")).to_be_visible()
     await expect(steps.row_of(rooms, "outage")).to_be_visible()
     await expect(one.get_by_text(away).first).to_be_visible(timeout=BACK_MS)
-    await expect(one.get_by_text("What you see below is as of")).to_be_visible()
+    await expect(one.get_by_text("Showing data from")).to_be_visible()
     await expect(steps.card_of(one, "ana")).to_be_visible()
 
     # What cannot be done meanwhile says why, keeps the form, and is offered again later.
-    await rooms.get_by_role("button", name="Create a room").click()
+    await rooms.get_by_role("button", name="Create room").click()
     dialog = rooms.get_by_role("dialog")
     await dialog.get_by_label("Name", exact=True).fill("not-yet")
-    await dialog.get_by_role("button", name="Create the room").click()
+    await dialog.get_by_role("button", name="Create room").click()
     await expect(dialog.get_by_text(away).first).to_be_visible(timeout=BACK_MS)
     await expect(dialog.get_by_label("Name", exact=True)).to_have_value("not-yet")
     async with steps.http(room.url) as http:
@@ -55,13 +55,13 @@ async def test_pages_say_that_livekit_is_away_and_recover_by_themselves(
         assert (await http.post("/api/voice/session", json=body)).status_code == 503
 
     # Who was in a call is told that it is lost, with a way on.
-    await expect(call.get_by_text("The connection was lost")).to_be_visible(timeout=LOST_MS)
-    await expect(call.get_by_role("button", name="Go back to the call")).to_be_visible()
+    await expect(call.get_by_text("Connection lost")).to_be_visible(timeout=LOST_MS)
+    await expect(call.get_by_role("button", name="Rejoin call")).to_be_visible()
 
     room.livekit.start()
     await expect(overview.get_by_text("Answers in")).to_be_visible(timeout=BACK_MS)
-    await dialog.get_by_role("button", name="Create the room").click()
-    await expect(dialog.get_by_text("The room is open")).to_be_visible(timeout=BACK_MS)
+    await dialog.get_by_role("button", name="Create room").click()
+    await expect(dialog.get_by_text("Room created")).to_be_visible(timeout=BACK_MS)
     await expect(one.get_by_text("This room has ended.")).to_be_visible(timeout=BACK_MS)
     for page in (overview, rooms, one):
         await steps.assert_not_reloaded(page)
@@ -90,7 +90,7 @@ async def test_open_tabs_recover_when_the_dashboard_is_killed_and_started_again(
         await steps.wait_until_listening(page)
         await steps.mark(page)
     room.dashboard.kill()
-    await expect(rooms.get_by_text("Live updates lost")).to_be_visible(timeout=BACK_MS)
+    await expect(rooms.get_by_text("Reconnecting")).to_be_visible(timeout=BACK_MS)
     await join_room(room.target, "survives", "ben", audio=False)
     room.dashboard.start()
 

@@ -28,13 +28,13 @@ async def test_links_to_what_is_not_there_say_so_and_lead_on(
     control_room: ControlRoom, open_page: Pages, browser_log: BrowserLog
 ) -> None:
     page = await open_page(f"{control_room.url}/room?name=nowhere")
-    await expect(page.get_by_text("No such room is open.")).to_be_visible()
-    await page.get_by_role("link", name="Go to rooms").click()
+    await expect(page.get_by_text("Room not found.")).to_be_visible()
+    await page.get_by_role("link", name="View rooms").click()
     await expect(page.get_by_role("heading", name="Rooms", exact=True)).to_be_visible()
     await page.goto(f"{control_room.url}/session?id=ses_{'0' * 32}")
     await expect(page.get_by_text("no session").first).to_be_visible()
     await page.goto(f"{control_room.url}/session?id=<b>x</b>")
-    await expect(page.get_by_text("No session is chosen.")).to_be_visible()
+    await expect(page.get_by_text("No session selected.")).to_be_visible()
     browser_log.assert_clean(*steps.KNOWN_ERRORS)
 
 
@@ -69,8 +69,8 @@ async def test_names_of_every_kind_are_shown_as_they_are(
         await page.get_by_role("button", name="Remove").click()
         await expect(page.get_by_role("dialog").get_by_text(shown, exact=True)).to_be_visible()
         await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
-        await page.get_by_role("link", name="Its session").click()
-        await expect(page.get_by_role("heading", name="Who was there")).to_be_visible()
+        await page.get_by_role("link", name="Open session").click()
+        await expect(page.get_by_role("heading", name="Participants")).to_be_visible()
         await _draws_no_more_than_it_should(page)
     await page.goto(control_room.url)
     await expect(page.get_by_role("heading", name="Latest sessions")).to_be_visible()

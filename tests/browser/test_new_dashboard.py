@@ -17,9 +17,9 @@ from tests.support.waiting import eventually
 
 EMPTY = {
     "sessions": "There is no session yet.",
-    "reviews": "Nothing waits for a review.",
-    "alerts": "Nothing is the matter",
-    "access?tab=keys": "There is no API key.",
+    "reviews": "No sessions to review.",
+    "alerts": "nothing is monitored",
+    "access?tab=keys": "No API keys.",
 }
 
 
@@ -29,7 +29,7 @@ async def test_a_deep_link_is_the_first_page_that_it_draws_and_people_change_its
     room = mortal_control_room
     page = await open_page(f"{room.url}/rooms?q=kept")
     await _is_drawn_through_the_gate(page, "Rooms")
-    await expect(page.get_by_placeholder("Name, agent or session")).to_have_value("kept")
+    await expect(page.get_by_placeholder("Search rooms, agents, sessions")).to_have_value("kept")
     for path, said in EMPTY.items():
         await page.goto(f"{room.url}/{path}")
         await expect(page.get_by_text(said)).to_be_visible()

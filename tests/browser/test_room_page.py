@@ -32,7 +32,7 @@ async def test_a_message_reaches_the_chosen_participant_and_metadata_everybody(
     await expect(page.get_by_role("group", name="Selected values")).to_contain_text("ben")
     await page.get_by_role("textbox", name="Topic").fill("desk")
     await page.get_by_role("button", name="Send").click()
-    await expect(page.get_by_text("The message was sent to ben.")).to_be_visible()
+    await expect(page.get_by_text("Message sent to ben")).to_be_visible()
     await expect(message).to_have_value("")
 
     async def ben_got_it() -> bool:
@@ -44,11 +44,11 @@ async def test_a_message_reaches_the_chosen_participant_and_metadata_everybody(
     metadata = page.get_by_label("Metadata", exact=True)
     await metadata.fill('{"a": ')
     await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_text("This is not JSON")).to_be_visible()
+    await expect(page.get_by_text("The metadata is not valid JSON")).to_be_visible()
     await expect(metadata).to_have_value('{"a": ')
     await metadata.fill('{"a": 1}')
     await page.get_by_role("button", name="Save").click()
-    await expect(page.get_by_text("everybody in the room was told")).to_be_visible()
+    await expect(page.get_by_text("Metadata saved")).to_be_visible()
 
     async def told() -> bool:
         return (await ana.seen()).room_metadata == '{"a": 1}'
@@ -63,7 +63,7 @@ async def test_a_message_reaches_the_chosen_participant_and_metadata_everybody(
         )
     await expect(page.get_by_text("metadata has changed")).to_be_visible()
     await expect(metadata).to_have_value("{half")
-    await page.get_by_role("button", name="Show what it is now").click()
+    await page.get_by_role("button", name="Load current metadata").click()
     await expect(metadata).to_have_value('{\n  "b": 2\n}')
     await expect(page.get_by_text("metadata has changed")).to_be_hidden()
 
@@ -144,5 +144,5 @@ async def test_a_room_that_ends_elsewhere_says_so_and_leads_to_its_session(
         await livekit.room.delete_room(api.DeleteRoomRequest(room="elsewhere"))
     await expect(page.get_by_text("This room has ended.")).to_be_visible()
     await expect(page.get_by_label("Message")).to_be_hidden()
-    await page.get_by_role("link", name="Open its session").click()
+    await page.get_by_role("link", name="Open session").click()
     await expect(page.get_by_role("heading", name="elsewhere")).to_be_visible()

@@ -24,8 +24,8 @@ async def test_several_rooms_end_at_once_after_a_question_that_names_them(
     end = page.get_by_role("button", name="End 2 rooms")
     await end.click()
     dialog = page.get_by_role("dialog")
-    await expect(dialog).to_contain_text("many-1: 1 person and 0 agents put out")
-    await expect(dialog).to_contain_text("many-2: 1 person and 0 agents put out")
+    await expect(dialog).to_contain_text("many-1: 1 participant, 0 agents")
+    await expect(dialog).to_contain_text("many-2: 1 participant, 0 agents")
     await expect(dialog).not_to_contain_text("many-3")
 
     await dialog.get_by_role("button", name="Cancel").click()
@@ -39,7 +39,7 @@ async def test_several_rooms_end_at_once_after_a_question_that_names_them(
 
     await end.click()
     await dialog.get_by_role("button", name="End 2 rooms").click()
-    await expect(page.get_by_text("2 rooms ended.")).to_be_visible()
+    await expect(page.get_by_text("2 rooms ended")).to_be_visible()
     await expect(end).to_be_hidden()
     await expect(steps.row_of(page, "many-3")).to_be_visible()
     assert ours & await steps.rooms_at_livekit(control_room.target) == {"many-3"}
@@ -49,8 +49,8 @@ async def test_an_open_dialog_keeps_what_was_typed_while_rooms_come_and_go(
     control_room: ControlRoom, open_page: Pages, join_room: People
 ) -> None:
     page = await open_page(f"{control_room.url}/rooms?q=while-typing")
-    await expect(page.get_by_placeholder("Name, agent or session")).to_be_visible()
-    await page.get_by_role("button", name="Create a room").click()
+    await expect(page.get_by_placeholder("Search rooms, agents, sessions")).to_be_visible()
+    await page.get_by_role("button", name="Create room").click()
     dialog = page.get_by_role("dialog")
     name = dialog.get_by_label("Name", exact=True)
     await name.press_sequentially("half-ty")
@@ -108,16 +108,16 @@ async def test_rooms_are_found_chosen_opened_and_created_without_a_mouse(
     await steps.go_back(page)
     await expect(page.get_by_role("heading", name="Rooms", exact=True)).to_be_visible()
 
-    await page.get_by_role("button", name="Create a room").focus()
+    await page.get_by_role("button", name="Create room").focus()
     await page.keyboard.press("Enter")
     await expect(dialog).to_be_visible()
     await dialog.get_by_label("Name", exact=True).focus()
     await page.keyboard.type("by-keys")
-    submit = dialog.get_by_role("button", name="Create the room")
+    submit = dialog.get_by_role("button", name="Create room")
     for _ in range(12):
         if await submit.evaluate("button => button === document.activeElement"):
             break
         await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
-    await dialog.get_by_text("The room is open").wait_for()
+    await dialog.get_by_text("Room created").wait_for()
     assert "by-keys" in await steps.rooms_at_livekit(control_room.target)

@@ -171,4 +171,4 @@ async def test_a_view_with_its_columns_is_kept_linked_and_taken_away(
     await other.get_by_role("button", name=f"Delete {ana}, short").click()
     await expect(other.get_by_text("is deleted")).to_be_visible()
     await other.get_by_role("button", name="Undo").click()
-    await expect(other.get_by_text("Undone.")).to_be_visible()
+    await expect(other.get_by_text("Undone")).to_be_visible()

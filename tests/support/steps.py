@@ -96,14 +96,14 @@ async def choose(box: Locator, option: str) -> None:
 
 async def create_room(page: Page, name: str, *, metadata: str = "") -> str:
     """On the rooms page, through the dialog, which stays open; gives the token that it shows."""
-    await page.get_by_role("button", name="Create a room").click()
+    await page.get_by_role("button", name="Create room").click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_label("Name", exact=True).fill(name)
     if metadata:
         await dialog.get_by_text("More options").click()
-        await dialog.get_by_role("textbox", name="Metadata (a JSON object)").fill(metadata)
-    await dialog.get_by_role("button", name="Create the room").click()
-    await dialog.get_by_text("The room is open").wait_for()
+        await dialog.get_by_role("textbox", name="Metadata (JSON object)").fill(metadata)
+    await dialog.get_by_role("button", name="Create room").click()
+    await dialog.get_by_text("Room created").wait_for()
     code = await dialog.get_by_test_id("stCode").first.inner_text()
     return "".join(code.split())
 

@@ -53,15 +53,15 @@ async def test_a_tester_talks_to_the_agent_in_the_browser(
         await state_of(page, is_="Speaking")
         assert await page.evaluate(PEAK) > 0.02, "the greeting makes no sound"
 
-        lines = page.get_by_role("log", name="What was said")
+        lines = page.get_by_role("log", name="Transcript")
         await expect(lines).to_contain_text("login page", timeout=_HEARD_MS)
         await expect(lines).to_contain_text("next", timeout=_HEARD_MS)
         (name,) = await steps.rooms_at_livekit(room.target) - before
         session_id = await steps.session_in(room.url, name)
         assert {"greet", "hear", "ask"} <= await _nodes(room, session_id)
 
-        await page.get_by_role("button", name="End", exact=True).click()
-        await expect(page.get_by_text("What came of it")).to_be_visible()
+        await page.get_by_role("button", name="End call", exact=True).click()
+        await expect(page.get_by_role("heading", name="Result")).to_be_visible()
         await expect(page.get_by_role("button", name="Talk to pm-agent again")).to_be_visible()
         assert name not in await steps.rooms_at_livekit(room.target)
 
@@ -80,8 +80,8 @@ async def test_a_script_is_run_from_the_page_and_its_result_shown(
     page = await open_page(f"{staffed_room.url}/test")
     await page.get_by_role("tab", name="Scripts").click()
     await page.get_by_role("button", name="Clear all").click()
-    await expect(page.get_by_role("button", name="Run", exact=True)).to_be_disabled()
-    await page.get_by_text("Upload or write one").click()
+    await expect(page.get_by_role("button", name="Run scripts", exact=True)).to_be_disabled()
+    await page.get_by_text("Upload or write a script").click()
     text = page.get_by_role("textbox", name="Script")
     await text.fill("name: Mine")
     await text.press("Control+Enter")
@@ -90,5 +90,5 @@ async def test_a_script_is_run_from_the_page_and_its_result_shown(
     await text.press("Control+Enter")
     await page.get_by_role("button", name="Run 1 script").click()
     await expect(page.get_by_text("0 of 1 passed")).to_be_visible(timeout=_HEARD_MS)
-    await expect(page.get_by_role("link", name="Open in the inspector")).to_be_visible()
-    await expect(page.get_by_role("button", name="JUnit XML")).to_be_visible()
+    await expect(page.get_by_role("link", name="Open session")).to_be_visible()
+    await expect(page.get_by_role("button", name="Export JUnit XML")).to_be_visible()

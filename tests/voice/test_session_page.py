@@ -74,17 +74,17 @@ async def test_a_call_is_seen_from_the_inside_answered_and_replayed(
         await caller.ask("Today I will work on the audit log.", "blocking")
         await caller.ask("I am blocked by the missing database access.", "approve")
         await expect(page.locator('[data-node="approve"][data-end="interrupted"]')).to_be_visible()
-        await expect(page.get_by_text("The graph waits for a human")).to_be_visible()
-        await page.get_by_role("button", name="Accept", exact=True).click()
+        await expect(page.get_by_text("Waiting for human")).to_be_visible()
+        await page.get_by_role("button", name="Approve", exact=True).click()
         await caller.heard("Approved")
         await expect(page.locator('[data-node="create"][data-end="done"]')).to_be_visible()
         await expect(transcript).to_contain_text("Approved.")
-        await expect(page.get_by_text("The graph waits for a human")).to_have_count(0)
+        await expect(page.get_by_text("Waiting for human")).to_have_count(0)
         await steps.assert_not_reloaded(page)
 
         # Back to a moment: everything goes there, and a link leads there, too.
         await page.get_by_role("tab", name="Steps").click()
-        step = page.get_by_role("list", name="Super-steps").get_by_role("button").nth(6)
+        step = page.get_by_role("list", name="Steps").get_by_role("button").nth(6)
         await step.click()
         await expect(page.locator('[data-node="create"][data-end="none"]')).to_be_visible()
         await page.wait_for_url("**at=**")
@@ -92,9 +92,9 @@ async def test_a_call_is_seen_from_the_inside_answered_and_replayed(
     await page.goto("about:blank")
     await page.goto(link)
     await expect(page.locator('[data-node="create"][data-end="none"]')).to_be_visible()
-    await page.get_by_role("button", name="Replay at 4 times the speed").click()
+    await page.get_by_role("button", name="Replay at 4× speed").click()
     await expect(page.locator('[data-node="create"][data-end="done"]')).to_be_visible()
-    await page.get_by_role("searchbox", name="Search what was said").fill("audit")
+    await page.get_by_role("searchbox", name="Search transcript").fill("audit")
     await expect(page.locator("mark").first).to_be_visible()
 
 
@@ -106,7 +106,7 @@ async def test_a_question_calls_on_every_page_is_asked_anew_for_a_changed_state_
         page = await open_page(f"{room.url}/rooms", height=1400)
         await expect(page.get_by_role("heading", name="Rooms", exact=True)).to_be_visible()
         await steps.mark(page)
-        badge = page.get_by_role("region", name="Questions to a human")
+        badge = page.get_by_role("region", name="Pending questions")
         await expect(badge).to_have_count(0)
         await caller.ask("Yesterday I finished the login page.", "next")
         await caller.ask("Today I will work on the audit log.", "blocking")
@@ -116,7 +116,7 @@ async def test_a_question_calls_on_every_page_is_asked_anew_for_a_changed_state_
         await page.wait_for_url(f"**/session?id={session_id}*")
         await steps.assert_not_reloaded(page)
 
-        await expect(page.get_by_text("The graph waits for a human")).to_be_visible()
+        await expect(page.get_by_text("Waiting for human")).to_be_visible()
         await expect(page.get_by_text("1 page open on it")).to_be_visible()
         other = await open_page(page.url)
         await expect(page.get_by_text("2 pages open on it")).to_be_visible()
@@ -124,19 +124,19 @@ async def test_a_question_calls_on_every_page_is_asked_anew_for_a_changed_state_
         await expect(page.get_by_text("1 page open on it")).to_be_visible()
 
         await steps.wait_until_drawn(page)
-        await page.get_by_text("Change the state").click()
-        await steps.choose(page.get_by_role("combobox", name="What"), "number")
-        value = page.get_by_label("Its new value, as JSON").first  # that before fades out
+        await page.get_by_text("Edit state").click()
+        await steps.choose(page.get_by_role("combobox", name="Key"), "number")
+        value = page.get_by_label("New value (JSON)").first  # that before fades out
         await expect(value).to_have_value("1")  # that of the chosen channel
         await value.fill("{oops")
-        await page.get_by_role("button", name="Change it…").click()
-        await expect(page.get_by_text("The new value is not JSON")).to_be_visible()
+        await page.get_by_role("button", name="Review changes").click()
+        await expect(page.get_by_text("The new value is not valid JSON")).to_be_visible()
         await value.fill("7")
-        await page.get_by_role("button", name="Change it…").click()
+        await page.get_by_role("button", name="Review changes").click()
         dialog = page.get_by_role("dialog")
-        await expect(dialog).to_contain_text("asks anew")
-        await dialog.get_by_role("button", name="Change it", exact=True).click()
-        await expect(page.get_by_text("The state was changed.")).to_be_visible()
+        await expect(dialog).to_contain_text("is raised again")
+        await dialog.get_by_role("button", name="Edit state", exact=True).click()
+        await expect(page.get_by_text("State updated")).to_be_visible()
         await expect(page.get_by_label("proposal")).to_have_value("7")  # what it asks now
 
         grid = page.get_by_test_id("stDataFrame").first
@@ -146,8 +146,8 @@ async def test_a_question_calls_on_every_page_is_asked_anew_for_a_changed_state_
         editor = page.locator(".gdg-style textarea, .gdg-style input").last
         await editor.fill("Order a crate of lemonade")
         await editor.press("Enter")
-        await expect(page.get_by_text("You changed the arguments")).to_be_visible()
-        await page.get_by_role("button", name="Accept", exact=True).click()
+        await expect(page.get_by_text("Approve sends the arguments")).to_be_visible()
+        await page.get_by_role("button", name="Approve", exact=True).click()
         await caller.heard("rder a crate of lemonade")
         await expect(badge).to_have_count(0)
 
@@ -160,7 +160,7 @@ async def test_a_session_that_no_recorder_tells_of_says_so(
         await livekit.room.create_room(api.CreateRoomRequest(name="adopted"))
     session_id = await eventually(lambda: steps.session_in(room.url, "adopted"))
     page = await open_page(f"{room.url}/session?id={session_id}")
-    await expect(page.get_by_text("No recorder tells of a graph")).to_be_visible()
-    await expect(page.get_by_text("Without a recorder the state is not known")).to_be_visible()
-    await expect(page.get_by_text("Nothing was said yet.")).to_be_visible()
+    await expect(page.get_by_text("No graph recorded for this session")).to_be_visible()
+    await expect(page.get_by_text("State unavailable: no recorder")).to_be_visible()
+    await expect(page.get_by_text("No transcript yet.")).to_be_visible()
     await steps.end_room(room.target, "adopted")

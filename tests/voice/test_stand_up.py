@@ -64,9 +64,9 @@ async def test_a_stand_up_is_spoken_watched_approved_on_the_page_answered_aloud_
     assert not read_tickets(file, session_id=session_id)
 
     await expect(page.locator('[data-node="approve"][data-end="interrupted"]')).to_be_visible()
-    await expect(page.get_by_text("The graph waits for a human")).to_be_visible()
+    await expect(page.get_by_text("Waiting for human")).to_be_visible()
     now = await caller.clock()
-    await page.get_by_role("button", name="Accept", exact=True).click()
+    await page.get_by_role("button", name="Approve", exact=True).click()
     created = await caller.unasked(now)  # sound that a recogniser understood
     assert "tickets" in words(created.answer_text)
     assert len(read_tickets(file, session_id=session_id)) == 2

@@ -13,9 +13,9 @@ export function duration(seconds: number): string {
   return `${s}s`;
 }
 
-/** "1,204 rooms", "1 room". */
-export function countText(count: number, one: string): string {
-  return `${number(count)} ${one}${count === 1 ? "" : "s"}`;
+/** "1,204 rooms", "1 room"; `many` for a plural that is not made with an s. */
+export function countText(count: number, one: string, many = `${one}s`): string {
+  return `${number(count)} ${count === 1 ? one : many}`;
 }
 
 export function number(value: number): string {

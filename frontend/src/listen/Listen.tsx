@@ -39,7 +39,7 @@ export function Listen({
             </button>
           )}
           {view.phase === "joining" && (
-            <span role="status">{view.person ? "Joining…" : "Joining, unseen…"}</span>
+            <span role="status">{view.person ? "Joining…" : "Joining hidden…"}</span>
           )}
           {view.phase === "on" && (
             <>
@@ -52,32 +52,32 @@ export function Listen({
               >
                 {view.person
                   ? view.silent
-                    ? "Unmute the microphone"
-                    : "Mute the microphone"
+                    ? "Unmute microphone"
+                    : "Mute microphone"
                   : view.muted
-                    ? "Unmute"
-                    : "Mute"}
+                    ? "Unmute audio"
+                    : "Mute audio"}
               </button>
               <button type="button" className="talk-button" onClick={() => void ear.stop()}>
-                {view.person ? "Leave the room" : "Stop listening"}
+                {view.person ? "Leave room" : "Stop listening"}
               </button>
             </>
           )}
           {view.phase !== "joining" && !view.person && (
             <button type="button" className="talk-button" onClick={onPerson}>
-              Join as a person…
+              Join as participant…
             </button>
           )}
           <span className="talk-hint">{view.said || hint(view)}</span>
         </div>
         {view.phase === "on" && (
-          <ul className="listen-who" aria-label="Who can be heard">
+          <ul className="listen-who" aria-label="Participants">
             {view.heard.map((one) => (
               <li key={one.identity} data-speaking={one.speaking}>
                 <span className="listen-dot" aria-hidden="true" />
                 {plain(one.identity)}{" "}
-                <span className="talk-hint">{one.agent ? "agent" : "person"}</span>
-                {one.speaking && <span className="talk-hint"> speaks</span>}
+                <span className="talk-hint">{one.agent ? "agent" : "participant"}</span>
+                {one.speaking && <span className="talk-hint"> speaking</span>}
               </li>
             ))}
           </ul>
@@ -92,13 +92,12 @@ export function Listen({
 }
 
 function hint(view: EarView): string {
-  if (view.phase !== "on")
-    return "Nobody in the room hears or sees who listens in. It is written down.";
+  if (view.phase !== "on") return "Participants won't see or hear you. Listening is logged.";
   if (view.person)
     return view.silent
-      ? "Everybody sees you. Your microphone is muted."
-      : "Everybody sees and hears you. Your microphone is open.";
+      ? "Participants see you. Your microphone is muted."
+      : "Participants see and hear you. Your microphone is on.";
   return view.muted
-    ? "You hear nothing until you unmute. Nobody hears or sees you."
-    : "Nobody hears or sees you.";
+    ? "Audio is muted. Unmute to listen. Participants can't see or hear you."
+    : "Participants can't see or hear you.";
 }

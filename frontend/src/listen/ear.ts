@@ -141,8 +141,7 @@ export class Ear {
     if (!this.#view.person && !others.some(isPerson)) {
       this.#alone = setTimeout(() => {
         const left = [...this.room.remoteParticipants.values()];
-        if (!left.some(isPerson))
-          void this.stop("Nobody is left in the room, so you left it, too.");
+        if (!left.some(isPerson)) void this.stop("The room is empty. You were disconnected.");
       }, ALONE_MS);
     }
   }

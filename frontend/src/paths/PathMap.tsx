@@ -142,7 +142,7 @@ function Facts(props: {
           ×
         </button>
       </header>
-      {props.facts.length === 0 && <p>Nothing happened here.</p>}
+      {props.facts.length === 0 && <p>Not executed in this period.</p>}
       <ul>
         {props.facts.map((fact) => (
           <li key={fact.text}>
@@ -197,7 +197,7 @@ function nodesOf(shape: GraphShape, places: Layout, data: PathMapData): Step[] {
         height: box.height,
         selectable: !ends,
         focusable: !ends,
-        ariaLabel: `${node.name}: ${traffic ? `${traffic.count}, ${traffic.time}` : "not run"}`,
+        ariaLabel: `${node.name}: ${traffic ? `${traffic.count}, ${traffic.time}` : "not executed"}`,
         data: { label: bare(node.name), kind: node.kind, traffic },
       },
     ];
@@ -251,7 +251,7 @@ const Stop = memo(({ data, selected }: NodeProps<Step>): ReactElement => {
       <span className="sg-name">{label}</span>
       {!ends && (
         <>
-          <span className="sg-fact">{traffic?.count ?? "not run"}</span>
+          <span className="sg-fact">{traffic?.count ?? "not executed"}</span>
           {traffic && <span className="sg-fact">{traffic.time}</span>}
           {traffic && traffic.failed > 0 && <span className="pm-failed" />}
         </>

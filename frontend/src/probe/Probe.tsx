@@ -35,10 +35,10 @@ export function Probe({
     <div className="talk">
       <div className="talk-row">
         <button type="button" className="talk-button" disabled={busy} onClick={onAsk}>
-          {done ? "Check again" : "Check this browser"}
+          {done ? "Check browser again" : "Check browser"}
         </button>
         <span className="talk-hint" role="status">
-          {busy ? "Joining a room of its own for a moment…" : "Takes about a second."}
+          {busy ? "Joining a test room…" : "Takes about a second."}
         </span>
       </div>
     </div>

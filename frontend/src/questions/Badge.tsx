@@ -29,12 +29,12 @@ export function Badge({ ticket, onOpen, onRefused, connection }: BadgeProps): Re
   );
   const count = asked.length;
   return (
-    <section className="asked" aria-label="Questions to a human" hidden={count === 0}>
+    <section className="asked" aria-label="Pending questions" hidden={count === 0}>
       <p className="asked-head" role="status">
         {count > 0 && (
           <>
             <span className="asked-count">{count}</span>
-            {count === 1 ? " question waits for you" : " questions wait for you"}
+            {count === 1 ? " pending question" : " pending questions"}
           </>
         )}
       </p>
@@ -42,13 +42,13 @@ export function Badge({ ticket, onOpen, onRefused, connection }: BadgeProps): Re
         {asked.slice(0, SHOWN).map((one) => (
           <li key={one.id}>
             <button type="button" onClick={() => onOpen(one.sessionId)}>
-              {plain(one.action) || "A question"}
+              {plain(one.action) || "Question"}
               {one.userId && <span className="asked-who"> · {plain(one.userId)}</span>}
             </button>
           </li>
         ))}
       </ul>
-      {count > SHOWN && <p className="asked-more">and {count - SHOWN} more on the overview</p>}
+      {count > SHOWN && <p className="asked-more">{count - SHOWN} more on the overview</p>}
     </section>
   );
 }

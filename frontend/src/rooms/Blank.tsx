@@ -20,7 +20,7 @@ export function Blank({ condition, view, total, onRetry, onReset }: BlankProps) 
     return (
       <Message title={noMatch(view)}>
         <button type="button" className="outlined" onClick={onReset}>
-          Show all rooms
+          Clear filters
         </button>
       </Message>
     );
@@ -30,26 +30,26 @@ export function Blank({ condition, view, total, onRetry, onReset }: BlankProps) 
       return <Loading />;
     case "live":
       return (
-        <Message title="No room is open.">
-          <span>A room appears here by itself as soon as one opens.</span>
+        <Message title="No open rooms.">
+          <span>Rooms appear here as soon as they open.</span>
         </Message>
       );
     case "source-lost":
       return (
         <Message title={plain(condition.error)}>
           <span>{plain(condition.hint)}</span>
-          <span>Open rooms appear here as soon as LiveKit answers.</span>
+          <span>Rooms appear here as soon as LiveKit is available.</span>
         </Message>
       );
     case "disconnected":
       return (
-        <Message title="The rooms cannot be read right now.">
+        <Message title="Rooms are unavailable.">
           <span>
-            Switchboard does not answer. It is tried again by itself; if this lasts, check that the
-            dashboard still runs.
+            No connection to Switchboard. Reconnecting… If this persists, check that the dashboard
+            is running.
           </span>
           <button type="button" className="outlined" onClick={onRetry}>
-            Try now
+            Retry now
           </button>
         </Message>
       );
@@ -83,6 +83,6 @@ function Loading() {
 function noMatch({ q, health }: View): string {
   const matches = q.trim() === "" ? "" : `matches “${plain(q.trim())}”`;
   const words = health.map((name) => `“${HEALTH_WORDS[name]}”`).join(" or ");
-  const stands = words === "" ? "" : `has the health ${words}`;
+  const stands = words === "" ? "" : `has health ${words}`;
   return `No room ${[matches, stands].filter(Boolean).join(" and ")}.`;
 }

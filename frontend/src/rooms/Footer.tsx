@@ -28,9 +28,9 @@ export function Footer(props: FooterProps) {
       {selected > 0 && (
         <span className="selected">
           {number(selected)} selected
-          {selectedHidden > 0 && ` (${number(selectedHidden)} not shown)`}
+          {selectedHidden > 0 && ` (${number(selectedHidden)} hidden by filters)`}
           <button type="button" className="plain" onClick={props.onClear}>
-            Clear
+            Clear selection
           </button>
         </span>
       )}
@@ -39,7 +39,7 @@ export function Footer(props: FooterProps) {
         <button
           type="button"
           className="waiting"
-          title="Rows hold still while you point at them"
+          title="Live updates paused while hovering"
           onClick={props.onShowWaiting}
         >
           {waitingText(waiting)} · Show
@@ -71,13 +71,13 @@ function LiveState({ condition, clock, onRetry }: LiveStateProps) {
       title={disconnected ? undefined : plain(condition.hint)}
     >
       <i className="dot" />
-      {disconnected ? "Live updates lost, retrying…" : plain(condition.error)}
+      {disconnected ? "Reconnecting…" : plain(condition.error)}
       {since !== null && (
         <AsOf since={disconnected ? clock.fromLocal(since) : since} clock={clock} />
       )}
       {disconnected && (
         <button type="button" className="plain" onClick={onRetry}>
-          Try now
+          Retry now
         </button>
       )}
     </span>
@@ -86,5 +86,5 @@ function LiveState({ condition, clock, onRetry }: LiveStateProps) {
 
 function AsOf({ since, clock }: { readonly since: number; readonly clock: ServerClock }) {
   const now = useSyncExternalStore(clock.subscribe, clock.seconds);
-  return <span>Rows as of {duration(now - Math.floor(since / 1000))} ago.</span>;
+  return <span>Updated {duration(now - Math.floor(since / 1000))} ago</span>;
 }

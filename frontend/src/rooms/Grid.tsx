@@ -10,7 +10,7 @@ import { COLUMNS, type Column, nextSort, type Sort } from "./view";
 const HEADS: Record<Column, { label: string; className: string }> = {
   name: { label: "Room", className: "name" },
   agent: { label: "Agent", className: "agent" },
-  people: { label: "People", className: "number" },
+  people: { label: "Participants", className: "number people" },
   publishers: { label: "Publishers", className: "number publishers" },
   age: { label: "Age", className: "number age" },
   expires: { label: "Expires", className: "number expires" },

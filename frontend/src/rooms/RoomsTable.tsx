@@ -220,7 +220,7 @@ function useView(data: RoomsTableData, onView: (view: WireView) => void) {
 }
 
 function announcement(condition: Condition, view: View, shown: number, selected: number): string {
-  if (condition.kind === "disconnected") return "Live updates lost, retrying.";
+  if (condition.kind === "disconnected") return "Reconnecting.";
   if (condition.kind === "source-lost") return condition.error;
   const parts = [];
   if (isFiltered(view)) {

@@ -102,8 +102,8 @@ export const Row = memo(function Row(props: RowProps) {
           )}
         </Value>
         {row.adopted && !gone && (
-          <span className="tag" title="Opened by something else than Switchboard">
-            adopted
+          <span className="tag" title="External room (not created by Switchboard)">
+            external
           </span>
         )}
       </div>

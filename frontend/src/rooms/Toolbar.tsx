@@ -38,8 +38,8 @@ export function Toolbar({ view, found, search, onView, onDown }: ToolbarProps) {
           maxLength={200}
           spellCheck={false}
           autoComplete="off"
-          placeholder="Name, agent or session"
-          aria-label="Search rooms by name, agent or session"
+          placeholder="Search rooms, agents, sessions"
+          aria-label="Search rooms by name, agent or session ID"
           onChange={(event) => onView({ ...view, q: event.target.value })}
           onKeyDown={onKeyDown}
         />
@@ -49,7 +49,7 @@ export function Toolbar({ view, found, search, onView, onDown }: ToolbarProps) {
           <button
             type="button"
             className="clear"
-            aria-label="Clear the search"
+            aria-label="Clear search"
             onClick={() => {
               onView({ ...view, q: "" });
               search.current?.focus();

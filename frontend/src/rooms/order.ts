@@ -22,8 +22,8 @@ export function waiting(shown: readonly string[], wanted: readonly string[]): Wa
 export function waitingText({ added, removed, moved }: Waiting): string {
   const parts = [
     added > 0 ? `${added} new` : "",
-    removed > 0 ? `${removed} gone` : "",
-    moved && added + removed === 0 ? "New order" : "",
+    removed > 0 ? `${removed} closed` : "",
+    moved && added + removed === 0 ? "Order changed" : "",
   ];
   return parts.filter(Boolean).join(", ");
 }

@@ -11,10 +11,10 @@ export function Dock({ onOpen }: { readonly onOpen: () => void }): ReactElement 
   if (!open) return null;
   const hot = view.mode === "voice" && !view.muted;
   return (
-    <section className="dock" aria-label="Call that goes on" data-hot={hot}>
+    <section className="dock" aria-label="Ongoing call" data-hot={hot}>
       <p className="dock-line" role="status">
         <span className="dock-dot" aria-hidden="true" />
-        {hot ? "Microphone is open" : view.mode === "voice" ? "Microphone is muted" : "In a chat"}
+        {hot ? "Microphone on" : view.mode === "voice" ? "Microphone muted" : "Ongoing chat"}
       </p>
       <p className="dock-who">
         {plain(view.session?.agent ?? "")}
@@ -32,10 +32,10 @@ export function Dock({ onOpen }: { readonly onOpen: () => void }): ReactElement 
           </button>
         )}
         <button type="button" className="talk-button" onClick={() => void store.control?.end()}>
-          End
+          End call
         </button>
         <button type="button" className="talk-button" onClick={onOpen}>
-          To the call
+          Open call
         </button>
       </div>
     </section>

@@ -16,11 +16,11 @@ import type { CallView, Marks, Phase } from "./store";
 import { useNow } from "./useNow";
 
 const PHASES: Partial<Record<Phase, string>> = {
-  asking: "Opening the microphone…",
-  creating: "Opening a room…",
+  asking: "Requesting the microphone…",
+  creating: "Creating room…",
   joining: "Joining…",
-  waiting: "The agent is coming…",
-  reconnecting: "The network is away, reconnecting…",
+  waiting: "Waiting for agent…",
+  reconnecting: "Connection lost, reconnecting…",
   ending: "Ending…",
 };
 const QUALITIES: Record<ConnectionQuality, string> = {
@@ -34,7 +34,7 @@ const QUALITIES: Record<ConnectionQuality, string> = {
 const MARKS: Record<keyof Marks, string> = {
   joined: "joined",
   listening: "agent listening",
-  firstSound: "first sound",
+  firstSound: "first audio",
 };
 
 interface Props {
@@ -73,7 +73,7 @@ export function InCall({ view, call }: Props): ReactElement {
           disabled={view.phase === "ending"}
           onClick={() => void call.end()}
         >
-          End
+          End call
         </button>
       </div>
       <Times marks={view.marks} />
@@ -86,13 +86,17 @@ export function Sound(): ReactElement {
   return <RoomAudioRenderer />;
 }
 
-/** How soon what came after the click; nothing before the first. */
+/** How long after the click each step was reached; nothing before the first. */
 export function Times({ marks }: { readonly marks: Marks }): ReactElement | null {
   const said = (Object.keys(MARKS) as (keyof Marks)[])
     .filter((name) => marks[name] !== null)
-    .map((name) => `${MARKS[name]} ${((marks[name] ?? 0) / 1000).toFixed(2)} s`);
+    .map((name) => `${MARKS[name]} in ${((marks[name] ?? 0) / 1000).toFixed(2)} s`);
   if (said.length === 0) return null;
-  return <p className="talk-hint talk-times">After the click: {said.join(" · ")}</p>;
+  return <p className="talk-hint talk-times">{capitalized(said.join(" · "))}</p>;
+}
+
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function agentWords(state: string): string {
@@ -104,7 +108,7 @@ function agentWords(state: string): string {
     case "speaking":
       return "Speaking";
     case "":
-      return "Not there";
+      return "Disconnected";
     default:
       return plain(state);
   }
@@ -158,7 +162,7 @@ function Clock({ view }: { readonly view: CallView }): ReactElement | null {
   const left = view.session?.expiresAt ? (view.session.expiresAt - now) / 1000 : null;
   return (
     <p className="talk-clock">
-      <span title="In the call for">{duration((now - view.joinedAt) / 1000)}</span>
+      <span title="Call duration">{duration((now - view.joinedAt) / 1000)}</span>
       {left !== null && <span className="talk-left">{duration(left)} left</span>}
     </p>
   );

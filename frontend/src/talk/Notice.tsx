@@ -3,10 +3,10 @@ import type { Problem, WayOn } from "./store";
 
 const WORDS: Record<WayOn, string> = {
   again: "Try again",
-  write: "Write instead",
-  back: "Go back to the call",
-  sound: "Play the sound",
-  end: "End the session",
+  write: "Switch to text",
+  back: "Rejoin call",
+  sound: "Enable sound",
+  end: "End session",
 };
 
 /** What is wrong, and what can be done about it. */

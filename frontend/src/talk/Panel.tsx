@@ -39,9 +39,7 @@ export function Panel({ data, call, onSession }: PanelProps): ReactElement {
         ) : (
           <Ready view={view} wanted={data.wanted} onStart={() => start()} />
         )}
-        {view.elsewhere && (
-          <p className="talk-note">Another tab of this browser is in a call, too.</p>
-        )}
+        {view.elsewhere && <p className="talk-note">You are also in a call in another tab.</p>}
         {view.problem !== null && (
           <Notice
             problem={view.problem}
@@ -72,7 +70,7 @@ function Ready({
   readonly onStart: () => void;
 }): ReactElement {
   const over = view.phase === "ended";
-  const verb = wanted?.mode === "text" ? "Write to" : "Talk to";
+  const verb = wanted?.mode === "text" ? "Chat with" : "Talk to";
   return (
     <div className="talk-ready">
       <button
@@ -87,8 +85,8 @@ function Ready({
       </button>
       <p className="talk-hint">
         {over
-          ? "The call is over; its room is closed."
-          : "Opens a room, brings the agent and joins you. Nothing is created before you click."}
+          ? "The call has ended and its room is closed."
+          : "Creates a room, starts the agent and joins you."}
       </p>
       {over && <Times marks={view.marks} />}
     </div>

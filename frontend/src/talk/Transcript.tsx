@@ -24,16 +24,14 @@ export function Transcript({
         ref={list}
         className="talk-lines"
         role="log"
-        aria-label="What was said"
+        aria-label="Transcript"
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a box that scrolls must be reached by keys
         tabIndex={0}
         onScroll={({ currentTarget: box }) => {
           following.current = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_PX;
         }}
       >
-        {view.lines.length === 0 && (
-          <p className="talk-hint">What you and the agent say appears here.</p>
-        )}
+        {view.lines.length === 0 && <p className="talk-hint">The transcript appears here.</p>}
         {view.lines.map((line) => (
           <p key={line.id} className="talk-line" data-who={line.who} data-interim={line.interim}>
             <span className="talk-who">{line.who === "me" ? "You" : "Agent"}</span>
@@ -67,18 +65,18 @@ function Field({ onWrite }: { readonly onWrite: (text: string) => Promise<void> 
     >
       <input
         className="talk-input"
-        aria-label="Write to the agent"
-        placeholder="Write to the agent"
+        aria-label="Message to the agent"
+        placeholder="Message to the agent"
         maxLength={4000}
         value={text}
         onChange={(event) => setText(event.target.value)}
       />
       <button type="submit" className="talk-button">
-        Send
+        Send message
       </button>
       {failed && (
         <span className="talk-quality" role="alert">
-          It was not sent; your text is still here.
+          Message not sent. Try again.
         </span>
       )}
     </form>

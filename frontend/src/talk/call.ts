@@ -284,15 +284,15 @@ export class Call {
         return;
       case DisconnectReason.PARTICIPANT_REMOVED:
         this.#over({
-          title: "You were put out of the room",
-          text: "An operator removed you, or the session had ended.",
+          title: "You were removed from the room",
+          text: "An operator removed you, or the session ended.",
           ways: ["again"],
         });
         return;
       case DisconnectReason.DUPLICATE_IDENTITY:
         this.#over({
-          title: "You joined from somewhere else",
-          text: "The same person can be in the room only once.",
+          title: "You joined from another place",
+          text: "An identity can be in the room only once.",
           ways: ["again"],
         });
         return;
@@ -356,8 +356,8 @@ export function joinProblem(error: unknown): Problem {
   switch (error.reason) {
     case ConnectionErrorReason.NotAllowed:
       return {
-        title: "LiveKit refused the token",
-        text: "It may be out of date, or the clocks of the two machines differ. Try again.",
+        title: "LiveKit rejected the token",
+        text: "It may have expired, or the clocks of the two machines differ. Try again.",
         ways: ["again"],
       };
     case ConnectionErrorReason.ServerUnreachable:

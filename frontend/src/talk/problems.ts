@@ -8,25 +8,25 @@ export function microphoneProblem(error: unknown): Problem {
     return {
       title: "The microphone is blocked",
       text: globalThis.isSecureContext
-        ? "This browser does not let the page use it. Allow it beside the address, then try again; or write instead."
-        : "Browsers give a microphone only to pages under https or on localhost. Open the dashboard that way, or write instead.",
+        ? "Allow the microphone in the browser's address bar, then try again. Or switch to text."
+        : "Browsers allow the microphone only on https pages and on localhost. Open the dashboard that way, or switch to text.",
       ways,
     };
   if (name === "NotFoundError" || name === "OverconstrainedError")
     return {
-      title: "No microphone was found",
-      text: "Plug one in, or choose another device, then try again; or write instead.",
+      title: "No microphone found",
+      text: "Connect one or select another device, then try again. Or switch to text.",
       ways,
     };
   if (name === "NotReadableError" || name === "AbortError")
     return {
-      title: "The microphone cannot be opened",
-      text: "Another program may hold it. Close that, then try again; or write instead.",
+      title: "The microphone is unavailable",
+      text: "Another program may be using it. Close that program, then try again. Or switch to text.",
       ways,
     };
   return {
-    title: "There is no microphone to use",
-    text: "This browser offers none to the page. Use another browser, or write instead.",
+    title: "No microphone available",
+    text: "This browser doesn't give the page access to a microphone. Use another browser, or switch to text.",
     ways,
   };
 }
@@ -43,55 +43,55 @@ export async function refusal(answer: Response): Promise<Problem> {
   const text = [body.detail, body.hint].filter((part) => typeof part === "string" && part !== "");
   return {
     title: typeof body.title === "string" ? body.title : "The session was not created",
-    text: text.join(" ") || `The dashboard answered ${answer.status}.`,
+    text: text.join(" ") || `The dashboard responded with status ${answer.status}.`,
     ways: ["again"],
   };
 }
 
 export const UNREACHABLE: Problem = {
-  title: "The dashboard does not answer",
-  text: "Nothing was created. See that it runs, then try again.",
+  title: "The dashboard is unavailable",
+  text: "No session was created. Check that the dashboard is running, then try again.",
   ways: ["again"],
 };
 
 export const NO_SIGNAL: Problem = {
-  title: "LiveKit cannot be reached from this browser",
-  text: "The dashboard opened the room, but this browser does not reach LiveKit's address. LIVEKIT_PUBLIC_URL must be one that browsers reach.",
+  title: "This browser can't reach LiveKit",
+  text: "The dashboard created the room, but this browser can't connect to LiveKit. Set LIVEKIT_PUBLIC_URL to an address that browsers can reach.",
   ways: ["again"],
 };
 
 export const NO_MEDIA: Problem = {
-  title: "No sound gets through",
-  text: "LiveKit answers, but the way for sound could not be opened: a firewall may block its media ports (UDP 50000-60000, TCP 7881), or LiveKit names an address that this browser cannot reach.",
+  title: "No audio connection",
+  text: "LiveKit is reachable, but no audio path could be established. A firewall may block its media ports (UDP 50000-60000, TCP 7881), or LiveKit announces an address that this browser can't reach.",
   ways: ["again"],
 };
 
 export const NO_AGENT: Problem = {
-  title: "The agent has not come yet",
-  text: "It was asked for. The room's page says what keeps it away, under “Why is the agent not here?”.",
+  title: "The agent has not joined",
+  text: "It was dispatched but has not joined. See “Why didn't the agent join?” on the room's page.",
   ways: ["end"],
 };
 
 export const AGENT_LEFT: Problem = {
   title: "The agent has left",
-  text: "It said good-bye, or its job ended. If it was lost, it is asked for again by itself.",
+  text: "It ended the call, or its job ended. If it crashed, Switchboard dispatches it again.",
   ways: ["end"],
 };
 
 export const SILENCED: Problem = {
-  title: "The browser plays no sound yet",
-  text: "It waits for a click of yours.",
+  title: "Sound is off",
+  text: "Click to enable sound.",
   ways: ["sound"],
 };
 
 export const LOST: Problem = {
-  title: "The connection was lost",
-  text: "The network was away for too long. The room stays open for some seconds.",
+  title: "Connection lost",
+  text: "The connection was lost for too long. The room stays open for a few seconds.",
   ways: ["back", "end"],
 };
 
 export const RELOADED: Problem = {
-  title: "The page was reloaded in the middle of a call",
-  text: "The call was left; its room stays open for some seconds.",
+  title: "The page was reloaded during a call",
+  text: "You left the call. The room closes shortly.",
   ways: ["back", "end"],
 };

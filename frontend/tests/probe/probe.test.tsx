@@ -57,7 +57,7 @@ describe("the check of a browser that has no WebRTC", () => {
       />
     );
     const { rerender } = render(draw(""));
-    screen.getByRole("button", { name: "Check this browser" }).click();
+    screen.getByRole("button", { name: "Check browser" }).click();
     expect(onAsk).toHaveBeenCalledOnce();
     expect(onFound).not.toHaveBeenCalled();
     await act(async () => rerender(draw("a")));
@@ -65,7 +65,7 @@ describe("the check of a browser that has no WebRTC", () => {
     expect(onFound.mock.calls[0]?.[0]).toMatchObject({ webrtc: false, failure: "media" });
     await act(async () => rerender(draw("a")));
     expect(onFound).toHaveBeenCalledOnce();
-    const again = screen.getByRole("button", { name: "Check again" });
+    const again = screen.getByRole("button", { name: "Check browser again" });
     expect(again.hasAttribute("disabled")).toBe(false);
   });
 });

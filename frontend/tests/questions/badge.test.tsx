@@ -51,9 +51,9 @@ describe("the badge of open questions", () => {
     draw();
     act(() => server.last.accept());
     send("snapshot", { rows: [LATER] });
-    expect(screen.getByRole("status").textContent).toBe("1 question waits for you");
+    expect(screen.getByRole("status").textContent).toBe("1 pending question");
     send("change", { upsert: [FIRST], remove: [] });
-    expect(screen.getByRole("status").textContent).toBe("2 questions wait for you");
+    expect(screen.getByRole("status").textContent).toBe("2 pending questions");
     const [one, two] = screen.getAllByRole("button");
     expect([one?.textContent, two?.textContent]).toEqual([FIRST.action, "create_tickets · ana"]);
     one?.click();
@@ -69,10 +69,10 @@ describe("the badge of open questions", () => {
       row(`ses_${at}`, "", `2026-01-01T10:0${at}:00Z`),
     );
     send("snapshot", { rows: [...many, null, { id: 1 }, "x"] });
-    expect(screen.getAllByRole("button", { name: "A question" })).toHaveLength(3);
-    expect(screen.getByText("and 4 more on the overview")).toBeTruthy();
+    expect(screen.getAllByRole("button", { name: "Question" })).toHaveLength(3);
+    expect(screen.getByText("4 more on the overview")).toBeTruthy();
     act(() => server.last.send("change", { topic: "overview", at: "x", upsert: [LATER] }));
-    expect(screen.getByRole("status").textContent).toContain("7 questions");
+    expect(screen.getByRole("status").textContent).toContain("7 pending questions");
   });
 
   it("asks for a fresh ticket when its own is refused", () => {

@@ -178,8 +178,8 @@ describe("choosing rooms", () => {
       ["a", "b", "c"],
       ["a", "b", "c", "d"],
     ]);
-    expect(screen.getByText(/4 selected \(3 not shown\)/)).toBeTruthy();
-    fireEvent.click(screen.getByRole("button", { name: "Clear" }));
+    expect(screen.getByText(/4 selected \(3 hidden by filters\)/)).toBeTruthy();
+    fireEvent.click(screen.getByRole("button", { name: "Clear selection" }));
     wait(200);
     expect(heard.selected.at(-1)).toEqual([]);
   });
@@ -240,7 +240,7 @@ describe("while somebody points at the rows", () => {
     expect(rowOf("a").dataset.gone).toBe("true");
     expect(rowOf("b").getAttribute("aria-rowindex")).toBe("3");
     expect(within(rowOf("b")).getByText("8")).toBeTruthy();
-    expect(screen.getByRole("button", { name: /1 new, 1 gone/ })).toBeTruthy();
+    expect(screen.getByRole("button", { name: /1 new, 1 closed/ })).toBeTruthy();
     wait(HOLD_MS);
     expect(shown()).toEqual(["A", "b", "c"]);
     expect(screen.queryByRole("button", { name: /gone/ })).toBeNull();
@@ -274,7 +274,7 @@ describe("while somebody points at the rows", () => {
   it("a sort of theirs counts at once", () => {
     show([wireRoom("a", { people: 1 }), wireRoom("b", { people: 9 })]);
     fireEvent.pointerMove(rowOf("b"));
-    fireEvent.click(screen.getByRole("button", { name: "People" }));
+    fireEvent.click(screen.getByRole("button", { name: "Participants" }));
     expect(shown()).toEqual(["b", "a"]);
   });
 });
@@ -312,7 +312,7 @@ describe("search, filter and sort", () => {
     show(ABC);
     fireEvent.change(screen.getByRole("textbox"), { target: { value: "nobody" } });
     expect(screen.getByText("No room matches “nobody”.")).toBeTruthy();
-    fireEvent.click(screen.getByRole("button", { name: "Show all rooms" }));
+    fireEvent.click(screen.getByRole("button", { name: "Clear filters" }));
     expect(shown()).toHaveLength(3);
   });
 
@@ -386,7 +386,7 @@ describe("the keyboard", () => {
   it("leaves the buttons of the head to themselves", () => {
     show(ABC);
     press("ArrowDown");
-    fireEvent.keyDown(screen.getByRole("button", { name: "People" }), { key: "Enter" });
+    fireEvent.keyDown(screen.getByRole("button", { name: "Participants" }), { key: "Enter" });
     expect(heard.opened).toEqual([]);
   });
 });
@@ -399,12 +399,12 @@ describe("when something is wrong", () => {
       server.last.accept();
       server.last.send("snapshot", { topic: "rooms", rows: [] });
     });
-    expect(screen.getByText("No room is open.")).toBeTruthy();
+    expect(screen.getByText("No open rooms.")).toBeTruthy();
   });
 
   it("never says that no room is open while LiveKit cannot be asked", () => {
     show([], {}, { checked_at: null, error: "LiveKit is away.", error_hint: "Start it." });
-    expect(screen.queryByText("No room is open.")).toBeNull();
+    expect(screen.queryByText("No open rooms.")).toBeNull();
     expect(screen.getAllByText(/LiveKit is away\./).length).toBeGreaterThan(0);
     expect(screen.getByText("Start it.")).toBeTruthy();
     change([wireRoom("a")], [], { checked_at: new Date(NOW).toISOString(), error: null });
@@ -418,10 +418,10 @@ describe("when something is wrong", () => {
     wait(1_000);
     expect(screen.getByText("Live")).toBeTruthy();
     wait(11_000);
-    expect(screen.getByText("Live updates lost, retrying…")).toBeTruthy();
-    expect(screen.getByText(/Rows as of 12s ago/)).toBeTruthy();
+    expect(screen.getByText("Reconnecting…")).toBeTruthy();
+    expect(screen.getByText(/Updated 12s ago/)).toBeTruthy();
     expect(shown()).toEqual(["a", "b", "c"]);
-    fireEvent.click(screen.getByRole("button", { name: "Try now" }));
+    fireEvent.click(screen.getByRole("button", { name: "Retry now" }));
     act(() => server.last.accept());
     expect(screen.getByText("Live")).toBeTruthy();
   });
@@ -430,7 +430,7 @@ describe("when something is wrong", () => {
     render(table());
     act(() => server.last.end());
     wait(2_000);
-    expect(screen.getByText("The rooms cannot be read right now.")).toBeTruthy();
+    expect(screen.getByText("Rooms are unavailable.")).toBeTruthy();
   });
 
   it("asks Python for a fresh ticket, and goes on with it", () => {

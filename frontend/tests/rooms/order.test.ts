@@ -17,8 +17,8 @@ describe("what waits while the order is held", () => {
   });
 
   it("is said in words", () => {
-    expect(waitingText({ added: 2, removed: 1, moved: true })).toBe("2 new, 1 gone");
-    expect(waitingText({ added: 0, removed: 0, moved: true })).toBe("New order");
+    expect(waitingText({ added: 2, removed: 1, moved: true })).toBe("2 new, 1 closed");
+    expect(waitingText({ added: 0, removed: 0, moved: true })).toBe("Order changed");
   });
 });
 

@@ -57,13 +57,13 @@ it("the state is a tree that opens by keys, with what changed and every step", (
     "true",
   );
   fireEvent.click(screen.getByRole("tab", { name: "Changes" }));
-  expect(screen.getByRole("list", { name: "What the step changed" })).toBeTruthy();
+  expect(screen.getByRole("list", { name: "Changes in this step" })).toBeTruthy();
   fireEvent.click(screen.getByRole("tab", { name: "Steps" }));
-  const steps = within(screen.getByRole("list", { name: "Super-steps" })).getAllByRole("button");
+  const steps = within(screen.getByRole("list", { name: "Steps" })).getAllByRole("button");
   expect(steps).toHaveLength(model.states.length);
   if (steps[2]) fireEvent.click(steps[2]);
   expect(go).toHaveBeenCalledWith(model.states[2]?.at);
-  fireEvent.click(screen.getByRole("button", { name: "Previous super-step" }));
+  fireEvent.click(screen.getByRole("button", { name: "Previous step" }));
   expect(go).toHaveBeenLastCalledWith(model.states.at(-2)?.at);
 });
 
@@ -81,7 +81,7 @@ it("the slowest answer is one click away", () => {
   const model = stood();
   const go = vi.fn();
   render(<Answers model={model} moment={null} onMoment={go} />);
-  fireEvent.click(screen.getByRole("button", { name: /Slowest/ }));
+  fireEvent.click(screen.getByRole("button", { name: /max/ }));
   const slowest = [...model.turns].sort(
     (a, b) => (b.answer?.totalMs ?? 0) - (a.answer?.totalMs ?? 0),
   )[0];

@@ -24,14 +24,14 @@ it("says that the microphone is open, mutes it and ends the call", () => {
   const open = vi.fn();
   render(<Dock onOpen={open} />);
   act(() => store.set({ phase: "talking", session: SESSION, joinedAt: Date.now() }));
-  expect(screen.getByRole("status").textContent).toContain("Microphone is open");
+  expect(screen.getByRole("status").textContent).toContain("Microphone on");
   fireEvent.click(screen.getByRole("button", { name: "Mute" }));
   expect(control.mute).toHaveBeenCalledWith(true);
   act(() => store.set({ muted: true }));
-  expect(screen.getByRole("status").textContent).toContain("Microphone is muted");
-  fireEvent.click(screen.getByRole("button", { name: "To the call" }));
+  expect(screen.getByRole("status").textContent).toContain("Microphone muted");
+  fireEvent.click(screen.getByRole("button", { name: "Open call" }));
   expect(open).toHaveBeenCalledOnce();
-  fireEvent.click(screen.getByRole("button", { name: "End" }));
+  fireEvent.click(screen.getByRole("button", { name: "End call" }));
   expect(control.end).toHaveBeenCalledOnce();
 });
 

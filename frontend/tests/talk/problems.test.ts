@@ -9,7 +9,7 @@ describe("microphoneProblem", () => {
   it.each([
     ["NotAllowedError", /blocked/],
     ["NotFoundError", /No microphone/],
-    ["NotReadableError", /cannot be opened/],
+    ["NotReadableError", /is unavailable/],
   ])("says of %s what it is, and offers to write instead", (name, title) => {
     const problem = microphoneProblem(failure(name));
     expect(problem.title).toMatch(title);

@@ -20,20 +20,20 @@ it("shows what was said as text, and marks what may still change", () => {
 it("keeps what was written until it was sent", async () => {
   const write = vi.fn<(text: string) => Promise<void>>().mockRejectedValueOnce(new Error("away"));
   render(<Transcript view={NO_CALL} onWrite={write} />);
-  const field = screen.getByRole<HTMLInputElement>("textbox", { name: "Write to the agent" });
+  const field = screen.getByRole<HTMLInputElement>("textbox", { name: "Message to the agent" });
   fireEvent.change(field, { target: { value: "  hi  " } });
-  await act(async () => fireEvent.click(screen.getByRole("button", { name: "Send" })));
+  await act(async () => fireEvent.click(screen.getByRole("button", { name: "Send message" })));
   expect(write).toHaveBeenLastCalledWith("hi");
   expect(field.value).toBe("  hi  ");
-  expect(screen.getByRole("alert").textContent).toContain("still here");
+  expect(screen.getByRole("alert").textContent).toContain("not sent");
   write.mockResolvedValueOnce(undefined);
-  await act(async () => fireEvent.click(screen.getByRole("button", { name: "Send" })));
+  await act(async () => fireEvent.click(screen.getByRole("button", { name: "Send message" })));
   expect(field.value).toBe("");
 });
 
 it("does not send nothing", () => {
   const write = vi.fn(async () => undefined);
   render(<Transcript view={NO_CALL} onWrite={write} />);
-  fireEvent.click(screen.getByRole("button", { name: "Send" }));
+  fireEvent.click(screen.getByRole("button", { name: "Send message" }));
   expect(write).not.toHaveBeenCalled();
 });

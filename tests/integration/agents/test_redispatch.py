@@ -337,7 +337,7 @@ async def test_a_lost_agent_is_asked_for_once_livekit_answers_again(
     async with open_stream(url, wired.target, room, dispatch_id=first) as job:
         with wired.livekit_frozen():
             await job.close()
-            await eventually(lambda: "an agent was not asked for again" in caplog.text, within_s=15)
+            await eventually(lambda: "an agent was not redispatched" in caplog.text, within_s=15)
 
     async def again() -> bool:
         found = await dispatches(server, room)

@@ -177,7 +177,7 @@ async def test_of_two_who_answer_at_once_one_wins_each_time_and_the_other_is_tol
             winners = [who for who in told if who in {"ana", "ben"}]
             assert len(winners) == 1
             loser = next(text for text in told if text not in {"ana", "ben"})
-            assert f"already answered by {winners[0]} at" in loser
+            assert f"Already answered by {winners[0]} at" in loser
         await eventually(lambda: len(_resumes(job)) == rounds)
         await asyncio.sleep(0)  # nothing more may come
     assert len({c.args["interrupt_id"] for c in _resumes(job)}) == rounds
@@ -218,7 +218,7 @@ async def test_an_answer_that_the_agent_refuses_may_be_given_again(
     assert (found.status, found.answered_by) == (InterruptStatus.RESUMED, "api")
     again = await server.http.post(f"{where}/i1", json={"type": "accept"})
     assert again.status_code == 409
-    assert "already answered by api" in again.json()["detail"]
+    assert "Already answered by api" in again.json()["detail"]
 
 
 async def test_what_a_run_still_asks_waits_on_and_what_it_asks_no_more_is_gone(

@@ -156,7 +156,7 @@ async def test_figures_are_watched(server: ApiServer) -> None:
     await keep(server, Watch.STUCK, 3600)
     await keep(server, Watch.WEBHOOKS, 1000)
     (errors,) = await firing(server)
-    assert errors.text == "1 of 5 sessions of the last hour had errors."
+    assert errors.text == "Errors in 1 of 5 sessions of the last hour."
     assert await firing(server) == (errors,)  # the same thing, not one more
 
 

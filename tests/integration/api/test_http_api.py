@@ -313,7 +313,7 @@ async def test_without_livekit_nothing_is_created_and_the_answer_says_so_in_time
         assert utc_now() - began < timedelta(seconds=2)
         found = assert_problem(reply, 503)
         assert found["code"] == "livekit_unavailable"
-        assert "LiveKit could not be reached" in found["detail"]
+        assert "Cannot reach LiveKit" in found["detail"]
         assert found["hint"]
         assert reply.headers["retry-after"]
         assert (await server.http.get("/api/voice/sessions")).json()["sessions"] == []

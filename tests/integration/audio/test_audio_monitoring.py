@@ -93,7 +93,7 @@ async def test_it_leaves_with_the_last_person_and_says_so(
     ana = await join_room(server.runtime.target, ROOM, "ana", audio=False)
     listening = await listen(server)
     await ana.leave()
-    await eventually(lambda: "Nobody is left" in listening.said)
+    await eventually(lambda: "The room is empty" in listening.said)
 
     async def alone() -> bool:
         return not await observers(server)
@@ -110,7 +110,7 @@ async def test_it_leaves_when_nobody_takes_what_is_heard_any_more(
 
     async def only_one() -> bool:
         stays.pull()
-        return "player went away" in gone.said
+        return "player was closed" in gone.said
 
     await eventually(only_one)
     assert stays.said == ""

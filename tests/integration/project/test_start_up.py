@@ -33,7 +33,7 @@ from tests.support.processes import StartError
         ),
         pytest.param(
             {"SWITCHBOARD_AUTH_MODE": "password", "SWITCHBOARD_USERS_FILE": "/dev/null/none"},
-            "The file of people cannot be read",
+            "Cannot read the users file",
             marks=pytest.mark.full,
         ),
     ],

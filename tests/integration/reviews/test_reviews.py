@@ -77,7 +77,7 @@ NO_REVIEWS: Final[list[tuple[str, dict[str, object]]]] = [
     ("notes", {"text": "x", "author": "me"}),
     ("verdict", {"verdict": "maybe"}),
     ("verdict", {"verdict": "pass", "scores": {"Who are you?": "yes"}}),
-    ("verdict", {"verdict": "pass", "scores": {"Was it quick enough?": "very"}}),
+    ("verdict", {"verdict": "pass", "scores": {"Was it fast enough?": "very"}}),
 ]
 
 
@@ -102,5 +102,5 @@ def test_a_scorecard_is_a_question_a_line(tmp_path: Path) -> None:
     file.write_text("\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="0 questions"):
         questions_of(file)
-    with pytest.raises(ConfigError, match="cannot be read"):
+    with pytest.raises(ConfigError, match="Cannot read"):
         questions_of(tmp_path / "gone.txt")

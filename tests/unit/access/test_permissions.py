@@ -65,7 +65,9 @@ def test_a_role_may_what_those_before_it_may(role: Role, right: Permission) -> N
     allowed = ORDER.index(role) >= ORDER.index(RULES[right].role)
     assert caller.may(right) is allowed
     if not allowed:
-        with pytest.raises(PermissionDeniedError, match=rf"takes the role “{RULES[right].role}”"):
+        with pytest.raises(
+            PermissionDeniedError, match=rf"requires the role “{RULES[right].role}”"
+        ):
             caller.check(right)
 
 

@@ -67,12 +67,12 @@ def lines() -> dict[str, Line]:
 def test_what_got_slower_is_told_and_what_did_not_is_chance(lines: dict[str, Line]) -> None:
     synthesis = lines["part|synthesis.median"]
     assert synthesis.difference is not None
-    assert not synthesis.difference.is_noise
+    assert synthesis.difference.is_significant
     assert synthesis.difference.value > 50
     assert synthesis.better is Better.LESS
     unchanged = lines["node|hear.median"]
     assert unchanged.difference is not None
-    assert unchanged.difference.is_noise
+    assert not unchanged.difference.is_significant
 
 
 def test_each_figure_leads_to_its_sessions(lines: dict[str, Line]) -> None:
@@ -100,7 +100,7 @@ def test_a_node_that_fails_often_in_one_session_is_not_taken_for_many() -> None:
         found = compare(runs(40, sessions=sessions), 1, runs(10, sessions=sessions), 1)
         (line,) = [one for one in found if one.name == "node|n|errors"]
         assert line.difference is not None
-        return line.difference.is_noise
+        return not line.difference.is_significant
 
     assert not noise(400)
     assert noise(4)
@@ -109,13 +109,13 @@ def test_a_node_that_fails_often_in_one_session_is_not_taken_for_many() -> None:
 @pytest.mark.parametrize(
     ("mark", "over_ms", "words"),
     [
-        ("node|route", None, "went through the node route"),
-        ("node|route", 1_500, "went through the node route, with 1.50 s or more"),
-        ("node|route|errors", None, "failed in the node route"),
-        ("edge|a|b", None, "went from a to b"),
-        ("edge|a|b|errors", None, "failed on the way from a to b"),
-        ("score|Polite?|yes", None, "have the answer yes to: Polite?"),
-        ("duration", None, "are over"),
+        ("node|route", None, "visited node route"),
+        ("node|route", 1_500, "visited node route, with 1.50 s or more"),
+        ("node|route|errors", None, "failed in node route"),
+        ("edge|a|b", None, "took the edge a → b"),
+        ("edge|a|b|errors", None, "failed after the edge a → b"),
+        ("score|Polite?|yes", None, "have the scorecard answer yes to: Polite?"),
+        ("duration", None, "have ended"),
         ("what|ever", None, "what|ever"),
         ("edge|a", None, "edge|a"),
     ],

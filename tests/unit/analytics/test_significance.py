@@ -33,7 +33,7 @@ def test_newcombes_own_example() -> None:
     assert found is not None
     assert found.value == pytest.approx(0.2)
     assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=1e-3)
-    assert not found.is_noise
+    assert found.is_significant
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.95, 0.99])
@@ -59,8 +59,8 @@ def test_two_samples_of_the_same_differ_by_noise_and_others_do_not() -> None:
         found, real = of_quantiles(before, same, part), of_quantiles(before, slower, part)
         assert found is not None
         assert real is not None
-        assert found.is_noise
-        assert not real.is_noise
+        assert not found.is_significant
+        assert real.is_significant
         assert real.value > 0
         assert real.low < real.value < real.high
 
@@ -69,7 +69,7 @@ def test_turns_of_few_sessions_tell_little() -> None:
     before, after = answers(1, 400, 700), answers(3, 400, 900)
     found = of_quantiles(spread(before, sessions=8), spread(after, sessions=8), 0.95)
     assert found is not None
-    assert found.is_noise
+    assert not found.is_significant
     assert not found.is_told, "eight sessions do not bound what one in twenty takes"
 
 
@@ -87,7 +87,7 @@ def test_rates_of_times_that_are_not_as_long() -> None:
     more = of_rates((100, 24), (400, 48))
     assert same is not None
     assert more is not None
-    assert same.is_noise
+    assert not same.is_significant
     assert more.low > 0
     assert more.value == pytest.approx(400 / 48 - 100 / 24)
 

@@ -111,6 +111,6 @@ def test_an_attempt_that_was_cut_off_is_not_called_done(app: AppTest) -> None:
     app.button(key="open").click().run()
     app.session_state["dialogs.open"].step = _Step.RUNNING
     app.run()
-    assert "not known whether" in app.warning[0].value
+    assert "result of this action is unknown" in app.warning[0].value
     assert app.session_state.ended == []
     assert labels(app)[-1] == "End room"

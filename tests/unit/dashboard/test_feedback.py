@@ -115,7 +115,7 @@ def test_what_can_be_undone_stays_with_its_button() -> None:
     later(app)
     undo.click().run()
     assert app.session_state["undone"] is True
-    assert [toast.value for toast in app.toast] == ["Undone."]
+    assert [toast.value for toast in app.toast] == ["Undone"]
     assert "Undo" not in [button.label for button in app.button]
 
 

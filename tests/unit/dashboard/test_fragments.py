@@ -50,6 +50,6 @@ def test_what_nobody_expected_goes_to_the_log_and_not_to_the_page() -> None:
     app.session_state["fault"] = "unknown"
     app.run()
     assert not app.exception
-    assert "could not be drawn" in app.error[0].value
+    assert "failed to load" in app.error[0].value
     assert "secret" not in app.error[0].value
     assert texts(app)[-1] == "the rest of the page"

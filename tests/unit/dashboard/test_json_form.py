@@ -69,7 +69,7 @@ def test_each_kind_has_a_field_of_its_own_and_takes_what_is_typed() -> None:
 def test_json_that_is_none_is_named_and_not_taken() -> None:
     app = drawn({"deep": {"a": [1]}})
     app.text_area[0].set_value("{oops")
-    assert app.run().session_state["found"].startswith("What stands in “deep” is not JSON")
+    assert app.run().session_state["found"].startswith("“deep” is not valid JSON")
     app.text_area[0].set_value('{"a": [2]}')
     assert app.run().session_state["found"] == {"deep": {"a": [2]}}
 

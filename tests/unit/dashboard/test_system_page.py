@@ -239,7 +239,7 @@ def test_the_doctor_says_that_livekit_is_away(runtime: Runtime) -> None:
     app = opened("doctor")
     app.button(key="system.doctor.run").click().run()
     assert not app.exception
-    assert [error.value.startswith("LiveKit could not be reached") for error in app.error] == [True]
+    assert [error.value.startswith("Cannot reach LiveKit") for error in app.error] == [True]
     system = runtime.system
     report = system.doctor.last
     assert report is not None

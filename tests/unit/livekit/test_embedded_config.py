@@ -80,10 +80,10 @@ def test_keys_that_others_could_read_are_closed_to_them(folder: Path) -> None:
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"api_key": "API", "secret": "x'])
 def test_spoiled_keys_are_a_clear_error_that_quotes_nothing(folder: Path, content: str) -> None:
     (folder / "keys.json").write_text(content)
-    with pytest.raises(ConfigError, match="key pair") as caught:
+    with pytest.raises(ConfigError, match="API key pair") as caught:
         load_keys(folder)
     assert caught.value.__cause__ is None
-    assert "Remove it" in caught.value.hint
+    assert "Delete it" in caught.value.hint
 
 
 def test_a_data_folder_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:

@@ -82,10 +82,10 @@ def test_scripts_that_fail_and_scripts_that_cannot_be_read_differ_by_their_exit_
     file.write_text("name: One\nlines:\n  - say: Hello.\n", encoding="utf-8")
     away = call("test", str(file), "--url", "http://127.0.0.1:9", "--quiet")
     assert away.exit_code == 1
-    assert "The dashboard did not answer." in away.output
+    assert "The dashboard did not respond." in away.output
     missing = call("test", str(tmp_path / "none.yaml"))
     assert missing.exit_code == 2
-    assert "cannot be read" in missing.output
+    assert "Cannot read" in missing.output
 
 
 def test_the_shell_completes_commands(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,11 +7,11 @@ import {
   useState,
   useSyncExternalStore,
 } from "react";
-import { clock, offset, plain } from "../../lib/format";
+import { clock, countText, offset, plain } from "../../lib/format";
 import { SessionSource } from "../data/source";
 import { GraphView } from "../graph/GraphView";
 import { stateIndexAt, until } from "../model/at";
-import type { Moment } from "../model/types";
+import type { Ask, Moment } from "../model/types";
 import { StateView } from "../state/StateView";
 import { Answers } from "../timeline/Answers";
 import { Timeline } from "../timeline/Timeline";
@@ -20,8 +20,8 @@ import { SPEEDS, useCursor } from "./useCursor";
 
 const OBSERVED = {
   session:
-    "No recorder tells of this agent. A hidden observer hears what its session says while somebody looks here: words, states, times and tools. What happens inside a graph is not known.",
-  text: "No recorder tells of this agent, and its session answers nobody. A hidden observer reads what is written into the room while somebody looks here: the words and the agent's state. Times of speech, tools and what happens inside a graph are not known.",
+    "No recorder is connected. While this page is open, a hidden observer records transcript, agent state, latency and tool calls. Graph data is unavailable.",
+  text: "No recorder is connected, and the agent's session is not accessible. While this page is open, a hidden observer records transcript and agent state. Latency, tool calls and graph data are unavailable.",
 } as const;
 
 export interface BoardData {
@@ -89,7 +89,7 @@ export function Board({ data, onMoment, onNote, onRefused }: BoardProps): ReactE
   const status = useMemo(() => statusOf(view.status.kind), [view.status.kind]);
 
   if (view.loading && model.version === 0)
-    return <div className="sb sb-empty">Reading the session…</div>;
+    return <div className="sb sb-empty">Loading session…</div>;
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keys work wherever the reader is in it
     <div className="sb" onKeyDown={keys} data-small={data.small} data-recorded={model.recorded}>
@@ -103,15 +103,17 @@ export function Board({ data, onMoment, onNote, onRefused }: BoardProps): ReactE
         {model.open && model.agentState && moment === null && (
           <span className="sb-hint">agent {plain(model.agentState)}</span>
         )}
-        {asks.length > 0 && <strong className="sb-ask">The graph waits for a human</strong>}
-        {model.gaps > 0 && <span className="sb-error">{model.gaps} events were not recorded</span>}
+        {asks.length > 0 && <strong className="sb-ask">Waiting for human: {nodesOf(asks)}</strong>}
+        {model.gaps > 0 && (
+          <span className="sb-error">{countText(model.gaps, "event")} missing</span>
+        )}
         {status && <span className="sb-error">{status}</span>}
-        {view.error && <span className="sb-error">{view.error} It is tried again.</span>}
+        {view.error && <span className="sb-error">{view.error} Retrying…</span>}
         <span className="sb-space" />
         {!data.small && (
           <>
             <button type="button" className="sb-button" onClick={noteAt}>
-              Note <kbd>n</kbd>
+              Add note <kbd>N</kbd>
             </button>
             {SPEEDS.map((one) => (
               <button
@@ -119,7 +121,7 @@ export function Board({ data, onMoment, onNote, onRefused }: BoardProps): ReactE
                 type="button"
                 className="sb-button"
                 aria-pressed={speed === one}
-                aria-label={`Replay at ${one} times the speed`}
+                aria-label={`Replay at ${one}× speed`}
                 onClick={() => cursor.play(speed === one ? 0 : one)}
               >
                 {speed === one ? "❚❚" : "▶"} {one}×
@@ -128,7 +130,7 @@ export function Board({ data, onMoment, onNote, onRefused }: BoardProps): ReactE
             <input
               type="range"
               className="sb-range"
-              aria-label="Moment"
+              aria-label="Position"
               aria-valuetext={moment === null ? "live" : offset(moment - model.from)}
               min={0}
               max={Math.max(1, Math.round(model.to - model.from))}
@@ -143,7 +145,7 @@ export function Board({ data, onMoment, onNote, onRefused }: BoardProps): ReactE
           disabled={moment === null}
           onClick={() => cursor.go(null)}
         >
-          {model.open ? "Live" : "To the end"} <kbd>l</kbd>
+          {model.open ? "Live" : "End"} <kbd>L</kbd>
         </button>
       </header>
       {!model.recorded && model.observed !== "" && (
@@ -172,12 +174,17 @@ export function Board({ data, onMoment, onNote, onRefused }: BoardProps): ReactE
   );
 }
 
+/** "approve, confirm": the nodes whose interrupts are pending. */
+function nodesOf(asks: readonly Ask[]): string {
+  return [...new Set(asks.map((ask) => plain(ask.node) || "graph"))].join(", ");
+}
+
 function statusOf(kind: string): string {
   switch (kind) {
     case "retrying":
-      return "The connection was lost; it is tried again.";
+      return "Reconnecting to live updates…";
     case "refused":
-      return "The page's ticket is out of date; a fresh one is asked for.";
+      return "Renewing access to live updates…";
     default:
       return "";
   }

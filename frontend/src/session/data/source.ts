@@ -107,7 +107,7 @@ export class SessionSource {
       } while (this.#again);
       this.#set({ loading: false, error: "", model: this.#fold.model() });
     } catch (error) {
-      const said = error instanceof Error ? error.message : "The history could not be read.";
+      const said = error instanceof Error ? error.message : "The history is unavailable.";
       this.#set({ loading: false, error: said, model: this.#fold.model() });
       if (!this.#closed) this.#retry = setTimeout(() => void this.read(), RETRY_MS);
     } finally {
@@ -119,10 +119,10 @@ export class SessionSource {
   async #page(): Promise<boolean> {
     const answer = await fetch(this.#address(`trace?after=${this.#after}`)).catch(() => null);
     if (this.#closed) return false;
-    if (answer === null) throw new Error("The dashboard does not answer.");
-    if (!answer.ok) throw new Error(`The history could not be read (${answer.status}).`);
+    if (answer === null) throw new Error("The dashboard is unavailable.");
+    if (!answer.ok) throw new Error(`The history is unavailable (${answer.status}).`);
     const body: unknown = await answer.json();
-    if (!isObject(body)) throw new Error("The history could not be read.");
+    if (!isObject(body)) throw new Error("The history is unavailable.");
     const rows = Array.isArray(body.events) ? body.events : [];
     this.#fold.open = isObject(body.session) && body.session.open === true;
     this.#after = number(body.last) ?? this.#after;

@@ -35,7 +35,7 @@ export class SavedValues implements StateValues {
   async #fetch(id: string): Promise<Json> {
     try {
       const answer = await fetch(this.#address(id)).catch(() => null);
-      if (!answer?.ok) throw new Error("The state could not be read. Try again in a moment.");
+      if (!answer?.ok) throw new Error("The state is unavailable. Try again.");
       const body = (await answer.json()) as { values: Json };
       this.put(id, body.values);
       return body.values;

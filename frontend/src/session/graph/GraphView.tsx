@@ -29,9 +29,7 @@ export function GraphView(props: ViewProps): ReactElement {
   if (shape === undefined)
     return (
       <p className="sb-empty">
-        {props.model.recorded
-          ? "This agent runs no graph, as far as its recorder told."
-          : "No recorder tells of a graph in this session."}
+        {props.model.recorded ? "This agent has no graph." : "No graph recorded for this session."}
       </p>
     );
   return (
@@ -83,7 +81,7 @@ function Flow({ model, moment, onMoment, shape }: ViewProps & { readonly shape: 
         <Refit />
       </ReactFlow>
       <p className="sb-unseen" role="status">
-        {working && `Working: ${working}`}
+        {working && `Running: ${working}`}
       </p>
       {opened !== null && (
         <Visits
@@ -213,17 +211,17 @@ function alike(a: NodeLook | null, b: NodeLook | null): boolean {
 }
 
 function fact(look: NodeLook | null): string {
-  if (look === null) return "–";
-  const times = look.count > 1 ? ` · ${look.count}×` : "";
+  if (look === null) return "";
+  const times = look.count > 1 ? ` · ${look.count} runs` : "";
   switch (look.end) {
     case "running":
       return `running${times}`;
     case "error":
       return `failed${times}`;
     case "interrupted":
-      return `asks a human${times}`;
+      return `waiting${times}`;
     case "cancelled":
-      return `cut off${times}`;
+      return `cancelled${times}`;
     case "lost":
       return `lost${times}`;
     case "done":
@@ -232,7 +230,7 @@ function fact(look: NodeLook | null): string {
 }
 
 function said(name: string, look: NodeLook | null): string {
-  return look === null ? `${name}: not run` : `${name}: ${fact(look)}`;
+  return look === null ? `${name}: not executed` : `${name}: ${fact(look)}`;
 }
 
 const SHOWN = 30;
@@ -254,7 +252,7 @@ function Visits({
           ×
         </button>
       </header>
-      {shown.length === 0 && <p className="sb-hint">It has not run.</p>}
+      {shown.length === 0 && <p className="sb-hint">Not executed.</p>}
       <ol>
         {shown.map((visit) => (
           <li key={visit.id}>
@@ -272,7 +270,7 @@ function Visits({
       </ol>
       {visits.length > SHOWN && (
         <p className="sb-hint">
-          The last {SHOWN} of {visits.length}.
+          Showing the last {SHOWN} of {visits.length} runs.
         </p>
       )}
     </aside>

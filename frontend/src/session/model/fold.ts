@@ -31,14 +31,14 @@ import type {
 const KINDS = new Set(["start", "end", "node", "tools", "graph"]);
 const OF_THE_AGENT: readonly LaneId[] = ["nodes", "tools", "model", "agent", "caller"];
 const COMMANDS: Readonly<Record<string, string>> = {
-  say: "Let the agent say",
-  whisper: "Whispered",
+  say: "Said to caller",
+  coach: "Whispered to agent",
   pause: "Paused the agent",
-  resume: "Resumed the agent",
+  go_on: "Resumed the agent",
   take_over: "Took over",
-  end_session: "Ended the session",
-  answer_interrupt: "Answered the question",
-  update_state: "Updated the state",
+  end: "Requested the end",
+  resume: "Answered the interrupt",
+  edit_state: "Edited the state",
 };
 const ROOM: Readonly<Record<string, string>> = {
   session_created: "Session created",
@@ -46,15 +46,15 @@ const ROOM: Readonly<Record<string, string>> = {
   room_finished: "Room closed",
   participant_joined: "Joined",
   participant_left: "Left",
-  session_ending: "End asked for",
-  session_extended: "Time extended",
+  session_ending: "End requested",
+  session_extended: "Session extended",
   job_connected: "Agent connected",
-  job_disconnected: "Agent gone",
-  agent_redispatched: "Agent asked for again",
-  agent_redispatch_exhausted: "Agent given up",
+  job_disconnected: "Agent disconnected",
+  agent_redispatched: "Agent redispatched",
+  agent_redispatch_exhausted: "Redispatch exhausted",
   observer_joined: "Observer joined",
   observer_left: "Observer left",
-  join_denied: "Kept out",
+  join_denied: "Join blocked",
 };
 const ROLES: readonly string[] = ["user", "assistant"];
 
@@ -273,7 +273,7 @@ export class Fold {
         return;
       case "job_disconnected":
         this.#left(at);
-        this.#mark(event, "room", "Agent gone", data.clean === false ? "bad" : "muted");
+        this.#mark(event, "room", "Agent disconnected", data.clean === false ? "bad" : "muted");
         return;
       case "note_added":
       case "note_changed":
@@ -364,7 +364,7 @@ export class Fold {
     this.#mark(
       event,
       "interruptions",
-      cancelled ? "Barge-in" : text(data.error) || "The graph failed",
+      cancelled ? "Barge-in" : text(data.error) || "Graph run failed",
       cancelled ? "muted" : "bad",
     );
   }
@@ -455,7 +455,7 @@ export class Fold {
         lane: who,
         from: at,
         to: null,
-        label: who === "agent" ? "Agent speaks" : "Caller speaks",
+        label: who === "agent" ? "Agent speaking" : "Caller speaking",
         tone: who === "agent" ? "good" : "plain",
         detail: [],
         turn: this.#turn,
@@ -496,7 +496,7 @@ export class Fold {
     const interrupted = data.interrupted === true;
     this.#lines.put({ ...this.#line(id, "agent", text(data.text), event), interrupted });
     this.#answer(metrics, at, text(data.text), interrupted);
-    if (interrupted) this.#mark(event, "interruptions", "The caller cut the agent off", "muted");
+    if (interrupted) this.#mark(event, "interruptions", "Caller interrupted the agent", "muted");
     const sound = moment(metrics.started_speaking_at);
     const made = number(metrics.tts_node_ttfb);
     if (sound !== null && made !== null) {
@@ -505,7 +505,7 @@ export class Fold {
         lane: "synthesis",
         from: sound - made,
         to: sound,
-        label: "Speech begins",
+        label: "Speech started",
         tone: "plain",
         detail: [],
         turn: this.#turn,

@@ -1,5 +1,5 @@
 import { type ReactElement, useEffect, useMemo, useState } from "react";
-import { offset } from "../../lib/format";
+import { countText, offset } from "../../lib/format";
 import type { Json } from "../../lib/json";
 import { stateIndexAt } from "../model/at";
 import type { SavedState, StateValues, ViewProps } from "../model/types";
@@ -22,7 +22,7 @@ export function StateView(props: StateProps): ReactElement {
   if (state === undefined)
     return (
       <p className="sb-empty">
-        {model.recorded ? "No state was saved yet." : "Without a recorder the state is not known."}
+        {model.recorded ? "No state recorded." : "State unavailable: no recorder."}
       </p>
     );
   return (
@@ -43,17 +43,17 @@ export function StateView(props: StateProps): ReactElement {
         <button
           type="button"
           className="sb-icon"
-          aria-label="Previous super-step"
+          aria-label="Previous step"
           disabled={before === undefined}
           onClick={() => before && onMoment(before.at)}
         >
           ‹
         </button>
-        <span className="sb-hint">{called(state)}</span>
+        <span className="sb-hint">{called(state, model.states.at(-1))}</span>
         <button
           type="button"
           className="sb-icon"
-          aria-label="Next super-step"
+          aria-label="Next step"
           disabled={index + 1 >= model.states.length}
           onClick={() => onMoment(model.states[index + 1]?.at ?? null)}
         >
@@ -69,8 +69,10 @@ export function StateView(props: StateProps): ReactElement {
   );
 }
 
-function called(state: SavedState): string {
-  return state.step === null ? "state" : `super-step ${state.step}`;
+/** "Step 3 of 15": LangGraph's own count of super-steps. */
+function called(state: SavedState, last: SavedState | undefined): string {
+  if (state.step === null) return "State";
+  return last?.step == null ? `Step ${state.step}` : `Step ${state.step} of ${last.step}`;
 }
 
 type Loaded = { readonly value: Json } | { readonly error: string } | null;
@@ -115,7 +117,7 @@ function Whole({
     [value, opened, wanted, found],
   );
   const hits = useMemo(() => new Set(found), [found]);
-  if (loaded === null) return <p className="sb-empty">Reading the state…</p>;
+  if (loaded === null) return <p className="sb-empty">Loading state…</p>;
   if ("error" in loaded)
     return (
       <p className="sb-empty" role="alert">
@@ -125,8 +127,7 @@ function Whole({
         </button>
       </p>
     );
-  if (value === null)
-    return <p className="sb-empty">This state was longer than the recorder keeps.</p>;
+  if (value === null) return <p className="sb-empty">State truncated by the recorder.</p>;
   const toggle = (path: string, more = false): void => {
     const next = new Map(opened);
     const pages = next.get(path) ?? 0;
@@ -141,12 +142,12 @@ function Whole({
         <input
           className="sb-input"
           type="search"
-          aria-label="Search the state"
-          placeholder="Search the state"
+          aria-label="Search state"
+          placeholder="Search state"
           value={query}
           onChange={(event) => look(event.target.value)}
         />
-        {wanted && <span className="sb-hint">{found.length} found</span>}
+        {wanted && <span className="sb-hint">{countText(found.length, "match", "matches")}</span>}
         <Copy value={value} />
       </div>
       <div className="sv-tree" role="tree" aria-label="State">
@@ -180,7 +181,7 @@ function TreeRow({
     return (
       <div style={inset}>
         <button type="button" className="sb-link" onClick={() => onToggle(row.path, true)}>
-          {row.count.toLocaleString("en-US")} more
+          Show {row.count.toLocaleString("en-US")} more
         </button>
       </div>
     );
@@ -249,7 +250,7 @@ function Value({ row, open }: { readonly row: Row; readonly open: boolean }): Re
             all(!whole);
           }}
         >
-          {cut ? ` … all ${value.length.toLocaleString("en-US")} characters` : " less"}
+          {cut ? ` … show all ${value.length.toLocaleString("en-US")} characters` : " show less"}
         </button>
       )}
     </span>
@@ -275,7 +276,7 @@ function Copy({ value }: { readonly value: Json }): ReactElement {
         void navigator.clipboard.writeText(JSON.stringify(value, null, 2)).then(() => set(true));
       }}
     >
-      {done ? "Copied" : "Copy"}
+      {done ? "Copied" : "Copy state"}
     </button>
   );
 }
@@ -297,9 +298,9 @@ function Changes({
     return changes(old !== null && "value" in old ? old.value : {}, now.value);
   }, [now, old, before]);
   if (found === null) return <p className="sb-empty">Comparing…</p>;
-  if (found.length === 0) return <p className="sb-empty">This step changed nothing.</p>;
+  if (found.length === 0) return <p className="sb-empty">No changes in this step.</p>;
   return (
-    <ul className="sv-changes" aria-label="What the step changed">
+    <ul className="sv-changes" aria-label="Changes in this step">
       {found.map((change) => (
         <ChangeRow key={`${change.kind}${change.path}`} change={change} />
       ))}
@@ -335,7 +336,7 @@ function Steps({
   const from = Math.max(0, Math.min(chosen - STEPS / 2, model.states.length - STEPS));
   const shown = model.states.slice(from, from + STEPS);
   return (
-    <ol className="sv-steps" aria-label="Super-steps">
+    <ol className="sv-steps" aria-label="Steps">
       {shown.map((state, index) => (
         <li key={state.id} data-chosen={from + index === chosen}>
           <button
@@ -345,9 +346,9 @@ function Steps({
           >
             <span>{state.step ?? "–"}</span>
             <span>{offset(state.at - model.from)}</span>
-            <span>{state.changed.join(", ") || "nothing changed"}</span>
+            <span>{state.changed.join(", ") || "no changes"}</span>
             <span className="sb-hint">
-              {state.next.length > 0 ? `next: ${state.next.join(", ")}` : "the end"}
+              {state.next.length > 0 ? `next: ${state.next.join(", ")}` : "end"}
             </span>
           </button>
         </li>

@@ -4,10 +4,10 @@ import { turnAt } from "../model/at";
 import type { AnswerPart, Turn, ViewProps } from "../model/types";
 
 const PARTS: Record<AnswerPart, string> = {
-  transcription: "Transcription",
+  transcription: "Speech-to-text",
   end_of_turn: "End of turn",
-  graph: "Graph",
-  speech: "Synthesis",
+  graph: "Graph (first token)",
+  speech: "Text-to-speech",
 };
 const SHOWN = 120;
 
@@ -22,12 +22,17 @@ export function Answers({ model, moment, onMoment }: ViewProps): ReactElement | 
   const index = turnAt(model, moment);
   const chosen = answered.find((turn) => turn.index === index) ?? answered.at(-1);
   return (
-    <section className="tl-answers" aria-label="Answers">
+    <section className="tl-answers" aria-label="Response latency">
       <div className="sb-row">
-        <strong>Answers</strong>
-        <span className="sb-hint">median {took(median)}</span>
-        <button type="button" className="sb-button" onClick={() => onMoment(slowest.from)}>
-          Slowest: {took(total(slowest))}
+        <strong>Response latency</strong>
+        <span className="sb-hint">p50 {took(median)}</span>
+        <button
+          type="button"
+          className="sb-button"
+          title="Go to the slowest turn"
+          onClick={() => onMoment(slowest.from)}
+        >
+          max {took(total(slowest))}
         </button>
       </div>
       <div className="tl-bars">
@@ -35,7 +40,7 @@ export function Answers({ model, moment, onMoment }: ViewProps): ReactElement | 
           <button
             key={turn.index}
             type="button"
-            aria-label={`Turn ${turn.index + 1}: answered after ${took(total(turn))}`}
+            aria-label={`Turn ${turn.index + 1}: ${took(total(turn))}`}
             aria-current={turn === chosen}
             title={`${took(total(turn))} · ${turn.callerText.slice(0, 80)}`}
             onClick={() => onMoment(turn.from)}
@@ -71,8 +76,8 @@ export function Waterfall({
   return (
     <div className="tl-fall">
       <p className="sb-hint" dir="auto">
-        “{turn.callerText.slice(0, 120)}” · answered after {took(answer.totalMs)}
-        {median > 0 && `, ${(answer.totalMs / median).toFixed(1)}× the median`}
+        “{turn.callerText.slice(0, 120)}” · {took(answer.totalMs)}
+        {median > 0 && ` (${(answer.totalMs / median).toFixed(1)}× median)`}
       </p>
       <dl>
         {answer.parts.map(({ part, from, ms }) => (

@@ -8,16 +8,16 @@ const AXIS = 22;
 const LABEL = 96;
 const NAMES: Record<LaneId, string> = {
   caller: "Caller",
-  transcription: "Hearing",
+  transcription: "STT",
   nodes: "Nodes",
   tools: "Tools",
   model: "Model",
-  synthesis: "Synthesis",
+  synthesis: "TTS",
   agent: "Agent",
-  interruptions: "Breaks",
+  interruptions: "Issues",
   questions: "Questions",
   operator: "Operator",
-  room: "Room",
+  room: "Room events",
 };
 const TONES: Record<Span["tone"], string> = {
   plain: "--st-blue-color",
@@ -146,7 +146,7 @@ export function Timeline({
     <div className="tl">
       <div className="sb-row">
         <button type="button" className="sb-button" onClick={() => choose(null)}>
-          All
+          Show all
         </button>
         <button
           type="button"

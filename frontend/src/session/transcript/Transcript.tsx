@@ -44,8 +44,8 @@ export function Transcript({ model, moment, onMoment }: ViewProps): ReactElement
       <input
         className="sb-input"
         type="search"
-        aria-label="Search what was said"
-        placeholder="Search what was said"
+        aria-label="Search transcript"
+        placeholder="Search transcript"
         value={query}
         onChange={(event) => search(event.target.value)}
       />
@@ -61,7 +61,7 @@ export function Transcript({ model, moment, onMoment }: ViewProps): ReactElement
         }}
       >
         {lines.length === 0 && (
-          <p className="sb-empty">{wanted ? "Nothing said matches." : "Nothing was said yet."}</p>
+          <p className="sb-empty">{wanted ? "No matches." : "No transcript yet."}</p>
         )}
         {lines.map((line) =>
           "pin" in line ? (
@@ -124,11 +124,9 @@ function Said({
         >
           {offset(line.at - model.from)}
         </button>
-        {answer?.totalMs != null && (
-          <span title={partsOf(turn)}>answered after {took(answer.totalMs)}</span>
-        )}
+        {answer?.totalMs != null && <span title={partsOf(turn)}>{took(answer.totalMs)}</span>}
         {line.interrupted && <span className="tr-cut">interrupted</span>}
-        {line.interim && <span>hearing…</span>}
+        {line.interim && <span>interim</span>}
       </div>
       <p dir="auto">
         <Marked text={line.text.slice(0, LINE_CHARS)} wanted={wanted} />
