@@ -25,7 +25,7 @@ from services.store.records import (
     Sample,
     SessionStatus,
 )
-from services.store.session_fields import SessionFilter
+from services.store.session_fields import SessionFilter, SessionRow
 from services.store.session_search import SessionPage
 from services.store.store import Store, open_store
 
