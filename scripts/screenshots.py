@@ -210,7 +210,7 @@ async def _shoot(browser: Browser, url: str, session: dict[str, Any], scheme: Co
     await page.screenshot(path=SHOTS / f"create-{scheme}.png")
     await page.goto(f"{url}/room?name={session['room_name']}")
     await page.get_by_role("button", name="End room").click()
-    await page.get_by_text("will be put out.").wait_for()
+    await page.get_by_text("will be removed.").wait_for()
     await _settled(page)
     await page.screenshot(path=SHOTS / f"end-{scheme}.png")
     await page.context.close()

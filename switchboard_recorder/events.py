@@ -249,7 +249,7 @@ class ModelFinished(Where, total=False):
 
 
 class InterruptRaised(TypedDict, total=False):
-    """The graph waits for a human: `Command(resume={interrupt_id: decision})` answers."""
+    """The graph is interrupted: `Command(resume={interrupt_id: decision})` answers."""
 
     interrupt_id: Name
     node: Name

@@ -165,7 +165,7 @@ class Journal:
                     lines = self._spool.read_after(seq)[:BATCH]
             except OSError as exc:
                 self._once.warn("read", "The recorder cannot read its own file: %s.", exc)
-        return frame_full(mended(lines, seq, before))
+        return frame_full(repaired(lines, seq, before))
 
     def finish_soon(self) -> None:
         """`finish`, without waiting for a disk that hangs."""
@@ -360,7 +360,7 @@ def frame_full(lines: list[bytes]) -> list[str]:
     return [line.decode() for line in lines[:taken]]
 
 
-def mended(lines: list[bytes], seq: int, before: int) -> list[bytes]:
+def repaired(lines: list[bytes], seq: int, before: int) -> list[bytes]:
     """The lines from `seq` + 1 on; one that is lost or damaged becomes a `events_dropped`."""
     made = []
     for offset in range(min(BATCH, max(len(lines), before - seq - 1 if not lines else 0))):

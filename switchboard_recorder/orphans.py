@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
-from switchboard_recorder.journal import frame_full, mended
+from switchboard_recorder.journal import frame_full
 from switchboard_recorder.link import Address, Link, LostError, Patience, RefusedError
 from switchboard_recorder.protocol import BATCH, Command, ProtocolError, Welcome
 from switchboard_recorder.spool import Spool, left_behind, too_old
@@ -48,7 +48,7 @@ class _Left:
 
     def _read(self, seq: int) -> list[str]:
         lines = self._spool.read_after(seq)[:BATCH]
-        return frame_full(mended(lines, seq, self.last_seq + 1))
+        return frame_full(repaired(lines, seq, self.last_seq + 1))
 
 
 async def deliver_orphans(

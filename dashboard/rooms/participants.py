@@ -161,7 +161,7 @@ def blocked(view_name: str, denials: tuple[Denial, ...]) -> None:
                 "Unblock",
                 f"room.allow.{identity}",
                 lambda identity=identity: bridge.write(  # type: ignore[misc]
-                    lambda caller: actions.allow_back(view_name, identity, actor=caller)
+                    lambda caller: actions.unblock(view_name, identity, actor=caller)
                 ),
                 icon=":material/undo:",
                 done=f"{who} unblocked",

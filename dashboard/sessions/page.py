@@ -38,7 +38,7 @@ _EVENTS: Final = {
     Kind.SESSION_FAILED: "Session not created",
     Kind.SESSION_ENDING: "End asked for",
     Kind.SESSION_EXTENDED: "Time extended",
-    Kind.JOIN_DENIED: "Kept out",
+    Kind.JOIN_DENIED: "Blocked",
     Kind.OPERATOR_ACTION: "Operator",
     Kind.AGENT_DISPATCHED: "Agent asked for",
     Kind.NOTE_ADDED: "Note written",
@@ -138,10 +138,10 @@ def facts(session: SessionRecord) -> None:
         ("Room", fmt.code(session.room_name)),
         ("Made by", {"api": "the API", "page": "this dashboard"}.get(session.origin, "others")),
         ("Created", _known(session.created_at, session.created_certainty)),
-        ("First person", _known(session.started_at, session.started_certainty)),
+        ("First participant", _known(session.started_at, session.started_certainty)),
         ("Ended", _known(session.ended_at, session.ended_certainty)),
-        ("So far" if session.status.is_open else "Lasted", _lasted(session)),
-        ("Most people", fmt.number(session.people_peak)),
+        ("So far" if session.status.is_open else "Duration", _lasted(session)),
+        ("Peak participants", fmt.number(session.people_peak)),
     ]
     if session.status.is_open and session.expires_at is not None:
         until = fmt.until(session.expires_at, now=utc_now())
@@ -169,7 +169,7 @@ def visits_table(visits: Sequence[Visit]) -> None:
             "Kind": _kind(visit.kind) + (", hidden" if visit.hidden else ""),
             "Joined": viewer.moment(visit.joined_at),
             "Left": viewer.moment(visit.left_at),
-            "Known": _worst(visit.joined_certainty, visit.left_certainty),
+            "Source": _worst(visit.joined_certainty, visit.left_certainty),
             "Why it left": visit.leave_reason.replace("_", " "),
         }
         for visit in visits
@@ -206,7 +206,7 @@ def events_table(events: Sequence[StoredEvent]) -> None:
             "Who": fmt.plain(stored.event.identity or stored.event.actor) or fmt.ABSENT,
             "Details": fmt.plain(_details(stored.event)),
             "From": stored.event.source,
-            "Known": _HOW[stored.event.certainty],
+            "Source": _HOW[stored.event.certainty],
         }
         for stored in ordered
     ]
@@ -257,7 +257,7 @@ def end_dialog(session_id: str) -> None:
         "LiveKit. This cannot be undone.",
         consequences=lambda: [
             who_leaves(room_name),
-            "Whoever tries to come back with an old token is put out again.",
+            "Whoever tries to come back with an old token is removed again.",
             "Its history stays.",
         ],
         topics=(f"room:{room_name}",),
@@ -278,5 +278,5 @@ def who_leaves(room_name: str) -> str:
     people = [p.identity for p in seen if p.is_person]
     agents = [p.identity for p in seen if p.is_agent and not p.is_observer]
     if people or agents:
-        return f"{fmt.md(fmt.listing([*people, *agents]))} will be put out."
+        return f"{fmt.md(fmt.listing([*people, *agents]))} will be removed."
     return "Nobody is known to be in it."

@@ -41,11 +41,11 @@ def bar(wanted: SessionFilter, sort: str) -> list[str]:
                 args=(kept,),
                 width=260,
             )
-        with st.popover("Keep this view", icon=":material/bookmark_add:", key=f"{_KEY}.keep"):
+        with st.popover("Save view", icon=":material/bookmark_add:", key=f"{_KEY}.keep"):
             _keeping(kept)
         with st.popover("Columns", icon=":material/view_column:", key=f"{_KEY}.columns"):
             columns = session_filters.choose_columns()
-        with st.popover("Take away", icon=":material/download:", key=f"{_KEY}.files"):
+        with st.popover("Export", icon=":material/download:", key=f"{_KEY}.files"):
             st.caption("All sessions of this view, however many.")
             query = {**wanted.query(), "sort": sort}
             for written_as, label in _FORMATS.items():
@@ -78,8 +78,8 @@ def _keeping(kept: Mapping[str, SavedItem]) -> None:
         bridge.write(lambda caller: views.save(name, view, actor=caller))
         drafts.sent(_KEY)
 
-    if st.button("Keep it", key=f"{_KEY}.save", icon=":material/bookmark_add:"):
-        attempt(_KEY, save, done=f"The view {fmt.code(name)} is kept, for everybody.")
+    if st.button("Save", key=f"{_KEY}.save", icon=":material/bookmark_add:"):
+        attempt(_KEY, save, done=f"View {fmt.code(name)} saved for all users")
     chosen = kept.get(st.session_state.get(_CHOICE) or "")
     if chosen is not None and st.button(
         f"Delete {fmt.md(chosen.name)}", key=f"{_KEY}.delete", icon=":material/delete:"

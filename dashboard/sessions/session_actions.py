@@ -33,7 +33,7 @@ def more_time(
     )
 
 
-def ask_again(
+def redispatch(
     room_name: str,
     agent_name: str,
     *,
@@ -49,7 +49,7 @@ def ask_again(
             lambda caller: actions.create_dispatch(room_name, agent_name, actor=caller)
         ),
         icon=":material/smart_toy:",
-        done=f"{fmt.code(agent_name)} was asked for again.",
+        done=f"{fmt.code(agent_name)} dispatched again",
         type=kind,
     )
 
@@ -63,7 +63,7 @@ def row(session: SessionRecord) -> None:
             more_time(session.id, key="session.extend", kind="tertiary")
         if view is not None and session.agent_name and not view.agents:
             st.caption("Its agent is not there.", width="content")
-            ask_again(view.name, session.agent_name, key="session.again", kind="tertiary")
+            redispatch(view.name, session.agent_name, key="session.again", kind="tertiary")
         pages = runtime.hub.readers(session_topic(session.id))
         st.caption(fmt.md(" · ".join(_watching(pages, view))))
 

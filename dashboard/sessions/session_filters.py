@@ -41,7 +41,7 @@ STATUSES: Final = {
     SessionStatus.EXPIRED: "expired",
     SessionStatus.FAILED: "failed",
 }
-VERDICTS: Final = {"pass": "works", "fail": "does not", "unsure": "unsure", "none": "none yet"}
+VERDICTS: Final = {"pass": "pass", "fail": "fail", "unsure": "unsure", "none": "not reviewed"}
 WORDS: Final[Mapping[str, Mapping[Any, str]]] = {"status": STATUSES, "verdict": VERDICTS}
 """Of fields whose values the page does not show as they are."""
 ISSUES: Final = "issues"
@@ -308,7 +308,7 @@ def _drill_down() -> None:
             f":material/query_stats: Only those {fmt.md(', '.join(said))}.", width="content"
         )
         st.button(
-            "Show others, too",
+            "Clear drill-down",
             key=f"{KEY}.drill_down.clear",
             icon=":material/close:",
             type="tertiary",

@@ -61,7 +61,7 @@ def ask_dialogs() -> None:
         dialogs.confirm(
             _END,
             title=f"End {fmt.count_text(len(names), 'session')}?",
-            body="Their rooms are closed, and everybody in them is put out. That cannot be undone.",
+            body="Their rooms are closed, and everybody in them is disconnected. This cannot be undone.",
             button="End them",
             on_confirm=lambda: _do(
                 lambda caller: runtime.actions.end_many(
@@ -100,8 +100,8 @@ def _nothing(wanted: SessionFilter) -> None:
         )
         return
     feedback.show_empty(
-        "No session is like that.",
-        hint="Take a filter away, or search for other words.",
+        "No sessions match.",
+        hint="Clear a filter, or search for other words.",
         icon=":material/search_off:",
         action=lambda: st.button(
             "Clear all", key=f"{_KEY}.clear.empty", on_click=session_filters.clear
@@ -178,7 +178,7 @@ def issues_text(session: SessionRow) -> str:
     issues = [
         fmt.count_text(session.errors, "error") if session.errors else "",
         fmt.count_text(session.interruptions, "interruption") if session.interruptions else "",
-        fmt.count_text(waiting, "question waits", "questions wait") if waiting else "",
+        fmt.count_text(waiting, "pending question") if waiting else "",
     ]
     return ", ".join(one for one in issues if one)
 
@@ -225,7 +225,7 @@ def _actions(chosen: list[SessionRow]) -> None:
                 kwargs={"session_ids": over},
             )
         st.caption(
-            f"{fmt.count_text(len(chosen), 'session')} chosen; the list waits for you.",
+            f"{fmt.count_text(len(chosen), 'session')} selected; live updates are paused.",
             width="content",
         )
     show_failure(_TAG)
@@ -245,8 +245,8 @@ def _tagging(chosen: list[SessionRow]) -> None:
             placeholder="Choose, or write a new one",
         )
         there = sorted({tag for one in chosen for tag in one.tags})
-        remove = st.multiselect("Take away", there, key=f"{_TAG}.remove") if there else []
-        clicked = st.form_submit_button("Write the tags", icon=":material/label:")
+        remove = st.multiselect("Remove", there, key=f"{_TAG}.remove") if there else []
+        clicked = st.form_submit_button("Save tags", icon=":material/label:")
 
     def write() -> None:
         reviews = bridge.runtime().reviews

@@ -47,7 +47,7 @@ def _outside(view: SystemView) -> None:
         if answers:
             st.badge("Answers", icon=":material/check_circle:", color="green")
         else:
-            st.badge("Away", icon=":material/error:", color="red")
+            st.badge("Unavailable", icon=":material/error:", color="red")
     st.caption("LIVEKIT_URL names it. It is started, stopped and logged where it runs.")
     if view.error is not None:
         feedback.show_error(view.error, key="system.livekit", retry=False)
@@ -112,12 +112,15 @@ def restart_dialog(system: System) -> None:
 
 def _consequences(view: SystemView) -> list[str]:
     if not view.rooms:
-        return ["No room is open: nobody is put out.", "Agent workers connect again by themselves."]
+        return [
+            "No room is open: nobody is disconnected.",
+            "Agent workers connect again by themselves.",
+        ]
     people = fmt.count_text(view.people, "person", "people")
     agents = fmt.count_text(view.agents_present, "agent")
     return [
-        f"**{people} and {agents}** in {fmt.count_text(view.rooms, 'room')} are put out at once.",
-        "The rooms end, and their sessions count as failed; clients may join anew.",
+        f"**{people} and {agents}** in {fmt.count_text(view.rooms, 'room')} are disconnected.",
+        "The rooms end, and their sessions count as failed; clients can join again.",
         "Agent workers connect again by themselves.",
     ]
 

@@ -9,7 +9,7 @@ from typing import Final
 import streamlit as st
 
 from dashboard.sessions.page import session_list
-from dashboard.sessions.session_actions import ask_again, more_time
+from dashboard.sessions.session_actions import more_time, redispatch
 from dashboard.system.check_results import LOOKS
 from dashboard.ui import bridge, feedback, nav, viewer
 from dashboard.ui import format as fmt
@@ -146,7 +146,7 @@ def _fix(need: Attention, *, key: str) -> None:
             act("Create now", key, lambda: _create(wanted), done="The session was created.")
         case Need.NO_AGENT if need.agent_name:
             nav.link("room", "Open the room", name=need.room_name)
-            ask_again(need.room_name, need.agent_name, key=key)
+            redispatch(need.room_name, need.agent_name, key=key)
         case Need.NO_AGENT:  # nobody knows which agent belongs there
             nav.link("room", "Choose an agent", name=need.room_name)
         case Need.ANSWER:

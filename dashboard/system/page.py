@@ -60,7 +60,7 @@ def status(view: SystemView) -> None:
 
 def _livekit_answers(view: SystemView) -> str:
     if view.error is not None:
-        return "Away"
+        return "Unavailable"
     return fmt.latency(view.poll_ms / 1000) if view.polls else "Not asked yet"
 
 
@@ -71,7 +71,7 @@ def _headline(view: SystemView) -> None:
         ("Event loop, worst", fmt.latency(view.lag.worst_ms / 1000), f"{lag_word}, last minute"),
         (
             "Database",
-            fmt.latency(store.round_trip_ms / 1000) if store is not None else "Away",
+            fmt.latency(store.round_trip_ms / 1000) if store is not None else "Unavailable",
             "one round trip" if store is not None else "no answer",
         ),
         (
@@ -137,10 +137,10 @@ def _webhooks(view: SystemView) -> Rows:
     seen = view.webhooks
     return [  # the longest value is always the same: the columns stay where they are
         ("Received", _received(view)),
-        ("Came again", f"{seen.duplicates:,}"),
-        ("Refused", f"{seen.refused:,}, not signed with our key"),
-        ("Given up by LiveKit", f"{seen.dropped:,}"),
-        ("Missed", f"{seen.missed:,} changes, found by asking all the same"),
+        ("Duplicates", f"{seen.duplicates:,}"),
+        ("Rejected", f"{seen.refused:,}, not signed with our key"),
+        ("Dropped by LiveKit", f"{seen.dropped:,}"),
+        ("Missed", f"{seen.missed:,} changes, found by polling"),
     ]
 
 

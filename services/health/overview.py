@@ -221,7 +221,7 @@ def _asks(one: InterruptRecord) -> str:
 def _of_given_up(one: RedispatchExhausted) -> Attention:
     return Attention(
         need=Need.GIVEN_UP,
-        text=f"It was asked for again too often. {one.reason}",
+        text=f"It was redispatched too often. {one.reason}",
         since=one.at,
         room_name=one.room_name,
         agent_name=one.agent_name,

@@ -142,9 +142,9 @@ class RoomActions:
             await self._livekit.remove_participant(room_name, identity)
 
     @guarded(Permission.ROOMS, target="room_name")
-    async def allow_back(self, room_name: str, identity: str, *, actor: Caller) -> None:
-        """Take back that a participant, or with "" everybody, is kept out."""
-        async with self._written_down("allow_back", room_name, actor, identity=identity):
+    async def unblock(self, room_name: str, identity: str, *, actor: Caller) -> None:
+        """Let a participant, or with "" everybody, join again."""
+        async with self._written_down("unblock", room_name, actor, identity=identity):
             await self._store.allow(room_name, identity)
 
     @guarded(Permission.LISTEN, target="room_name")

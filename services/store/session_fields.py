@@ -181,7 +181,7 @@ class SessionRow:
         "Interruptions", "Answers that the caller interrupted.",
         match=Match.RANGE, column=Column.CHOOSABLE)]
     interrupts_pending: Annotated[int, SessionField(
-        "Pending interrupts", "Interrupts of the graph that wait for a human.",
+        "Pending interrupts", "Pending interrupts of the graph.",
         match=Match.HAS, sparse=True, column=Column.CHOOSABLE)]
     errors: Annotated[int, SessionField(
         "Errors", "Failed runs of the graph and errors of the agent.",

@@ -113,7 +113,7 @@ async def test_a_node_tells_its_figures_and_leads_to_where_it_failed(
     await page.wait_for_url("**/sessions?**")
     await expect(page.get_by_text("that failed in node tools")).to_be_visible()
     assert await listed(past_room, page) == count
-    await page.get_by_role("button", name="Show others, too").click()
+    await page.get_by_role("button", name="Clear drill-down").click()
     await expect(page.get_by_text("that failed in node tools")).to_have_count(0)
     await page.wait_for_url(re.compile(r"/sessions\?agent_name=pm-agent$"))
 

@@ -108,9 +108,9 @@ async def test_a_dialog_stays_open_while_people_come_and_opens_and_closes_in_the
     page = await open_page(f"{control_room.url}/room?name=asked")
     await page.get_by_role("button", name="End room").click()
     dialog = page.get_by_role("dialog")
-    await expect(dialog).to_contain_text("ana will be put out.")
+    await expect(dialog).to_contain_text("ana will be removed.")
     await join_room(control_room.target, "asked", "ben", audio=False)
-    await expect(dialog).to_contain_text("ana and ben will be put out.")
+    await expect(dialog).to_contain_text("ana and ben will be removed.")
     await page.keyboard.press("Escape")
     await expect(dialog).to_be_hidden()
     assert "asked" in await steps.rooms_at_livekit(control_room.target)
@@ -125,7 +125,7 @@ async def test_a_dialog_stays_open_while_people_come_and_opens_and_closes_in_the
     opened = 0
     while not coming.done() or opened < 4:
         await page.get_by_role("button", name="End room").click()
-        await expect(dialog).to_contain_text("will be put out.")
+        await expect(dialog).to_contain_text("will be removed.")
         await page.keyboard.press("Escape")
         await expect(dialog).to_be_hidden()
         opened += 1

@@ -62,7 +62,7 @@ async def test_a_session_is_found_by_its_words_and_a_link_leads_there(
 
     await search.fill("unheard of")
     await search.press("Enter")
-    await expect(page.get_by_text("No session is like that.")).to_be_visible()
+    await expect(page.get_by_text("No sessions match.")).to_be_visible()
     await page.get_by_role("button", name="Clear all").click()
     await expect(grid).to_contain_text("ben")
     await expect(search).to_have_value("")
@@ -107,7 +107,7 @@ async def test_several_are_tagged_and_what_is_over_is_deleted_for_good(
     await tags.fill(f"odd <b> {mark}")
     await tags.press("Enter")
     await tags.press("Tab")
-    await page.get_by_role("button", name="Write the tags").click()
+    await page.get_by_role("button", name="Save tags").click()
     await expect(page.get_by_text("The tags of 2 sessions were written.")).to_be_visible()
     found = await listed(room, tag=f"odd <b> {mark}")
     assert [one["user_id"] for one in found] == [users[2], users[1]]
@@ -145,10 +145,10 @@ async def test_a_view_with_its_columns_is_kept_linked_and_taken_away(
     grid = page.get_by_test_id("stDataFrame")
     await expect(grid).to_contain_text("ses_")
     await expect(grid).not_to_contain_text("pm-agent")
-    await page.get_by_role("button", name="Keep this view").click()
+    await page.get_by_role("button", name="Save view").click()
     await page.get_by_role("textbox", name="Its name").fill(f"{ana}, short")
-    await page.get_by_role("button", name="Keep it").click()
-    await expect(page.get_by_text("is kept, for everybody")).to_be_visible()
+    await page.get_by_role("button", name="Save", exact=True).click()
+    await expect(page.get_by_text("saved for all users")).to_be_visible()
 
     other = await open_page(f"{room.url}/sessions")
     rows = other.get_by_test_id("stDataFrame")
@@ -159,7 +159,7 @@ async def test_a_view_with_its_columns_is_kept_linked_and_taken_away(
     await expect(other.get_by_role("textbox", name="Room")).to_have_value("pm-agent-*")
     await expect(other.get_by_role("combobox", name="Assignee")).to_have_value("none")
     await other.wait_for_url("**columns=user_id%2Csession_id**")
-    await other.get_by_role("button", name="Take away").click()
+    await other.get_by_role("button", name="Export").click()
     async with other.expect_download() as taken:
         await other.get_by_role("link", name="CSV").click()
     file = await (await taken.value).path()
@@ -167,7 +167,7 @@ async def test_a_view_with_its_columns_is_kept_linked_and_taken_away(
     assert head.startswith("session_id,room_name,user_id")
     assert [line.split(",")[2] for line in lines] == [ana]
 
-    await other.get_by_role("button", name="Keep this view").click()
+    await other.get_by_role("button", name="Save view").click()
     await other.get_by_role("button", name=f"Delete {ana}, short").click()
     await expect(other.get_by_text("is deleted")).to_be_visible()
     await other.get_by_role("button", name="Undo").click()

@@ -53,7 +53,7 @@ async def test_a_room_is_created_watched_and_ended_in_the_browser(
 
     await page.get_by_role("button", name="End room").click()
     dialog = page.get_by_role("dialog")
-    await expect(dialog).to_contain_text(f"{caller.identity} will be put out")
+    await expect(dialog).to_contain_text(f"{caller.identity} will be removed")
     await dialog.get_by_role("button", name="Cancel").click()
     await expect(dialog).to_be_hidden()
     assert "story" in await steps.rooms_at_livekit(control_room.target)

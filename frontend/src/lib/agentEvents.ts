@@ -133,7 +133,7 @@ export interface ModelFinished {
   readonly error?: string | null;
 }
 
-/** The graph waits for a human: `Command(resume={interrupt_id: decision})` answers. */
+/** The graph is interrupted: `Command(resume={interrupt_id: decision})` answers. */
 export interface InterruptRaised {
   readonly interrupt_id?: string;
   readonly node?: string;

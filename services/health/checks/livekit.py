@@ -245,7 +245,7 @@ def judge_public_url(target: LiveKitTarget, reach: Reach) -> Finding | None:
                 "own for others, and set LIVEKIT_URL with its key and secret."
             )
         return PUBLIC_URL.problem(
-            f"The dashboard is for others too, and browsers are told {target.public_url}: each "
+            f"Other machines use the dashboard, and browsers get {target.public_url}: each "
             "would look for LiveKit on its own machine.",
             fix,
         )

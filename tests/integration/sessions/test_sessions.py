@@ -195,7 +195,7 @@ async def test_who_was_removed_is_kept_out_until_let_back(wired: Wired, join_roo
         await eventually(again.has_left)
         assert [p.identity for p in await people_in(server, room)] == ["ann"]
 
-        await server.runtime.acall(lambda: actions.allow_back(room, "bob", actor=person("op")))
+        await server.runtime.acall(lambda: actions.unblock(room, "bob", actor=person("op")))
         await join_room(wired.target, room, "bob")
         await eventually(lambda: server.runtime.rooms.snapshot.people == 2)
 

@@ -36,5 +36,5 @@ def test_issues_are_told_together_and_only_those_that_there_are() -> None:
     session = session_row()
     assert issues_text(session) == ""
     assert issues_text(replace(session, errors=2, interrupts_pending=1)) == (
-        "2 errors, 1 question waits"
+        "2 errors, 1 pending question"
     )

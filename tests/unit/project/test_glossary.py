@@ -47,11 +47,11 @@ def test_public_modules_classes_and_functions_are_reported(tmp_path: Path) -> No
     write(
         tmp_path,
         "services/crossing.py",
-        "class SavedItems:\n    def put_out(self) -> None: ...\n    def _mend(self) -> None: ...\n",
+        "class KeptThings:\n    def put_out(self) -> None: ...\n    def _mend(self) -> None: ...\n",
     )
     assert reported(tmp_path) == [
         "services/crossing.py:1: “crossing”: use “loop bridge”",
-        "services/crossing.py:1: “SavedItems”: use “saved_items”",
+        "services/crossing.py:1: “KeptThings”: use “saved_items”",
         "services/crossing.py:2: “put_out”: use “remove”",
     ]
 
@@ -84,5 +84,5 @@ def test_paths_that_are_still_to_be_rewritten_are_left_out(
 ) -> None:
     write(tmp_path, "dashboard/old/one.py", 'st.button("Take away")\n')
     write(tmp_path, "dashboard/new/one.py", 'st.button("Take away")\n')
-    monkeypatch.setattr(glossary, "NOT_REWRITTEN_YET", ("dashboard/old/",))
+    monkeypatch.setattr(glossary, "HISTORY", ("dashboard/old/",))
     assert reported(tmp_path) == ["dashboard/new/one.py:1: “Take away”: use “export”"]
