@@ -372,6 +372,7 @@ class Runtime:
         self.views = SavedItems(self.store.views, self.audit, kind="view", now=self.now)
         self.erasing = DataRetention(settings, self.store, self.hub, self.audit, now=self.now)
         self.exports = Exports(self.store, self.audit, now=self.now)
+        stack.push_async_callback(self.sessions.close)
         self.sessions.farewell = self.jobs.farewell
         self.chats = TextChats(self.sessions, self.target, self.hub, self.audit, now=self.now)
         stack.push_async_callback(self.chats.close)

@@ -113,6 +113,7 @@ class Sessions:
         self._retry_at_s: dict[SessionId, float] = {}
         self._creating: dict[str, asyncio.Lock] = {}
         self._aio_tasks: set[asyncio.Task[None]] = set()
+        self._closing = False
         self.farewell: Callable[[SessionRecord], Awaitable[None]] | None = None
         """Lets an agent say good-bye before its session is ended because its time is over."""
         store.log.subscribe(self._committed)
@@ -267,6 +268,13 @@ class Sessions:
                 tidy_at_s = time.monotonic() + _HOUSEKEEPING_S
                 await self._tidy()
             await asyncio.sleep(_TICK_S)
+
+    async def close(self) -> None:
+        """Stop what is under way; events that are committed from now on start nothing."""
+        self._closing = True
+        for aio_task in self._aio_tasks:
+            aio_task.cancel()
+        await asyncio.gather(*self._aio_tasks, return_exceptions=True)
 
     async def _resume(self) -> bool:
         """Take up the sessions that were open when we last stopped; False: not readable yet."""
@@ -560,7 +568,11 @@ class Sessions:
             else:
                 self._ends.pop(session.id, None)
                 self._wanted_ends.pop(session.id, None)
-        if event.kind in _JOINS and event.source in {Source.WEBHOOK, Source.POLL}:
+        if (
+            not self._closing
+            and event.kind in _JOINS
+            and event.source in {Source.WEBHOOK, Source.POLL}
+        ):
             self._in_background(self._keep_out(event, session))
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:

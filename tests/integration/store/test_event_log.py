@@ -135,6 +135,7 @@ async def open_world(url: str, folder: Path, *, timeout_s: float = 5.0) -> Async
         rooms.take_soon(created, session)
         await eventually(lambda: len(world.told) == 1)
         yield world
+        await world.sessions.close()
         hub.close()
 
 
@@ -307,6 +308,14 @@ async def test_subscribers_are_told_in_the_order_of_the_log_and_once(world: Worl
     assert told == [one.id for one in events]
     stored = await world.store.events(session_id=world.session_id, kinds=[Kind.TAGGED])
     assert [one.event.id for one in stored] == told
+
+
+async def test_what_is_committed_while_we_stop_starts_nothing(world: World) -> None:
+    await by_webhook(world)
+    assert len(world.sessions._aio_tasks) == 1  # is who joined kept out?
+    await world.sessions.close()
+    await world.rooms.take(world.of_session(Kind.ROOM_STARTED, Source.WEBHOOK))
+    assert not world.sessions._aio_tasks
 
 
 async def test_a_slow_database_delays_subscribers_and_shows_rooms_at_once_and_once(
