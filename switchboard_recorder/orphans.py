@@ -11,7 +11,7 @@ from pathlib import Path
 
 import aiohttp
 
-from switchboard_recorder.journal import frame_full
+from switchboard_recorder.journal import frame_full, repaired
 from switchboard_recorder.link import Address, Link, LostError, Patience, RefusedError
 from switchboard_recorder.protocol import BATCH, Command, ProtocolError, Welcome
 from switchboard_recorder.spool import Spool, left_behind, too_old

@@ -216,7 +216,7 @@ def cells(app: AppTest) -> str:
 def test_status_is_drawn_though_livekit_is_away(runtime: Runtime) -> None:
     app = opened("status")
     cards = {metric.label: metric.value for metric in app.metric}
-    assert cards["LiveKit"] == "Away"
+    assert cards["LiveKit"] == "Unavailable"
     assert cards["Database"].endswith("ms")
     assert "SQLite" in cells(app)
     assert "not told by an outside server" in cells(app)
