@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from dashboard.ui import format as fmt
+from services.analytics.comparison import PART_WORDS
 
 _WORDS: Final = {
     ("node",): "visited node {0}",
@@ -32,7 +33,10 @@ def mark_words(mark: str, over_ms: float | None = None) -> str:
     words = _WORDS.get((first, *rest[count:]))
     if words is None or len(rest) < count:
         return fmt.plain(mark)
-    said = words.format(*map(fmt.plain, rest[:count]))
+    names = rest[:count]
+    if first == "part" and (label := PART_WORDS.get(rest[0])):
+        names = [label[0].lower() + label[1:]]
+    said = words.format(*map(fmt.plain, names))
     if over_ms:
         said += f", with {fmt.latency(over_ms / 1000)} or more"
     return said

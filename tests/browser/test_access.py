@@ -127,7 +127,7 @@ async def test_a_viewer_is_refused_and_told_what_it_takes(
     await page.get_by_role("button", name="End room").click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_role("button", name="End room").click()
-    await expect(dialog.get_by_text("You may not act on rooms.")).to_be_visible()
+    await expect(dialog.get_by_text("You may not manage rooms.")).to_be_visible()
     await expect(dialog.get_by_text("It requires the role “operator”")).to_be_visible()
     assert "kept" in await steps.rooms_at_livekit(by_password.target)
 
@@ -202,7 +202,7 @@ async def test_an_identity_provider_says_who_comes_and_groups_give_roles(
             await expect(page.get_by_text("Signed in as ana@example.org, operator")).to_be_visible()
             await page.goto(f"{room.url}/test?mode=text")
             await page.get_by_role("button", name="Chat with pm-agent").click()
-            await expect(page.get_by_text("coming").first).to_be_visible()
+            await expect(page.get_by_text("Waiting for agent").first).to_be_visible()
             async with steps.http(room.url) as http:
                 assert (await http.get("/api/rooms")).status_code == 401
 

@@ -137,7 +137,7 @@ async def test_a_cell_of_a_table_leads_to_those_that_took_longer(
     assert box is not None
     await grid.click(position={"x": box["width"] - 240, "y": 52 + 35 * 4})  # p95 of the answer
     await page.wait_for_url("**mark=part%7Canswer&mark_over_ms=**")
-    await expect(page.get_by_text("a measured time of answer, with")).to_be_visible()
+    await expect(page.get_by_text("a measured time for total latency, with")).to_be_visible()
     assert 0 < await listed(past_room, page) < SESSIONS / 2
 
 

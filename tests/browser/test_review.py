@@ -15,7 +15,7 @@ async def test_a_note_is_pinned_removed_and_put_back_and_a_verdict_stays_over_a_
     made = await steps.new_session(control_room.url, "reviewed")
     page = await open_page(f"{control_room.url}/session?id={made['session_id']}")
     await page.get_by_role("button", name="Add note N").click()
-    text = page.get_by_role("textbox", name="Note at")
+    text = page.get_by_role("textbox", name="Note")
     await expect(page.get_by_role("textbox", name="Note", exact=True)).to_have_count(0)
     await text.fill("Too slow here")
     await page.get_by_role("button", name="Add note", exact=True).click()

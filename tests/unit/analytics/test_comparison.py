@@ -115,6 +115,8 @@ def test_a_node_that_fails_often_in_one_session_is_not_taken_for_many() -> None:
         ("edge|a|b", None, "took the edge a → b"),
         ("edge|a|b|errors", None, "failed after the edge a → b"),
         ("score|Polite?|yes", None, "have the scorecard answer yes to: Polite?"),
+        ("part|answer", 2_000, "have a measured time for total latency, with 2.00 s or more"),
+        ("part|other", None, "have a measured time for other"),
         ("duration", None, "have ended"),
         ("what|ever", None, "what|ever"),
         ("edge|a", None, "edge|a"),
