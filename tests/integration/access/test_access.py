@@ -135,7 +135,7 @@ async def test_each_service_action_is_refused_to_who_may_not_and_written_down(
                 await proxied.runtime.acall(partial(action, **given))
             refused += 1
     assert refused > 40
-    written = await audited(proxied, outcome="denied")
+    written = await audited(proxied, outcome="permission_denied")
     reads = {"ApiKeys.all", "AuditReader.page", "AuditReader.actions"}
     assert {action for _, action, _, _ in written} == {
         name for name, right in ACTIONS.items() if RULES[right].role is not Role.VIEWER
