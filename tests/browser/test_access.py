@@ -128,7 +128,7 @@ async def test_a_viewer_is_refused_and_told_what_it_takes(
     dialog = page.get_by_role("dialog")
     await dialog.get_by_role("button", name="End room").click()
     await expect(dialog.get_by_text("You may not manage rooms.")).to_be_visible()
-    await expect(dialog.get_by_text("It requires the role “operator”")).to_be_visible()
+    await expect(dialog.get_by_text("This requires the role “operator”")).to_be_visible()
     assert "kept" in await steps.rooms_at_livekit(by_password.target)
 
     admin = await open_page(f"{by_password.url}/access")

@@ -32,14 +32,14 @@ async def test_a_question_of_the_graph_is_answered_on_the_page_and_the_agent_goe
         await expect(box).to_be_focused()
 
     overview = await open_page(staffed_room.url)
-    await expect(overview.get_by_text("An agent waits for an answer")).to_be_visible()
-    await overview.get_by_role("link", name="Answer it").click()
+    await expect(overview.get_by_text("Pending question").first).to_be_visible()
+    await overview.get_by_role("link", name="Answer", exact=True).click()
     # The badge in the menu and the timeline name it, too.
     await expect(overview.get_by_text("create_tickets").first).to_be_visible()
     await overview.get_by_role("button", name="Approve", exact=True).click()
     await expect(overview.get_by_text("Answer sent")).to_be_visible()
     await expect(page.get_by_text("Approved. I created two tickets").first).to_be_visible()
-    await expect(overview.get_by_text("accept by operator")).to_be_visible()
+    await expect(overview.get_by_text("approved by operator")).to_be_visible()
 
     await page.get_by_role("button", name="End chat").click()
     await expect(page.get_by_text("You ended it.")).to_be_visible()

@@ -55,7 +55,7 @@ async def test_pages_say_that_livekit_is_away_and_recover_by_themselves(
         assert (await http.post("/api/voice/session", json=body)).status_code == 503
 
     # Who was in a call is told that it is lost, with a way on.
-    await expect(call.get_by_text("Connection lost")).to_be_visible(timeout=LOST_MS)
+    await expect(call.get_by_text("Connection lost", exact=True)).to_be_visible(timeout=LOST_MS)
     await expect(call.get_by_role("button", name="Rejoin call")).to_be_visible()
 
     room.livekit.start()
@@ -66,7 +66,7 @@ async def test_pages_say_that_livekit_is_away_and_recover_by_themselves(
     for page in (overview, rooms, one):
         await steps.assert_not_reloaded(page)
 
-    create = overview.get_by_role("button", name="Create it now")
+    create = overview.get_by_role("button", name="Create now")
     before = await steps.rooms_at_livekit(room.target)
     await expect(overview.get_by_text("kim with pm-agent").first).to_be_visible()
     await create.first.click()

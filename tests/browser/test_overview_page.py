@@ -29,7 +29,7 @@ async def test_a_session_gets_more_time_and_its_missing_agent_is_asked_for_again
     )
     again = lonely.last.get_by_role("button", name="Ask for it again")
     await again.click()  # an agent has ten seconds to come
-    await expect(page.get_by_text("was asked for again.")).to_be_visible()
+    await expect(page.get_by_text("dispatched again")).to_be_visible()
 
     async def asked_twice() -> bool:
         async with steps.livekit_api(control_room.target) as livekit:

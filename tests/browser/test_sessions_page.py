@@ -78,7 +78,7 @@ async def test_several_sessions_are_chosen_and_ended_after_a_question(
     await expect(page.get_by_test_id("stDataFrame")).to_contain_text(f"{end}-0")
     await choose_row(page, 0)
     await choose_row(page, 1)
-    await expect(page.get_by_text("2 sessions chosen")).to_be_visible()
+    await expect(page.get_by_text("2 sessions selected")).to_be_visible()
     await steps.new_session(room.url, "late")  # the rows do not move under the hand
     await page.get_by_role("button", name="End 2 sessions").click()
     dialog = page.get_by_role("dialog")
@@ -101,7 +101,7 @@ async def test_several_are_tagged_and_what_is_over_is_deleted_for_good(
     await expect(grid).to_contain_text(users[0])
     await choose_row(page, 0)
     await choose_row(page, 1)
-    await expect(page.get_by_text("2 sessions chosen")).to_be_visible()
+    await expect(page.get_by_text("2 sessions selected")).to_be_visible()
     await page.get_by_role("button", name="Tag").click()
     tags = page.get_by_role("combobox", name="Add")
     await tags.fill(f"odd <b> {mark}")

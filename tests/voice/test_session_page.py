@@ -111,7 +111,7 @@ async def test_a_question_calls_on_every_page_is_asked_anew_for_a_changed_state_
         await caller.ask("Yesterday I finished the login page.", "next")
         await caller.ask("Today I will work on the audit log.", "blocking")
         await caller.ask("I am blocked by the missing database access.", "approve")
-        await expect(badge).to_contain_text("1 question waits for you")
+        await expect(badge).to_contain_text("1 pending question")
         await badge.get_by_role("button", name="create_tickets · ana").click()
         await page.wait_for_url(f"**/session?id={session_id}*")
         await steps.assert_not_reloaded(page)
