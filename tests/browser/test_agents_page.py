@@ -33,7 +33,7 @@ async def test_a_question_of_the_graph_is_answered_on_the_page_and_the_agent_goe
 
     overview = await open_page(staffed_room.url)
     await expect(overview.get_by_text("Pending question").first).to_be_visible()
-    await overview.get_by_role("link", name="Answer", exact=True).click()
+    await overview.get_by_role("link", name="Answer").first.click()
     # The badge in the menu and the timeline name it, too.
     await expect(overview.get_by_text("create_tickets").first).to_be_visible()
     await overview.get_by_role("button", name="Approve", exact=True).click()
