@@ -38,7 +38,7 @@ def choice() -> None:
     kept = {one.name: one for one in _all()}
     if not kept:
         return
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
     with left:
         name = st.selectbox(
             "Preset",
@@ -59,7 +59,7 @@ def choice() -> None:
 
 def keeping() -> None:
     """Keep the fields, as they are, under a name."""
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
+    left, right = st.columns([2, 1], vertical_alignment="bottom")
     with left:
         name = st.text_input(
             "Preset name",

@@ -233,7 +233,7 @@ async def test_an_operator_listens_through_the_dashboard_and_leaves_with_the_pag
     target = control_room.target
     ana = await join_room(target, "relayed", "ana")
     page = await open_page(f"{control_room.url}/room?name=relayed")
-    await page.get_by_text("Relay through dashboard", exact=True).click()
+    await page.get_by_text("Relay through the dashboard", exact=True).click()
     await page.get_by_role("button", name="Listen in through relay").click()
     await expect(page.get_by_text("Audio is muted")).to_be_visible(timeout=_COMES_MS)
     audio = page.frame_locator("iframe[title*=webrtc]").locator("audio")
@@ -277,7 +277,7 @@ async def test_options_are_checked_and_kept_as_a_preset_that_another_tab_takes_a
     await steps.choose(other.get_by_role("combobox", name="Preset"), "Zoë <b> by text")
     await expect(other.get_by_role("textbox", name="User ID")).to_have_value("zoe")
     await expect(other.get_by_role("button", name="Chat with pm-agent", exact=True)).to_be_visible()
-    await other.get_by_role("button", name="Delete").click()
+    await other.get_by_role("button", name="Delete preset").click()
     await expect(other.get_by_text("Zoë <b> by text deleted")).to_be_visible()
     await expect(other.get_by_role("combobox", name="Preset")).to_have_count(0)
     await other.get_by_role("button", name="Undo").click()

@@ -208,7 +208,7 @@ async def test_the_scripts_in_text_that_ship_pass_and_a_wrong_expectation_does_n
     *good, bad = results
     assert [result.passed for result in good] == [True] * 3, as_text(good)
     assert not bad.passed
-    assert "lacks 'a thing that nobody says'" in bad.lines[0].problems[0]
+    assert "doesn't contain 'a thing that nobody says'" in bad.lines[0].problems[0]
     for result in results:
         assert (await server.session(result.session_id))["status"] == "ended"
     said = [line for result in good for line in result.lines if line.said]
