@@ -43,7 +43,7 @@ def redispatch(
     """A button that asks LiveKit for the room's agent once more."""
     actions = bridge.runtime().actions
     act(
-        "Ask for it again",
+        "Dispatch again",
         key,
         lambda: bridge.write(
             lambda caller: actions.create_dispatch(room_name, agent_name, actor=caller)

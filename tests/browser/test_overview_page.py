@@ -27,7 +27,7 @@ async def test_a_session_gets_more_time_and_its_missing_agent_is_asked_for_again
     lonely = (
         page.get_by_test_id("stLayoutWrapper").filter(has_text="has no agent").filter(has_text=room)
     )
-    again = lonely.last.get_by_role("button", name="Ask for it again")
+    again = lonely.last.get_by_role("button", name="Dispatch again")
     await again.click()  # an agent has ten seconds to come
     await expect(page.get_by_text("dispatched again")).to_be_visible()
 
