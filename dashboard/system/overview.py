@@ -57,7 +57,7 @@ def figures(view: OverviewView) -> None:
     parts: list[tuple[str, int, Callable[[Sample], int], str]] = [
         ("Rooms", view.rooms, lambda s: s.rooms, "Open rooms at LiveKit"),
         (
-            "People",
+            "Participants",
             view.people,
             lambda s: s.people,
             "Participants who are neither agent nor hidden",

@@ -98,7 +98,7 @@ async def test_open_tabs_recover_when_the_dashboard_is_killed_and_started_again(
         "2", timeout=BACK_MS
     )
     await expect(steps.card_of(one, "ben")).to_be_visible(timeout=BACK_MS)
-    people = overview.get_by_test_id("stMetric").filter(has_text="People")
+    people = overview.get_by_test_id("stMetric").filter(has_text="Participants")
     await expect(people.get_by_test_id("stMetricValue")).to_have_text("2", timeout=BACK_MS)
     await join_room(room.target, "survives", "cid", audio=False)
     await expect(steps.people_in(steps.row_of(rooms, "survives"))).to_have_text(

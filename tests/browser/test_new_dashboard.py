@@ -35,7 +35,7 @@ async def test_a_deep_link_is_the_first_page_that_it_draws_and_people_change_its
         await expect(page.get_by_text(said)).to_be_visible()
 
     await page.goto(room.url)
-    people = page.get_by_test_id("stMetric").filter(has_text="People")
+    people = page.get_by_test_id("stMetric").filter(has_text="Participants")
     await expect(people.get_by_test_id("stMetricValue")).to_have_text("0")
     await expect(page.get_by_text("Nothing needs attention.")).to_be_visible()
     await expect(page.get_by_text("No session yet.")).to_be_visible()

@@ -107,7 +107,7 @@ def test_pages_with_nothing_in_them_say_what_would_put_something_there(
 ) -> None:
     start_runtime(start_livekit().target)
     overview = opened("overview")
-    assert figures(overview) == {"Rooms": "0", "People": "0", "Agents": "0", "Sessions": "0"}
+    assert figures(overview) == {"Rooms": "0", "Participants": "0", "Agents": "0", "Sessions": "0"}
     assert "Nothing needs attention." in said(overview)
     assert "No session yet." in said(overview)
     assert labels(opened("rooms")) == ["Create room"]
@@ -150,7 +150,7 @@ async def test_pages_show_what_is_there(
     assert {"End room", "Remove", "Mute", "One more hour", "Dispatch agent"} <= set(labels(room))
 
     overview = opened("overview")
-    assert figures(overview) == {"Rooms": "1", "People": "1", "Agents": "0", "Sessions": "1"}
+    assert figures(overview) == {"Rooms": "1", "Participants": "1", "Agents": "0", "Sessions": "1"}
     assert "nate with pm-agent" in said(overview)
     session = opened("session", id=made.session.id)
     for part in ("nate with pm-agent", "Active", "Participants", caller.identity):
